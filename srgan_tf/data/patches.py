@@ -1,0 +1,177 @@
+"""A folder of photographs → endless batches of HR crops (section 3.2: random 96x96 crops of different images).
+
+Batch number n is a function of the seed and n alone. That is what makes a stopped training exactly resumable
+(`start=n`) and lets several workers share a batch without talking to each other.
+"""
+
+import hashlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from PIL import Image
+
+from srgan_tf import images
+
+
+class Photos:
+    """Pictures on disk as uint8 RGB, decoded once and kept while they fit into `cache_bytes`.
+
+    Args:
+        source: a folder, a glob pattern, a file or a list of these.
+        smallest: least height and width in pixels.
+        lr_source: the LR pictures of the same names (or ending in x2, x3, x4, x8, LR), for paired training.
+        scale: HR size over LR size, checked where lr_source is given.
+        cache_bytes: bound on the decoded pictures kept; the others are decoded anew each time.
+
+    Files that cannot be used (unreadable, truncated, too small, unpaired) are left out, counted and named once.
+
+    Raises:
+        ImageError: where nothing usable is left.
+    """
+
+    def __init__(self, source, smallest: int = 96, lr_source=None, scale: int = 4, cache_bytes: int = 4 << 30):
+        self.scale, self.smallest, self._cache, self._room = scale, smallest, {}, cache_bytes
+        self.pairs = self._pair(images.find(source), lr_source)
+        with ThreadPoolExecutor() as pool:
+            problems = dict(zip(self.pairs, pool.map(self._check, self.pairs)))
+        self.unusable = {str(pair[0]): problem for pair, problem in problems.items() if problem}
+        self.pairs = [pair for pair in self.pairs if not problems[pair]]
+        if self.unusable:
+            some = "; ".join(list(self.unusable.values())[:5])
+            logging.warning("%d of %d pictures left out: %s", len(self.unusable), len(problems), some)
+        if not self.pairs:
+            raise images.ImageError(
+                f"{source}: no usable picture among {len(problems)} (at least {smallest}x{smallest} px; "
+                f"{', '.join(images.EXTENSIONS)})"
+                + (f"; {next(iter(self.unusable.values()))}" if self.unusable else "")
+            )
+
+    def _pair(self, hr_paths: list[Path], lr_source) -> list[tuple]:
+        if lr_source is None:
+            return [(path,) for path in hr_paths]
+
+        def stem(path):
+            return re.sub(r"([_-]?(x[2348]|LR|HR))+$", "", path.stem, flags=re.IGNORECASE)
+
+        lr_paths = {stem(path): path for path in images.find(lr_source)}
+        return [(path, lr_paths.get(stem(path), path.with_name("(no LR picture)"))) for path in hr_paths]
+
+    def _check(self, pair: tuple) -> str | None:
+        """Why this picture cannot be used, or None. Decodes it, as far as the cache has room."""
+        try:
+            if self._room > 0:
+                sizes = [array.shape[:2] for array in self.read(pair)]
+            else:
+                sizes = [Image.open(path).size[::-1] for path in pair]
+        except (images.ImageError, OSError) as error:
+            return str(error)
+        if min(sizes[0]) < self.smallest:
+            return f"{pair[0]}: {sizes[0][1]}x{sizes[0][0]} px is smaller than {self.smallest}"
+        if len(sizes) == 2 and sizes[0] != tuple(self.scale * n for n in sizes[1]):
+            return f"{pair[0]}: {sizes[0]} is not {self.scale} times its LR picture's {sizes[1]}"
+        return None
+
+    def read(self, pair: tuple) -> tuple[np.ndarray, ...]:
+        if pair in self._cache:
+            return self._cache[pair]
+        arrays = tuple(images.read(path) for path in pair)
+        size = sum(array.nbytes for array in arrays)
+        if size <= self._room:
+            self._cache[pair], self._room = arrays, self._room - size
+        return arrays
+
+    def fingerprint(self) -> str:
+        """Short hash of the names and sizes of the files: tells whether a resumed run sees the same data."""
+        listing = "\n".join(f"{path.name} {path.stat().st_size}" for pair in self.pairs for path in pair)
+        return hashlib.sha256(listing.encode()).hexdigest()[:16]
+
+    def batch(self, step: int, batch: int, crop: int, seed: int, mine: slice = slice(None)) -> tuple[np.ndarray, ...]:
+        """Batch number `step`, of which `mine` is made: HR [n, crop, crop, 3], and LR where there is some."""
+        rng = np.random.default_rng([seed, step])
+        rounds = -(-batch // len(self.pairs))
+        chosen = np.concatenate([rng.permutation(len(self.pairs)) for _ in range(rounds)])[:batch]
+        seeds = rng.integers(2**63, size=batch)
+        crops = [self._crop(self.pairs[i], crop, s, rng) for i, s in list(zip(chosen, seeds))[mine]]
+        return tuple(np.stack(arrays) for arrays in zip(*crops))
+
+    def _crop(self, pair, crop: int, seed: int, rng) -> tuple[np.ndarray, ...]:
+        try:
+            return random_crop(self.read(pair), crop, int(seed), self.scale)
+        except images.ImageError as error:  # damaged past what its header told: another picture stands in
+            self.unusable.setdefault(str(pair[0]), str(error)) is None or logging.log_first_n(
+                logging.WARNING, "left out: %s", 5, error
+            )
+            return self._crop(self.pairs[int(rng.integers(len(self.pairs)))], crop, seed, rng)
+
+
+def random_crop(arrays: tuple[np.ndarray, ...], crop: int, seed: int, scale: int) -> tuple[np.ndarray, ...]:
+    """The same random square of HR (crop px) and, where given, LR (crop / scale px), flipped and quarter-turned."""
+    rng = np.random.default_rng(seed)
+    grid = scale if len(arrays) == 2 else 1
+    height, width = arrays[0].shape[:2]
+    y, x = (int(rng.integers((side - crop) // grid + 1)) for side in (height, width))
+    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+    result = []
+    for array, step, size in zip(arrays, (grid, 1), (crop, crop // scale)):
+        patch = np.rot90(array[y * step : y * step + size, x * step : x * step + size], turns)
+        result.append(np.ascontiguousarray(patch[:, ::-1] if flip else patch))
+    return tuple(result)
+
+
+def patches(
+    source,
+    batch: int = 16,
+    crop: int = 96,
+    seed: int = 0,
+    start: int = 0,
+    workers: int = 1,
+    worker: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches of random crops, flipped and quarter-turned.
+
+    Args:
+        source: `Photos`; or what its constructor takes; or a `tf.data.Dataset` of uint8 HR pictures
+            [height, width, 3], such as TFDS' DIV2K by `.map(lambda example: example["hr"])`.
+        batch: crops in a (global) batch, taken from different pictures as long as there are enough.
+        crop: side of the HR crops in pixels.
+        seed: the same seed gives the same batches.
+        start: first batch, for resuming. Costs nothing on files; a Dataset is read up to there.
+        workers, worker: make only the worker-th share of each batch.
+
+    Returns:
+        Dataset of uint8 HR [batch / workers, crop, crop, 3] in 0-255, or of (LR, HR) for paired folders.
+    """
+    mine = slice(worker, None, workers)
+    if isinstance(source, tf.data.Dataset):
+        return _from_dataset(source, batch, crop, seed, start, mine)
+    photos = source if isinstance(source, Photos) else Photos(source, smallest=crop)
+    paired = len(photos.pairs[0]) == 2
+    share = len(range(batch)[mine])
+
+    def make(step):
+        arrays = tf.numpy_function(
+            lambda n: photos.batch(int(n), batch, crop, seed, mine), [step], [tf.uint8] * (1 + paired), stateful=False
+        )
+        arrays = [tf.ensure_shape(a, (share, side, side, 3)) for a, side in zip(arrays, (crop, crop // photos.scale))]
+        return (arrays[1], arrays[0]) if paired else arrays[0]
+
+    return tf.data.Dataset.range(start, 2**62).map(make, num_parallel_calls=2).prefetch(4)
+
+
+def _from_dataset(source, batch, crop, seed, start, mine) -> tf.data.Dataset:
+    share = range(batch)[mine]
+
+    def make(n, image):
+        def cut(n, image):
+            return random_crop((image,), crop, hash((seed, int(n))) % 2**63, 1)[0]
+
+        return tf.ensure_shape(tf.numpy_function(cut, [n, image], tf.uint8, stateful=False), (crop, crop, 3))
+
+    large = source.filter(lambda image: tf.reduce_min(tf.shape(image)[:2]) >= crop)
+    numbered = large.repeat().enumerate().skip(start * batch)
+    numbered = numbered.filter(lambda n, _: n % batch % (share.step or 1) == share.start % (share.step or 1))
+    return numbered.map(make, num_parallel_calls=2).batch(len(share)).prefetch(4)

