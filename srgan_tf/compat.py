@@ -18,6 +18,11 @@ def set_precision(name: str) -> None:
     keras.mixed_precision.set_global_policy(name)
 
 
+def tf_variable(variable) -> tf.Variable:
+    """The TensorFlow variable behind a Keras one."""
+    return variable.value if KERAS_3 else variable
+
+
 def with_loss_scaling(optimizer):
     """Wrap an optimizer for float16, whose gradients underflow unless the loss is scaled up first."""
     if KERAS_3:

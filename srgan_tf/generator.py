@@ -207,7 +207,7 @@ class Generator(keras.Model):
     def get_arrays(self) -> dict[str, np.ndarray]:
         """The weights as float32 arrays by flat name; PReLU slopes as [channels]."""
         return {
-            name: np.asarray(variable).reshape(-1) if name.endswith("alpha") else np.asarray(variable)
+            name: np.array(variable).reshape(-1) if name.endswith("alpha") else np.array(variable)
             for name, variable in self.named_weights().items()
         }
 
@@ -229,6 +229,42 @@ class Generator(keras.Model):
                 raise ValueError(f"weight {name!r} is not finite")
         for name, variable in variables.items():
             variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
+
+    def start_as_interpolation(self) -> None:
+        """Set fresh weights so that the output starts as a smooth enlargement of the input.
+
+        The first three channels carry red, green and blue through (LR is not negative, so PReLU leaves it), each
+        sub-pixel block interpolates them by parabolas, the residual branches start silent, and the other channels
+        keep their random start at a tenth of its effect on the output.
+        """
+        arrays = self.get_arrays()
+
+        def carry(name, outputs, taps):
+            kernel, bias = arrays[f"{name}/kernel"], arrays[f"{name}/bias"]
+            size = kernel.shape[0]
+            for colour in range(3):
+                kernel[..., outputs + colour], bias[outputs + colour] = 0, 0
+                middle = slice(size // 2 - taps.shape[0] // 2, size // 2 + taps.shape[0] // 2 + 1)
+                kernel[middle, middle, colour, outputs + colour] = taps
+
+        carry("head/conv", 0, np.ones((1, 1)))
+        for block in self.residual_blocks:
+            last = f"{block.name}/bn2/gamma" if self.batch_norm else f"{block.name}/conv2/kernel"
+            arrays[last][:] = 0
+        arrays["trunk/conv/kernel"][..., :3] = 0
+        if self.batch_norm:
+            arrays["trunk/bn/gamma"][:] = 0
+        offsets = (np.arange(self.shuffle) + 0.5) / self.shuffle - 0.5
+        parabola = [np.array([x * (x - 1) / 2, 1 - x * x, x * (x + 1) / 2]) for x in offsets]
+        for i in range(len(self.upsample_convs)):
+            for row in range(self.shuffle):
+                for column in range(self.shuffle):
+                    phase = (row * self.shuffle + column) * self.channels
+                    carry(f"upsample{i}/conv", phase, np.outer(parabola[row], parabola[column]))
+        arrays["tail/conv/kernel"] *= 0.1
+        carry("tail/conv", 0, np.full((1, 1), 2.0))
+        arrays["tail/conv/bias"] -= 1
+        self.set_arrays(arrays)
 
     def get_config(self):
         config = super().get_config()

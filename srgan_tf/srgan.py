@@ -52,7 +52,7 @@ class SRGAN(keras.Model):
     def reset_ema(self) -> None:
         """Set the average to G's present weights, after loading some."""
         if self.ema_generator is not None:
-            self.ema_generator.set_weights(self.generator.get_weights())
+            self.ema_generator.set_arrays(self.generator.get_arrays())
 
     @property
     def best_generator(self):
@@ -67,12 +67,11 @@ class SRGAN(keras.Model):
             pixel: "mse" (equation 4) or "mae".
             **kwargs: Keras' own, such as jit_compile or run_eagerly.
         """
-        kwargs.setdefault("jit_compile", False)
-        super().compile(**kwargs)
+        kwargs.setdefault("jit_compile", False)  # Keras 3 would choose XLA, slower than oneDNN on CPUs
+        super().compile(optimizer=self._prepared(g_optimizer, self.generator), **kwargs)
         if pixel not in losses.PIXEL_LOSSES:
             raise ValueError(f"pixel must be one of {', '.join(losses.PIXEL_LOSSES)}, not {pixel!r}")
         self.pixel = pixel
-        self.g_optimizer = self._prepared(g_optimizer, self.generator)
         self.logs = {name: keras.metrics.Mean(name=name) for name in ("loss/content", "grad/g", "psnr_y")}
 
     @staticmethod
@@ -83,6 +82,25 @@ class SRGAN(keras.Model):
         # Slots exist from the start, so that a checkpoint can be restored before the first step.
         optimizer.build(network.trainable_variables)
         return optimizer
+
+    def state(self) -> dict[str, list]:
+        """The variables that a checkpoint must hold for training to go on exactly.
+
+        As lists of plain variables: `tf.train.Checkpoint` does not see through the lists of layers in a Keras 3
+        model, and leaves what is in them out without a word.
+        """
+        holders = {name: getattr(self, name, None) for name in ("generator", "ema_generator", "optimizer")}
+        variables = {
+            name: holder.variables if name.endswith("optimizer") else holder.weights
+            for name, holder in holders.items()
+            if holder is not None
+        }
+        return {name: [compat.tf_variable(v) for v in values] for name, values in variables.items()}
+
+    def learning_rate(self) -> tf.Tensor:
+        """Of G, at the present step."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return tf.convert_to_tensor(optimizer.learning_rate)
 
     @property
     def metrics(self):
@@ -103,10 +121,10 @@ class SRGAN(keras.Model):
         with tf.GradientTape() as tape:
             sr = self.generator(lr, training=not self.freeze_batch_norm)
             content = losses.pixel_loss(hr, sr, self.pixel)
-            scaled_loss = compat.scale_loss(self.g_optimizer, content)
+            scaled_loss = compat.scale_loss(self.optimizer, content)
         scaled = tape.gradient(scaled_loss, variables)
-        gradients = compat.unscaled_gradients(self.g_optimizer, scaled)
-        compat.apply_gradients(self.g_optimizer, scaled, gradients, variables)
+        gradients = compat.unscaled_gradients(self.optimizer, scaled)
+        compat.apply_gradients(self.optimizer, scaled, gradients, variables)
         self._update_ema()
         return self._log({"loss/content": content, "grad/g": tf.linalg.global_norm(gradients)})
 
@@ -114,10 +132,12 @@ class SRGAN(keras.Model):
         if self.ema_generator is None:
             return
         # Early on the average is short, so that it does not remember the random start (TensorFlow's own rule).
-        step = tf.cast(self.g_optimizer.iterations, tf.float32)
+        step = tf.cast(self.optimizer.iterations, tf.float32)
         decay = tf.minimum(self.ema_decay, (1 + step) / (10 + step))
-        for average, weight in zip(self.ema_generator.weights, self.generator.weights):
-            average.assign(weight + decay * (average - weight))
+        # By name: in Keras 2.15 the order of `weights` depends on what is trainable.
+        weights = self.generator.named_weights()
+        for name, average in self.ema_generator.named_weights().items():
+            average.assign(weights[name] + decay * (average - weights[name]))
 
     def test_step(self, data):
         lr, hr = self.prepare(data)
@@ -138,6 +158,12 @@ class SRGAN(keras.Model):
             "ema_decay": self.ema_decay,
             "freeze_batch_norm": self.freeze_batch_norm,
         }
+
+    def get_compile_config(self):
+        return {"g_optimizer": keras.optimizers.serialize(self.optimizer), "pixel": self.pixel}
+
+    def compile_from_config(self, config):
+        self.compile(**{**config, "g_optimizer": keras.optimizers.deserialize(config["g_optimizer"])})
 
     @classmethod
     def from_config(cls, config):

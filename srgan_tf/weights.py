@@ -1,6 +1,8 @@
 """Generators to and from files, whatever made them: one flat name → array .npz, `.keras`, and other projects'."""
 
 import json
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +45,7 @@ def load(source):
         if path.suffix == ".h5":
             return import_krasserm(path)
         return _load_npz(path)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
 
 

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+programs = [path.stem for path in Path("srgan_tf/programs").glob("[a-z]*.py")]
+
+setup(
+    name="srgan_tf",
+    version="0.1.0",
+    description="SRGAN and SRResNet (Ledig et al. 2017) on TensorFlow: train, evaluate, upscale, export",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["srgan_tf", "srgan_tf.*"]),
+    package_data={"srgan_tf": ["photos/*.csv", "photos/*/*.jpg", "pretrained/*"]},
+    install_requires=["tensorflow>=2.15,<2.22", "numpy>=1.26", "pillow>=10.3", "absl-py>=2.0"],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
+        "addons": ["tensorflow>=2.15,<2.16", "tensorflow-addons==0.23.0"],
+        "test": ["pytest>=8"],
+    },
+    entry_points={
+        "console_scripts": [f"srgan-tf-{program} = srgan_tf.programs.{program}:command" for program in programs]
+    },
+)

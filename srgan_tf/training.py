@@ -1,0 +1,191 @@
+"""A recipe, pictures and a folder → a trained generator: started, stopped, resumed."""
+
+import ctypes
+import dataclasses
+import importlib.metadata
+import json
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from srgan_tf import compat, images, metrics, weights
+from srgan_tf.callbacks import Checkpoints, CsvLog, Progress, TrainingError
+from srgan_tf.data import Photos, downscale, patches, upscale
+from srgan_tf.generator import Generator
+from srgan_tf.recipes import Recipe
+from srgan_tf.srgan import SRGAN, to_lr_range
+
+BUNDLED = files("srgan_tf") / "photos"
+
+
+def train(
+    recipe: Recipe,
+    output,
+    data=None,
+    data_lr=None,
+    validation=None,
+    init=None,
+    deterministic: bool = False,
+    save_seconds: float = 45,
+    catch_signals: bool = False,
+) -> tuple[SRGAN, int]:
+    """Train by a recipe, or go on with the run that lies in `output`.
+
+    Args:
+        recipe: the hyper-parameters.
+        output: the run's folder: `run.json` (settings, versions, data), `checkpoints/`, `log.csv`.
+        data: HR pictures (see `Photos`), or a `tf.data.Dataset` (see `patches`); the bundled ones by default.
+        data_lr: the folder of their LR pictures; without it LR is made by MATLAB's bicubic.
+        validation: HR pictures to score; the bundled held-out ones by default.
+        init: weights to start from, anything that `weights.load` takes.
+        deterministic: the same bits every time, some per cent slower.
+        save_seconds: time between checkpoints.
+        catch_signals: end cleanly, saved, on SIGTERM and Ctrl-C.
+
+    Returns:
+        The model, and the signal that stopped it before its last step (0: none did).
+
+    Raises:
+        TrainingError: other settings lie in `output`, a loss became infinite or NaN, or no checkpoint is whole.
+        ImageError, WeightsError: data or init cannot be used.
+    """
+    output = Path(output)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(recipe.seed)
+    photos = data
+    if not isinstance(data, tf.data.Dataset):
+        photos = Photos(data or str(BUNDLED / "train"), recipe.crop, data_lr, recipe.scale)
+    fingerprint = photos.fingerprint() if isinstance(photos, Photos) else "tf.data.Dataset"
+    _claim(output, recipe, fingerprint, init)
+
+    model = build(recipe, init)
+    checkpoints = Checkpoints(output / "checkpoints", model, save_seconds)
+    step = checkpoints.restore()
+    if step == 0 and any((output / "checkpoints").glob("step-*")):
+        raise TrainingError(f"{output}: no checkpoint is whole; give another --output, or remove the damaged ones")
+    if catch_signals:
+        checkpoints.catch_signals()
+    if step:
+        logging.info("going on at step %d of %d", step, recipe.steps)
+    pairs = validation_pairs(validation, recipe.scale)
+    watchers = [checkpoints, CsvLog(output / "log.csv", checkpoints), Progress(checkpoints, recipe.steps)]
+    while checkpoints.step < recipe.steps and checkpoints.stop_signal is None:
+        epoch = checkpoints.step // recipe.validate_every
+        until = min((epoch + 1) * recipe.validate_every, recipe.steps)
+        model.fit(
+            patches(photos, recipe.batch, recipe.crop, recipe.seed, start=checkpoints.step),
+            steps_per_epoch=until - checkpoints.step,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            validation_data=pairs,
+            callbacks=watchers,
+            shuffle=False,
+            verbose=0,
+        )
+    return model, checkpoints.stop_signal or 0
+
+
+def build(recipe: Recipe, init=None) -> SRGAN:
+    """The compiled training model of a recipe, its generator loaded from `init` where that is given."""
+    compat.set_precision(recipe.precision)
+    generator = Generator(recipe.blocks, recipe.channels, recipe.scale, recipe.batch_norm, zero_init=recipe.zero_init)
+    if init is not None:
+        try:
+            generator.set_arrays(weights.load(init).get_arrays())
+        except ValueError as error:
+            raise weights.WeightsError(f"{init}: {error}") from None
+    elif recipe.interpolate_init:
+        generator.start_as_interpolation()
+    model = SRGAN(generator, recipe.ema_decay or None, recipe.freeze_batch_norm)
+    model.compile(make_optimizer(recipe), recipe.pixel, jit_compile=recipe.jit_compile)
+    return model
+
+
+def make_optimizer(recipe: Recipe):
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if recipe.warmup else rate,
+            max(1, recipe.steps - recipe.warmup),
+            warmup_target=rate if recipe.warmup else None,
+            warmup_steps=recipe.warmup,
+        )
+    elif recipe.warmup:
+        rate = keras.optimizers.schedules.PolynomialDecay(0.0, recipe.warmup, rate)
+    try:
+        kind = getattr(keras.optimizers, recipe.optimizer)
+    except AttributeError:
+        raise TrainingError(f"--optimizer={recipe.optimizer} is not in keras.optimizers; Adam is the paper's") from None
+    betas = {"beta_1": 0.9, "beta_2": recipe.beta_2} if "dam" in recipe.optimizer else {}
+    return kind(rate, global_clipnorm=recipe.clip_norm or None, **betas)
+
+
+def validation_pairs(source, scale: int) -> tf.data.Dataset:
+    """(LR, HR) uint8 pictures of a folder, one a batch, HR cut to multiples of scale, LR by MATLAB's bicubic."""
+    pictures = [images.read(path) for path in images.find(source or str(BUNDLED / "heldout"))]
+    if not pictures:
+        raise images.ImageError(f"--validation={source}: no picture there")
+
+    def pairs():
+        for hr in pictures:
+            height, width = (side // scale * scale for side in hr.shape[:2])
+            hr = hr[None, :height, :width]
+            yield downscale(hr, scale), hr
+
+    spec = tf.TensorSpec((1, None, None, 3), tf.uint8)
+    dataset = tf.data.Dataset.from_generator(pairs, output_signature=(spec, spec)).cache()
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(pictures)))
+
+
+def _claim(output: Path, recipe: Recipe, fingerprint: str, init) -> None:
+    """Write the run's settings down, or check that they are those of the run that lies there."""
+    settings = {**dataclasses.asdict(recipe), "data": fingerprint, "init": str(init) if init is not None else None}
+    path = output / "run.json"
+    if path.exists():
+        try:
+            there = json.loads(path.read_text())["settings"]
+        except (ValueError, KeyError):
+            raise TrainingError(f"{path} is damaged; give another --output or remove it") from None
+        changed = [f"{k}: {there.get(k)!r} there, {v!r} now" for k, v in settings.items() if there.get(k) != v]
+        if changed:
+            raise TrainingError(
+                f"{output} holds a run with other settings ({'; '.join(changed)}); give another --output"
+            )
+        return
+    names = ("tensorflow", "keras", "numpy", "pillow")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    output.mkdir(parents=True, exist_ok=True)
+    with images.write_aside(path) as temporary:
+        text = json.dumps({"settings": settings, "versions": versions, "started": time.ctime()}, indent=2)
+        Path(temporary).write_text(text + "\n")
+
+
+def keep_memory() -> None:
+    """Have glibc keep the pages of freed tensors: fetching them anew each step cost a tenth of it on 2 cores."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # not glibc
+        return
+    for parameter in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+        mallopt(parameter, 2**31 - 1)
+
+
+def summary(model: SRGAN, output, validation=None) -> str:
+    """Scores beside bicubic on the validation pictures, and what to type next."""
+    scale = model.generator.scale
+    scores = {"bicubic": [], "ours": []}
+    for lr, hr in validation_pairs(validation, scale):
+        pictures = {"bicubic": upscale(lr, scale), "ours": metrics.to_uint8(model(to_lr_range(lr)))}
+        for name, sr in pictures.items():
+            scores[name].append((metrics.psnr(hr, sr, scale)[0], metrics.ssim(hr, sr, scale)[0]))
+    lines = [f"{'':8}  PSNR (Y)   SSIM (Y)   on {len(scores['ours'])} pictures that were not trained on"]
+    for name, rows in scores.items():
+        psnr, ssim = np.mean(rows, axis=0)
+        lines.append(f"{name:8}  {psnr:5.2f} dB   {ssim:.4f}")
+    return "\n".join([*lines, "", f"weights: {output}", f"next:    python upscale.py photo.jpg --weights={output}"])

@@ -1,0 +1,199 @@
+"""Runs that are stopped, killed and damaged end as the unbroken run does."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from srgan_tf.callbacks import TrainingError
+from srgan_tf.recipes import Recipe
+from srgan_tf.training import train
+from srgan_tf.weights import load
+
+TINY = {"blocks": 1, "channels": 4, "batch": 2, "crop": 16, "validate_every": 7, "ema_decay": 0.9, "warmup": 3}
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for n in range(3):
+        Image.fromarray(rng.integers(0, 256, (24, 28, 3), dtype=np.uint8)).save(tmp_path / "data" / f"{n}.png")
+    return tmp_path / "data"
+
+
+def tiny(steps, **changes):
+    return Recipe("tiny", steps, **{**TINY, "schedule": "cosine", **changes})
+
+
+def final(output, step):
+    with np.load(output / "checkpoints" / f"step-{step:08d}" / "generator.npz") as file:
+        return {name: file[name] for name in file.files}
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def command(output, data, steps, *more):
+    flags = {**TINY, "steps": steps, "recipe": "srresnet", "output": output, "data": data, "validation": data}
+    return [sys.executable, str(ROOT / "train.py"), "--deterministic", *(f"--{k}={v}" for k, v in flags.items()), *more]
+
+
+def test_ten_and_ten_steps_are_twenty(tmp_path, data, monkeypatch):
+    """Every weight, statistic and average to the bit; stopped by a signal in mid-epoch."""
+    options = {"data": data, "validation": data, "deterministic": True}
+    train(tiny(20), tmp_path / "whole", **options)
+
+    import srgan_tf.callbacks as callbacks
+
+    counted = callbacks.Checkpoints.on_train_batch_end
+
+    def stop_at_ten(self, batch, logs=None):
+        if self.step == 9:
+            self.stop_signal = signal.SIGTERM
+        counted(self, batch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop_at_ten)
+        _, stopped = train(tiny(20), tmp_path / "parts", **options)
+    assert stopped == signal.SIGTERM and (tmp_path / "parts" / "checkpoints" / "step-00000010").is_dir()
+    _, stopped = train(tiny(20), tmp_path / "parts", **options)
+    assert stopped == 0
+    assert_same(final(tmp_path / "whole", 20), final(tmp_path / "parts", 20))
+    rows = [(tmp_path / name / "log.csv").read_text().splitlines() for name in ("whole", "parts")]
+    assert [row.split(",")[0] for row in rows[0]] == ["step", "7", "14", "20"]
+    # A validation's losses are means over the steps since the last one, or since the restart; its score is exact.
+    assert rows[1][-1].rsplit(",")[0] == rows[0][-1].rsplit(",")[0]
+
+
+def kill_and_resume(tmp_path, data, kills, seed):
+    steps = 150
+    subprocess.run(command(tmp_path / "whole", data, steps), check=True, capture_output=True)
+    rng = random.Random(seed)
+    last = ""
+    for _ in range(kills):
+        process = subprocess.Popen(
+            [*command(tmp_path / "killed", data, steps), "--save_seconds=0.2"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        # Killed at a random moment after the first checkpoint of this life.
+        while process.poll() is None:
+            saved = sorted((tmp_path / "killed" / "checkpoints").glob("step-*"))
+            if saved and saved[-1].name != last:
+                time.sleep(rng.uniform(0, 0.5))
+                break
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        last = sorted((tmp_path / "killed" / "checkpoints").glob("step-*"))[-1].name
+    done = subprocess.run(command(tmp_path / "killed", data, steps), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert_same(final(tmp_path / "whole", steps), final(tmp_path / "killed", steps))
+
+
+def test_killed_five_times_it_ends_as_the_unbroken_run(tmp_path, data):
+    kill_and_resume(tmp_path, data, kills=5, seed=1)
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_ends_as_the_unbroken_run(tmp_path, data):
+    kill_and_resume(tmp_path, data, kills=20, seed=2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_saves_and_tells_how_to_go_on(tmp_path, data, number):
+    process = subprocess.Popen(command(tmp_path / "run", data, 100000), stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "run").glob("log.csv")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + number and "to go on: python" in stderr and "Traceback" not in stderr
+    newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1]
+    assert json.loads((newest / "state.json").read_text())["step"] == int(newest.name.split("-")[1])
+    load(tmp_path / "run")
+
+
+def test_damaged_newest_checkpoint_is_named_and_the_one_before_used(tmp_path, data, caplog):
+    options = {"data": data, "validation": data, "deterministic": True}
+    train(tiny(20), tmp_path / "whole", **options)
+    expected = final(tmp_path / "whole", 20)
+    newest = tmp_path / "whole" / "checkpoints" / "step-00000020" / "state.data-00000-of-00001"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    newest.write_bytes(content)
+    train(tiny(20), tmp_path / "whole", **options)
+    assert "step-00000020 is damaged" in caplog.text
+    assert_same(final(tmp_path / "whole", 20), expected)
+    for state in (tmp_path / "whole" / "checkpoints").glob("step-*/state.json"):
+        state.write_text("{")
+    with pytest.raises(TrainingError, match="no checkpoint is whole"):
+        train(tiny(20), tmp_path / "whole", **options)
+
+
+def test_other_settings_or_data_are_refused_with_the_difference(tmp_path, data):
+    train(tiny(2), tmp_path / "run", data=data, validation=data)
+    with pytest.raises(TrainingError, match=r"learning_rate: 0\.0001 there, 0\.5 now"):
+        train(tiny(2, learning_rate=0.5), tmp_path / "run", data=data, validation=data)
+    (data / "2.png").unlink()
+    with pytest.raises(TrainingError, match="data: "):
+        train(tiny(2), tmp_path / "run", data=data, validation=data)
+
+
+def test_infinite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, data):
+    wild = tiny(40, learning_rate=1e30, schedule="constant", warmup=0, pixel="mse", validate_every=1)
+    with pytest.raises(TrainingError, match=r"(loss/content|grad/g) is (nan|inf) at step \d+"):
+        train(wild, tmp_path / "run", data=data, validation=data)
+    kept = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    assert all(
+        np.isfinite(array).all()
+        for n, array in final(tmp_path / "run", int(kept[-1].name[5:])).items()
+        if n != "config"
+    )
+
+
+def test_newest_three_and_the_best_are_kept(tmp_path, data):
+    train(tiny(63, learning_rate=1e-2, schedule="constant"), tmp_path / "run", data=data, validation=data)
+    paths = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    states = [json.loads((path / "state.json").read_text()) for path in paths]
+    assert 3 <= len(paths) <= 4 and [s["step"] for s in states[-3:]] == [49, 56, 63]
+    assert any(state["is_best"] for state in states)
+    scores = [float(row.split(",")[-1]) for row in (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]]
+    assert states[-1]["best"] == pytest.approx(max(scores), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--data=/absent"], "/absent: no such file or folder"),
+        (["--stepz=3"], "stepz"),
+        (["--crop=31"], "crop must be a multiple of scale"),
+        (["--recipe=nosuch"], "recipe"),
+        (["stray"], "unexpected argument 'stray'"),
+        (["--init=/absent.npz"], "/absent.npz: no such weights"),
+        (["--optimizer=Nosuch"], "Nosuch"),
+    ],
+)
+def test_wrong_flags_give_one_line(tmp_path, flags, words):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), f"--output={tmp_path / 'run'}", *flags], capture_output=True, text=True
+    )
+    assert done.returncode != 0 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_help_needs_no_tensorflow():
+    code = f"import sys; sys.argv = ['train.py', '--help']; exec(open({str(ROOT / 'train.py')!r}).read())"
+    check = f"import atexit, sys; atexit.register(lambda: print('tensorflow' in sys.modules)); {code}"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and "--recipe" in done.stdout and done.stdout.endswith("False\n")

@@ -1,0 +1,6 @@
+"""Train a generator: see `python train.py --help`."""
+
+from srgan_tf.programs.train import command
+
+if __name__ == "__main__":
+    command()
