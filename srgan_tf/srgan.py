@@ -1,10 +1,11 @@
-"""The training model: one `train_step` for SRResNet."""
+"""The training model: one `train_step` for every row of the paper's table 1, SRResNet included."""
 
 import keras
 import tensorflow as tf
 
 from srgan_tf import compat, losses, metrics
 from srgan_tf.data.bicubic import downscale
+from srgan_tf.features import FeatureNetwork
 
 
 def to_lr_range(lr) -> tf.Tensor:
@@ -19,7 +20,7 @@ def to_hr_range(hr) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("srgan_tf")
 class SRGAN(keras.Model):
-    """Trains a `Generator`; without a discriminator that is SRResNet.
+    """Trains a `Generator` against a `Discriminator`; without one that is SRResNet.
 
     Takes uint8 batches, as `srgan_tf.data.patches` makes them: HR crops [batch, height, width, 3] in 0-255, whose
     LR is made in the step, on the training device, by MATLAB's bicubic, quantised to 8 bits as a file would be;
@@ -27,22 +28,33 @@ class SRGAN(keras.Model):
 
     Args:
         generator: G, trained in place.
+        discriminator: D, trained in place, or None.
+        features: the `FeatureNetwork` in which content is compared (equation 5); None compares pixels (equation 4).
         ema_decay: keep an exponential moving average of G with this decay, batch-norm statistics included
             (averaged weights beside statistics of other weights are off by 10 dB and more). It is what
             validation scores, `call` computes and `best_generator` returns. None: no average.
-        freeze_batch_norm: normalise with the running statistics while training too, leaving them as they are;
+        freeze_batch_norm: normalise with G's running statistics while training too, leaving them as they are;
             for the last steps, which then train what inference computes.
 
     Example:
-        >>> model = SRGAN(Generator(), ema_decay=0.999)
-        >>> model.compile(g_optimizer=keras.optimizers.Adam(1e-4), pixel="mse")
+        >>> model = SRGAN(Generator(), Discriminator(), features.load("auto", (5, 4)))
+        >>> model.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))
         >>> model.fit(patches("photos/"), steps_per_epoch=1000)
     """
 
-    def __init__(self, generator, ema_decay: float | None = None, freeze_batch_norm: bool = False, **kwargs):
+    def __init__(
+        self,
+        generator,
+        discriminator=None,
+        features: FeatureNetwork | None = None,
+        ema_decay: float | None = None,
+        freeze_batch_norm: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.generator, self.ema_decay, self.freeze_batch_norm = generator, ema_decay, freeze_batch_norm
-        self.ema_generator = None
+        self.generator, self.discriminator, self.features = generator, discriminator, features
+        self.ema_decay, self.freeze_batch_norm = ema_decay, freeze_batch_norm
+        self.ema_generator = self.d_optimizer = None
         if ema_decay is not None:
             self.ema_generator = type(generator).from_config({**generator.get_config(), "name": "ema_generator"})
             self.ema_generator.trainable = False
@@ -59,20 +71,52 @@ class SRGAN(keras.Model):
         """The generator to use: the moving average where there is one, else G itself."""
         return self.ema_generator or self.generator
 
-    def compile(self, g_optimizer="adam", pixel: str = "mse", **kwargs):
-        """Set the training up.
+    def compile(
+        self,
+        g_optimizer="adam",
+        d_optimizer="adam",
+        pixel: str = "mse",
+        pixel_weight: float = 0.0,
+        adversarial: str = "standard",
+        adversarial_weight: float = 1e-3,
+        label_smoothing: float = 0.0,
+        tv_weight: float = 0.0,
+        **kwargs,
+    ):
+        """Set the training up. The loss is content + adversarial_weight · adversarial (equation 3) and what is added.
 
         Args:
-            g_optimizer: Keras optimizer, or its name, for G.
+            g_optimizer, d_optimizer: Keras optimizers, or their names, for G and D.
             pixel: "mse" (equation 4) or "mae".
+            pixel_weight: of the pixel loss beside a feature-space content loss; the paper has none.
+            adversarial: "standard" or "relativistic" (see `losses.generator_loss`).
+            label_smoothing: of D's target for HR (see `losses.discriminator_loss`).
+            tv_weight: of the total variation; 2e-8 in the paper's SRResNet-VGG22.
             **kwargs: Keras' own, such as jit_compile or run_eagerly.
         """
+        for name, value, known in (
+            ("pixel", pixel, losses.PIXEL_LOSSES),
+            ("adversarial", adversarial, losses.ADVERSARIAL_LOSSES),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        self.settings = {
+            "pixel": pixel,
+            "pixel_weight": pixel_weight,
+            "adversarial": adversarial,
+            "adversarial_weight": adversarial_weight,
+            "label_smoothing": label_smoothing,
+            "tv_weight": tv_weight,
+        }
         kwargs.setdefault("jit_compile", False)  # Keras 3 would choose XLA, slower than oneDNN on CPUs
         super().compile(optimizer=self._prepared(g_optimizer, self.generator), **kwargs)
-        if pixel not in losses.PIXEL_LOSSES:
-            raise ValueError(f"pixel must be one of {', '.join(losses.PIXEL_LOSSES)}, not {pixel!r}")
-        self.pixel = pixel
-        self.logs = {name: keras.metrics.Mean(name=name) for name in ("loss/content", "grad/g", "psnr_y")}
+        names = ["loss", "loss/content", "loss/mse", "grad/g", "psnr_y"]
+        if self.discriminator is not None:
+            self.d_optimizer = self._prepared(d_optimizer, self.discriminator)
+            names += ["loss/adversarial", "loss/d", "d/real", "d/fake", "grad/d"]
+        if tv_weight:
+            names.append("loss/tv")
+        self.logs = {name: keras.metrics.Mean(name=name) for name in names}
 
     @staticmethod
     def _prepared(optimizer, network):
@@ -89,11 +133,10 @@ class SRGAN(keras.Model):
         As lists of plain variables: `tf.train.Checkpoint` does not see through the lists of layers in a Keras 3
         model, and leaves what is in them out without a word.
         """
-        holders = {name: getattr(self, name, None) for name in ("generator", "ema_generator", "optimizer")}
+        names = ("generator", "ema_generator", "discriminator", "optimizer", "d_optimizer")
+        holders = {name: holder for name in names if (holder := getattr(self, name)) is not None}
         variables = {
-            name: holder.variables if name.endswith("optimizer") else holder.weights
-            for name, holder in holders.items()
-            if holder is not None
+            name: holder.variables if name.endswith("optimizer") else holder.weights for name, holder in holders.items()
         }
         return {name: [compat.tf_variable(v) for v in values] for name, values in variables.items()}
 
@@ -116,17 +159,59 @@ class SRGAN(keras.Model):
         return to_lr_range(lr), to_hr_range(hr)
 
     def train_step(self, data):
+        """One step of D, then one of G (k = 1), on the same SR: G's forward pass is made once."""
         lr, hr = self.prepare(data)
-        variables = self.generator.trainable_variables
+        logs = {}
         with tf.GradientTape() as tape:
             sr = self.generator(lr, training=not self.freeze_batch_norm)
-            content = losses.pixel_loss(hr, sr, self.pixel)
-            scaled_loss = compat.scale_loss(self.optimizer, content)
-        scaled = tape.gradient(scaled_loss, variables)
-        gradients = compat.unscaled_gradients(self.optimizer, scaled)
-        compat.apply_gradients(self.optimizer, scaled, gradients, variables)
+        if self.discriminator is not None:
+            logs |= self._train_discriminator(hr, tf.stop_gradient(sr))
+        with tape:  # goes on recording, with D as it is after its step
+            parts = self._generator_losses(hr, sr)
+            total = parts["loss"]
+            scaled_total = compat.scale_loss(self.optimizer, total)
+        logs |= {**parts, "grad/g": self._descend(self.optimizer, tape, scaled_total, self.generator)}
         self._update_ema()
-        return self._log({"loss/content": content, "grad/g": tf.linalg.global_norm(gradients)})
+        return self._log(logs)
+
+    def _generator_losses(self, hr, sr) -> dict[str, tf.Tensor]:
+        s = self.settings
+        mse = losses.pixel_loss(hr, sr, "mse")
+        pixel = mse if s["pixel"] == "mse" else losses.pixel_loss(hr, sr, s["pixel"])
+        content = pixel if self.features is None else self.features.loss(hr, sr)
+        parts = {"loss/content": content, "loss/mse": mse}
+        total = content
+        if self.features is not None and s["pixel_weight"]:
+            total += s["pixel_weight"] * pixel
+        if s["tv_weight"]:
+            parts["loss/tv"] = losses.total_variation(sr)
+            total += s["tv_weight"] * parts["loss/tv"]
+        if self.discriminator is not None:
+            fake = self.discriminator(sr, training=True)
+            real = self.discriminator(hr, training=True) if s["adversarial"] == "relativistic" else None
+            parts["loss/adversarial"] = losses.generator_loss(real, fake, s["adversarial"])
+            total += s["adversarial_weight"] * parts["loss/adversarial"]
+        return {"loss": total, **parts}
+
+    def _train_discriminator(self, hr, sr) -> dict[str, tf.Tensor]:
+        s = self.settings
+        with tf.GradientTape() as tape:
+            real = self.discriminator(hr, training=True)
+            fake = self.discriminator(sr, training=True)
+            loss = losses.discriminator_loss(real, fake, s["adversarial"], s["label_smoothing"])
+            scaled_loss = compat.scale_loss(self.d_optimizer, loss)
+        norm = self._descend(self.d_optimizer, tape, scaled_loss, self.discriminator)
+        probabilities = {"d/real": tf.reduce_mean(tf.sigmoid(real)), "d/fake": tf.reduce_mean(tf.sigmoid(fake))}
+        return {"loss/d": loss, **probabilities, "grad/d": norm}
+
+    @staticmethod
+    def _descend(optimizer, tape, scaled_loss, network) -> tf.Tensor:
+        """Take one optimizer step; the norm of the gradients."""
+        variables = network.trainable_variables
+        scaled = tape.gradient(scaled_loss, variables)
+        gradients = compat.unscaled_gradients(optimizer, scaled)
+        compat.apply_gradients(optimizer, scaled, gradients, variables)
+        return tf.linalg.global_norm(gradients)
 
     def _update_ema(self) -> None:
         if self.ema_generator is None:
@@ -151,20 +236,29 @@ class SRGAN(keras.Model):
         return {name: self.logs[name].result() for name in values}
 
     def get_config(self):
-        config = super().get_config()
+        def serialized(model):
+            return None if model is None else keras.saving.serialize_keras_object(model)
+
         return {
-            **config,
-            "generator": keras.saving.serialize_keras_object(self.generator),
+            **super().get_config(),
+            "generator": serialized(self.generator),
+            "discriminator": serialized(self.discriminator),
+            "features": self.features and self.features.get_config(),
             "ema_decay": self.ema_decay,
             "freeze_batch_norm": self.freeze_batch_norm,
         }
 
-    def get_compile_config(self):
-        return {"g_optimizer": keras.optimizers.serialize(self.optimizer), "pixel": self.pixel}
-
-    def compile_from_config(self, config):
-        self.compile(**{**config, "g_optimizer": keras.optimizers.deserialize(config["g_optimizer"])})
-
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "generator": keras.saving.deserialize_keras_object(config["generator"])})
+        models = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("generator", "discriminator")}
+        features = config["features"] and FeatureNetwork(**config["features"])
+        return cls(**{**config, **models, "features": features})
+
+    def get_compile_config(self):
+        optimizers = {"g_optimizer": self.optimizer, "d_optimizer": self.d_optimizer}
+        serialized = {name: keras.optimizers.serialize(each) for name, each in optimizers.items() if each is not None}
+        return {**serialized, **self.settings}
+
+    def compile_from_config(self, config):
+        names = {"g_optimizer", "d_optimizer"} & set(config)
+        self.compile(**{**config, **{name: keras.optimizers.deserialize(config[name]) for name in names}})

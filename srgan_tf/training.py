@@ -4,6 +4,7 @@ import ctypes
 import dataclasses
 import importlib.metadata
 import json
+import sys
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -11,16 +12,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
-from srgan_tf import compat, images, metrics, weights
+from srgan_tf import compat, features, images, metrics, weights
 from srgan_tf.callbacks import Checkpoints, CsvLog, Progress, TrainingError
 from srgan_tf.data import Photos, downscale, patches, upscale
+from srgan_tf.discriminator import Discriminator
 from srgan_tf.generator import Generator
-from srgan_tf.recipes import Recipe
+from srgan_tf.recipes import RECIPES, Recipe
 from srgan_tf.srgan import SRGAN, to_lr_range
 
 BUNDLED = files("srgan_tf") / "photos"
+LOSS_FIELDS = ("pixel", "pixel_weight", "adversarial", "adversarial_weight", "label_smoothing", "tv_weight")
 
 
 def train(
@@ -30,6 +32,7 @@ def train(
     data_lr=None,
     validation=None,
     init=None,
+    feature_weights=None,
     deterministic: bool = False,
     save_seconds: float = 45,
     catch_signals: bool = False,
@@ -39,10 +42,12 @@ def train(
     Args:
         recipe: the hyper-parameters.
         output: the run's folder: `run.json` (settings, versions, data), `checkpoints/`, `log.csv`.
-        data: HR pictures (see `Photos`), or a `tf.data.Dataset` (see `patches`); the bundled ones by default.
+        data: HR pictures (`Photos`, or what it takes, or a `tf.data.Dataset`); the bundled ones by default.
         data_lr: the folder of their LR pictures; without it LR is made by MATLAB's bicubic.
         validation: HR pictures to score; the bundled held-out ones by default.
-        init: weights to start from, anything that `weights.load` takes.
+        init: weights to start from, anything that `weights.load` takes. Without it a recipe that starts from
+            another trains that one first, in a folder of its name inside output.
+        feature_weights: VGG-19 weights on disk (see `features.load`).
         deterministic: the same bits every time, some per cent slower.
         save_seconds: time between checkpoints.
         catch_signals: end cleanly, saved, on SIGTERM and Ctrl-C.
@@ -55,16 +60,33 @@ def train(
         ImageError, WeightsError: data or init cannot be used.
     """
     output = Path(output)
+    make_optimizer(recipe)  # a wrong name must be told before anything is trained
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     photos = data
-    if not isinstance(data, tf.data.Dataset):
+    if not isinstance(data, (tf.data.Dataset, Photos)):
         photos = Photos(data or str(BUNDLED / "train"), recipe.crop, data_lr, recipe.scale)
     fingerprint = photos.fingerprint() if isinstance(photos, Photos) else "tf.data.Dataset"
-    _claim(output, recipe, fingerprint, init)
+    run = _claim(output, recipe, fingerprint, init)
+    if recipe.starts_from and init is None:
+        first = first_stage(recipe)
+        init = output / first.name
+        print(f"{recipe.name} starts from {first.name} and no --init is given: {init} first", file=sys.stderr)
+        model, stopped = train(
+            first, init, photos, None, validation, None, None, deterministic, save_seconds, catch_signals
+        )
+        if stopped:
+            return model, stopped
+    network = None
+    if recipe.features:
+        # What `auto` found is the run's for good: a resumed run must not change its loss.
+        layer = tuple(int(n) for n in recipe.features.split(","))
+        network = features.load(run.get("feature_network", recipe.feature_network), layer, feature_weights)
+        run |= {"feature_network": network.network, "features": network.name}
 
-    model = build(recipe, init)
+    model = build(recipe, init, network)
+    _write_run(output, run)
     checkpoints = Checkpoints(output / "checkpoints", model, save_seconds)
     step = checkpoints.restore()
     if step == 0 and any((output / "checkpoints").glob("step-*")):
@@ -72,7 +94,7 @@ def train(
     if catch_signals:
         checkpoints.catch_signals()
     if step:
-        logging.info("going on at step %d of %d", step, recipe.steps)
+        print(f"going on at step {step} of {recipe.steps}", file=sys.stderr)
     pairs = validation_pairs(validation, recipe.scale)
     watchers = [checkpoints, CsvLog(output / "log.csv", checkpoints), Progress(checkpoints, recipe.steps)]
     while checkpoints.step < recipe.steps and checkpoints.stop_signal is None:
@@ -91,19 +113,37 @@ def train(
     return model, checkpoints.stop_signal or 0
 
 
-def build(recipe: Recipe, init=None) -> SRGAN:
-    """The compiled training model of a recipe, its generator loaded from `init` where that is given."""
+def first_stage(recipe: Recipe) -> Recipe:
+    """The recipe that this one starts from, for the same generator."""
+    same = ("scale", "blocks", "channels", "batch_norm", "seed", "precision", "jit_compile")
+    return dataclasses.replace(RECIPES[recipe.starts_from], **{name: getattr(recipe, name) for name in same})
+
+
+def build(recipe: Recipe, init=None, network=None) -> SRGAN:
+    """The compiled training model of a recipe, its generator loaded from `init` where that is given.
+
+    network: the `FeatureNetwork` of the recipe's content loss.
+    """
     compat.set_precision(recipe.precision)
     generator = Generator(recipe.blocks, recipe.channels, recipe.scale, recipe.batch_norm, zero_init=recipe.zero_init)
+    discriminator = None
+    if recipe.discriminator:
+        discriminator = Discriminator(recipe.crop, recipe.pooled, recipe.spectral_norm)
     if init is not None:
+        arrays = weights.load(init).get_arrays()
         try:
-            generator.set_arrays(weights.load(init).get_arrays())
+            generator.set_arrays(arrays)
         except ValueError as error:
             raise weights.WeightsError(f"{init}: {error}") from None
     elif recipe.interpolate_init:
         generator.start_as_interpolation()
-    model = SRGAN(generator, recipe.ema_decay or None, recipe.freeze_batch_norm)
-    model.compile(make_optimizer(recipe), recipe.pixel, jit_compile=recipe.jit_compile)
+    model = SRGAN(generator, discriminator, network, recipe.ema_decay or None, recipe.freeze_batch_norm)
+    model.compile(
+        make_optimizer(recipe),
+        make_optimizer(recipe),
+        jit_compile=recipe.jit_compile,
+        **{name: getattr(recipe, name) for name in LOSS_FIELDS},
+    )
     return model
 
 
@@ -116,6 +156,8 @@ def make_optimizer(recipe: Recipe):
             warmup_target=rate if recipe.warmup else None,
             warmup_steps=recipe.warmup,
         )
+    elif recipe.schedule == "step":
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay([recipe.steps // 2], [rate, rate / 10])
     elif recipe.warmup:
         rate = keras.optimizers.schedules.PolynomialDecay(0.0, recipe.warmup, rate)
     try:
@@ -143,27 +185,28 @@ def validation_pairs(source, scale: int) -> tf.data.Dataset:
     return dataset.apply(tf.data.experimental.assert_cardinality(len(pictures)))
 
 
-def _claim(output: Path, recipe: Recipe, fingerprint: str, init) -> None:
-    """Write the run's settings down, or check that they are those of the run that lies there."""
+def _claim(output: Path, recipe: Recipe, fingerprint: str, init) -> dict:
+    """What is written down of the run: new, or, where one lies there, checked to be of the same settings."""
     settings = {**dataclasses.asdict(recipe), "data": fingerprint, "init": str(init) if init is not None else None}
     path = output / "run.json"
     if path.exists():
         try:
-            there = json.loads(path.read_text())["settings"]
+            run = json.loads(path.read_text())
+            there = run["settings"]
         except (ValueError, KeyError):
             raise TrainingError(f"{path} is damaged; give another --output or remove it") from None
         changed = [f"{k}: {there.get(k)!r} there, {v!r} now" for k, v in settings.items() if there.get(k) != v]
         if changed:
-            raise TrainingError(
-                f"{output} holds a run with other settings ({'; '.join(changed)}); give another --output"
-            )
-        return
-    names = ("tensorflow", "keras", "numpy", "pillow")
-    versions = {name: importlib.metadata.version(name) for name in names}
+            raise TrainingError(f"{output} holds another run ({'; '.join(changed)}); give another --output")
+        return run
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy", "pillow")}
+    return {"settings": settings, "versions": versions, "started": time.ctime()}
+
+
+def _write_run(output: Path, run: dict) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    with images.write_aside(path) as temporary:
-        text = json.dumps({"settings": settings, "versions": versions, "started": time.ctime()}, indent=2)
-        Path(temporary).write_text(text + "\n")
+    with images.write_aside(output / "run.json") as temporary:
+        Path(temporary).write_text(json.dumps(run, indent=2) + "\n")
 
 
 def keep_memory() -> None:

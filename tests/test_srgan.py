@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from srgan_tf import compat
 from srgan_tf.data import downscale
+from srgan_tf.discriminator import Discriminator
+from srgan_tf.features import FeatureNetwork
 from srgan_tf.generator import Generator
 from srgan_tf.srgan import SRGAN
 
@@ -22,7 +24,7 @@ def model(precision="float32", optimizer="adam", pixel="mse", **options):
         result = SRGAN(Generator(blocks=2, channels=8), **options)
     finally:
         compat.set_precision("float32")
-    result.compile(optimizer, pixel)
+    result.compile(optimizer, pixel=pixel)
     return result
 
 
@@ -116,6 +118,68 @@ def test_saves_loads_and_goes_on(tmp_path):
     for a, b in zip(ours.generator.get_weights(), loaded.generator.get_weights()):
         np.testing.assert_allclose(a, b, atol=1e-6)
     np.testing.assert_allclose(loaded(lr), ours(lr), atol=1e-5)
+
+
+GAN = {"features": FeatureNetwork("vgg16", (2, 2)), "ema_decay": 0.9}
+
+
+def gan(precision="float32", loss=None, **options):
+    keras.utils.set_random_seed(1)
+    compat.set_precision(precision)
+    try:
+        result = SRGAN(Generator(blocks=1, channels=8), Discriminator(32, pooled=True), **{**GAN, **options})
+    finally:
+        compat.set_precision("float32")
+    result.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3), **(loss or {}))
+    return result
+
+
+@pytest.mark.parametrize("precision", compat.PRECISIONS)
+def test_gan_step_in_every_precision(precision):
+    ours = gan(precision)
+    before = [w.copy() for w in ours.discriminator.get_weights()]
+    data = tf.data.Dataset.from_tensors(crops()).repeat()
+    logs = ours.fit(data, steps_per_epoch=3, verbose=0, shuffle=False).history
+    names = {"loss", "loss/content", "loss/adversarial", "loss/mse", "loss/d", "d/real", "d/fake", "grad/g", "grad/d"}
+    assert set(logs) == names and all(np.isfinite(v).all() for v in logs.values())
+    assert any(not np.array_equal(a, b) for a, b in zip(before, ours.discriminator.get_weights()))
+
+
+def test_generators_loss_is_the_weighted_sum_of_its_parts():
+    weights = {"adversarial_weight": 0.5, "pixel_weight": 2.0, "pixel": "mae", "tv_weight": 1e-3}
+    ours = gan(loss=weights)
+    lr, hr = ours.prepare(crops())
+    sr = ours.generator(lr)
+    parts = {name: float(value) for name, value in ours._generator_losses(hr, sr).items()}
+    fake = np.asarray(ours.discriminator(sr, training=True), np.float64)
+    expected = (
+        parts["loss/content"]
+        + 2.0 * np.mean(np.abs(np.asarray(hr) - sr))
+        + 0.5 * np.mean(np.log1p(np.exp(-fake)))
+        + 1e-3 * parts["loss/tv"]
+    )
+    assert parts["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_discriminator_alone_learns_when_generator_stands_still():
+    ours = gan(loss={"adversarial": "relativistic", "label_smoothing": 0.1})
+    ours.optimizer.learning_rate = 0.0
+    data = tf.data.Dataset.from_tensors(crops()).repeat()
+    logs = ours.fit(data, steps_per_epoch=8, epochs=2, verbose=0, shuffle=False).history
+    assert logs["loss/d"][1] < logs["loss/d"][0] and logs["d/real"][1] > logs["d/fake"][1]
+
+
+def test_gan_saves_loads_and_goes_on(tmp_path):
+    ours = gan()
+    ours.train_step(crops())
+    ours.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    assert loaded.features.name == "VGG-16 φ2,2"
+    for each in (ours, loaded):
+        each.train_step(crops(seed=1))
+    for part in ("generator", "discriminator"):
+        for a, b in zip(getattr(ours, part).get_weights(), getattr(loaded, part).get_weights()):
+            np.testing.assert_allclose(a, b, atol=2e-5)
 
 
 def test_unknown_loss_is_refused():

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
+from srgan_tf import training
 from srgan_tf.callbacks import TrainingError
 from srgan_tf.recipes import Recipe
 from srgan_tf.training import train
@@ -161,6 +163,44 @@ def test_infinite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path
         for n, array in final(tmp_path / "run", int(kept[-1].name[5:])).items()
         if n != "config"
     )
+
+
+def test_gan_resumes_with_both_networks_and_its_feature_network(tmp_path, data, monkeypatch):
+    """In two lives it ends as in one; what `auto` resolved to stays the run's."""
+    from srgan_tf import features
+
+    gan = tiny(
+        6,
+        validate_every=3,
+        crop=32,
+        features="5,4",
+        discriminator=True,
+        pooled=True,
+        starts_from="srresnet",
+    )
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
+    for n, picture in enumerate(pictures):
+        Image.fromarray(picture).save(data / f"large{n}.png")
+    first = tiny(1, crop=32)
+    monkeypatch.setitem(training.RECIPES, "srresnet", first)
+    asked = []
+    vgg19 = features._vgg19
+
+    def absent(*arguments):
+        asked.append(arguments)
+        raise OSError("no network")
+
+    monkeypatch.setattr(features, "_vgg19", absent)
+    options = {"data": data, "validation": data, "deterministic": True}
+    train(gan, tmp_path / "whole", **options)
+    assert json.loads((tmp_path / "whole" / "tiny" / "run.json").read_text())["settings"]["steps"] == 1
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    shutil.rmtree(tmp_path / "parts" / "checkpoints" / "step-00000006")
+    run = json.loads((tmp_path / "parts" / "run.json").read_text())
+    assert run["feature_network"] == "vgg16" and run["features"] == "VGG-16 φ5,3" and len(asked) == 1
+    monkeypatch.setattr(features, "_vgg19", vgg19)
+    train(gan, tmp_path / "parts", **options)
+    assert_same(final(tmp_path / "whole", 6), final(tmp_path / "parts", 6))
 
 
 def test_newest_three_and_the_best_are_kept(tmp_path, data):

@@ -15,7 +15,7 @@ def run(main, description: str) -> None:
     `--help` prints the description and the flags of main's module, without waiting for TensorFlow.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.set_verbosity(logging.INFO)
+    logging.set_verbosity(logging.WARNING)
     logging.use_absl_handler()
     logging.get_absl_handler().setFormatter(None)
     app.run(lambda arguments: _guarded(main, arguments), flags_parser=lambda argv: _parse(argv, main, description))

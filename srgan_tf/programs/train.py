@@ -21,6 +21,7 @@ flags.DEFINE_string("data", None, "folder or pattern of HR pictures (default: th
 flags.DEFINE_string("data_lr", None, "folder of their LR pictures (default: made by MATLAB's bicubic)")
 flags.DEFINE_string("validation", None, "HR pictures to score: a folder or pattern (default: bundled held-out ones)")
 flags.DEFINE_string("init", None, "weights to start from: a run, an .npz, a .keras")
+flags.DEFINE_string("feature_weights", None, "VGG-19 weights on disk (keras.applications' .h5 without top)")
 flags.DEFINE_bool("deterministic", False, "the same bits every time, somewhat slower")
 flags.DEFINE_float("save_seconds", 45, "seconds between checkpoints: at most so much work is lost")
 _FIELDS = [field for field in dataclasses.fields(Recipe) if field.name != "name"]
@@ -51,6 +52,7 @@ def main(arguments: list[str]) -> None:
         data_lr=FLAGS.data_lr,
         validation=FLAGS.validation,
         init=FLAGS.init,
+        feature_weights=FLAGS.feature_weights,
         deterministic=FLAGS.deterministic,
         save_seconds=FLAGS.save_seconds,
         catch_signals=True,

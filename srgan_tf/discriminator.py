@@ -1,0 +1,75 @@
+"""The discriminator of Ledig et al. 2017, figure 4."""
+
+import keras
+
+layers = keras.layers
+
+# (filters, stride) of the eight convolutions: the stride is 2 each time before the filters double.
+PLAN = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2))
+
+
+@keras.saving.register_keras_serializable("srgan_tf")
+class Discriminator(keras.Model):
+    """Tells HR from SR, exactly the paper's at its defaults (figure 4): 23,565,505 trainable parameters.
+
+    Eight 3x3 convolutions of 64 to 512 filters with LeakyReLU 0.2 and batch norm (on all but the first),
+    Dense(1024), LeakyReLU, Dense(1). The sigmoid is left to the losses, which are exact on logits.
+
+    Args:
+        crop: side of the pictures in pixels, a multiple of 16; the paper's is 96. Sets the size of Dense(1024).
+        pooled: average over space before the dense layers, so that crops of any size fit and 18 of the 23.6
+            million parameters go.
+        spectral_norm: divide each weight matrix by its largest singular value (Miyato et al. 2018), which bounds
+            how steep D can become; in place of batch norm, as there. For runs in which D wins early.
+
+    Call:
+        pictures: float [batch, crop, crop, 3] in [-1, 1].
+        Returns logits [batch, 1]; positive says HR.
+    """
+
+    def __init__(self, crop: int = 96, pooled: bool = False, spectral_norm: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        if not pooled and (crop < 16 or crop % 16):
+            raise ValueError(f"crop must be a multiple of 16, not {crop!r}; or use pooled=True")
+        self.crop, self.pooled, self.spectral_norm = crop, pooled, spectral_norm
+        wrap = layers.SpectralNormalization if spectral_norm else (lambda layer, name: layer)
+        self.convs = [
+            wrap(layers.Conv2D(filters, 3, stride, "same", name=f"conv{i}"), name=f"sn{i}")
+            for i, (filters, stride) in enumerate(PLAN)
+        ]
+        norms = [] if spectral_norm else range(1, len(PLAN))
+        self.norms = [layers.BatchNormalization(name=f"bn{i}") for i in norms]
+        self.flatten = layers.GlobalAveragePooling2D() if pooled else layers.Flatten()
+        self.dense1 = wrap(layers.Dense(1024, name="dense1"), name="sn_dense1")
+        self.dense2 = wrap(layers.Dense(1, name="dense2", dtype="float32"), name="sn_dense2")
+        self.build((None, None if pooled else crop, None if pooled else crop, 3))
+
+    def build(self, input_shape):
+        channels = 3
+        for i, (conv, (filters, _)) in enumerate(zip(self.convs, PLAN)):
+            conv.build((None, None, None, channels))
+            channels = filters
+            if self.norms and i:
+                self.norms[i - 1].build((None, None, None, channels))
+        self.dense1.build((None, channels if self.pooled else channels * (self.crop // 16) ** 2))
+        self.dense2.build((None, 1024))
+        self.built = True
+
+    def call(self, pictures, training=False):
+        def leaky(x):
+            return keras.activations.relu(x, 0.2)
+
+        # Only spectral normalisation behaves differently in training.
+        options = {"training": training} if self.spectral_norm else {}
+        x = pictures
+        for i, conv in enumerate(self.convs):
+            x = conv(x, **options)
+            if self.norms and i:
+                x = self.norms[i - 1](x, training=training)
+            x = leaky(x)
+        x = leaky(self.dense1(self.flatten(x), **options))
+        return self.dense2(x, **options)
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "crop": self.crop, "pooled": self.pooled, "spectral_norm": self.spectral_norm}

@@ -1,0 +1,51 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from srgan_tf.discriminator import Discriminator
+
+
+def count(model):
+    return sum(int(np.prod(v.shape)) for v in model.trainable_weights)
+
+
+def test_size_is_the_papers():
+    filters = [3, 64, 64, 128, 128, 256, 256, 512, 512]
+    convs = sum(9 * a * b + b for a, b in zip(filters, filters[1:]))
+    norms = 2 * sum(filters[2:])
+    # Four strides of 2 leave 6x6 of 96x96.
+    by_hand = convs + norms + (6 * 6 * 512 * 1024 + 1024) + (1024 + 1)
+    assert count(Discriminator()) == by_hand == 23_565_505
+
+
+@pytest.mark.parametrize("options", [{"crop": 32}, {"pooled": True}, {"pooled": True, "spectral_norm": True}])
+def test_logits_and_round_trip(tmp_path, options):
+    discriminator = Discriminator(**options)
+    pictures = tf.random.stateless_uniform((3, 32, 32, 3), seed=(1, 2), minval=-1)
+    assert discriminator(pictures, training=True).shape == (3, 1)
+    discriminator.save(tmp_path / "d.keras")
+    loaded = keras.models.load_model(tmp_path / "d.keras")
+    np.testing.assert_allclose(loaded(pictures), discriminator(pictures), atol=1e-6)
+    assert loaded.get_config() == discriminator.get_config()
+
+
+def test_pooled_takes_any_size():
+    discriminator = Discriminator(pooled=True)
+    assert discriminator(tf.zeros((1, 40, 56, 3))).shape == (1, 1)
+
+
+def test_spectral_norm_bounds_every_matrix():
+    discriminator = Discriminator(pooled=True, spectral_norm=True)
+    pictures = tf.random.stateless_uniform((1, 16, 16, 3), seed=(1, 2), minval=-1)
+    for _ in range(30):
+        discriminator(pictures, training=True)
+    for wrapper in discriminator.convs[1:3]:
+        kernel = np.array(wrapper.layer.kernel)
+        # numpy's own singular values
+        assert np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), compute_uv=False)[0] == pytest.approx(1, abs=0.03)
+
+
+def test_crops_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="multiple of 16"):
+        Discriminator(crop=90)

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from srgan_tf import losses
+
+RNG = np.random.default_rng(0)
+REAL, FAKE = (RNG.normal(mean, 2, (5, 1)).astype(np.float32) for mean in (1, -1))
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_standard_losses_are_the_papers_logarithms():
+    assert losses.generator_loss(REAL, FAKE) == pytest.approx(np.mean(-np.log(sigmoid(FAKE))))
+    expected = np.mean(-np.log(sigmoid(REAL))) + np.mean(-np.log(1 - sigmoid(FAKE)))
+    assert losses.discriminator_loss(REAL, FAKE) == pytest.approx(expected)
+
+
+def test_relativistic_losses():
+    more, less = sigmoid(FAKE - REAL.mean()), sigmoid(REAL - FAKE.mean())
+    expected_g = (np.mean(-np.log(more)) + np.mean(-np.log(1 - less))) / 2
+    assert losses.generator_loss(REAL, FAKE, "relativistic") == pytest.approx(expected_g)
+    expected_d = np.mean(-np.log(less)) + np.mean(-np.log(1 - more))
+    assert losses.discriminator_loss(REAL, FAKE, "relativistic") == pytest.approx(expected_d)
+
+
+def test_smoothing_moves_the_best_answer_for_hr():
+    at = np.linspace(-6, 6, 2401, dtype=np.float32)[:, None]
+    values = [float(losses.discriminator_loss(x[None], np.full((1, 1), -9.0, x.dtype), label_smoothing=0.1)) for x in at]
+    assert sigmoid(at[int(np.argmin(values))]) == pytest.approx(0.9, abs=0.002)
+
+
+def test_pixel_losses_and_total_variation():
+    hr, sr = RNG.uniform(-1, 1, (2, 2, 6, 5, 3)).astype(np.float32)
+    assert losses.pixel_loss(hr, sr, "mse") == pytest.approx(np.mean((hr - sr) ** 2))
+    assert losses.pixel_loss(hr, sr, "mae") == pytest.approx(np.mean(np.abs(hr - sr)))
+    expected = (np.abs(np.diff(sr, axis=1)).sum() + np.abs(np.diff(sr, axis=2)).sum()) / 2
+    assert losses.total_variation(sr) == pytest.approx(expected)
