@@ -1,0 +1,1 @@
+"""The console commands: flags in, one library call, result out. Importing them does not import TensorFlow."""

