@@ -29,6 +29,7 @@ class Backend:
         context: LR pixels on each side of a pixel that its SR depends on; None where that is unknown.
         run: the function behind the call.
         generator: the Keras `Generator`, None for exported models.
+        passes: how often the model runs for one SR.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Backend:
     context: int | None
     run: Callable[[np.ndarray], np.ndarray]
     generator: object = None
+    passes: int = 1
 
     def __call__(self, lr) -> np.ndarray:
         lr = np.asarray(lr)
@@ -67,12 +69,13 @@ def open_backend(source) -> Backend:
 def from_generator(generator, name: str) -> Backend:
     """A Keras `Generator` as a backend; `name` is what tables call it."""
 
-    # One graph for all sizes: without the signature every new picture size would be traced anew.
+    # One graph for all sizes, made here: a tf.function would trace every new size anew, or warn of the many models.
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
     def upscale(lr):
         return metrics.to_uint8(generator(tf.cast(lr, tf.float32) / 255, training=False))
 
-    return Backend(name, generator.scale, generator.context, lambda lr: upscale(lr).numpy(), generator)
+    upscale = upscale.get_concrete_function()
+    return Backend(name, generator.scale, generator.context, lambda lr: upscale(tf.constant(lr)).numpy(), generator)
 
 
 def ensemble(backend: Backend) -> Backend:
@@ -89,7 +92,7 @@ def ensemble(backend: Backend) -> Backend:
                 total = total + np.rot90(sr[:, :, ::step], -turns, (1, 2)).astype(np.uint16)
         return ((total + 4) // 8).astype(np.uint8)
 
-    return replace(backend, name=f"{backend.name}+", run=run)
+    return replace(backend, name=f"{backend.name}+", run=run, passes=8 * backend.passes)
 
 
 def _saved_model(folder: Path, name: str) -> Backend:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from srgan_tf import lpips, metrics, report, sheets, weights
 from srgan_tf.backends import Backend, ensemble, from_generator, open_backend
 from srgan_tf.data import upscale
-from srgan_tf.data.benchmarks import Picture, find_benchmark
+from srgan_tf.data.benchmarks import BenchmarkError, Picture, find_benchmark
 
 CURVE = (0.2, 0.4, 0.6, 0.8)  # the blends that a plot's curve passes, beside its two ends
 
@@ -70,7 +70,9 @@ def evaluate(
     if odd := [model.name for model in models if model.scale != scale]:
         raise weights.WeightsError(f"{odd[0]}: not an x{scale} model like {models[0].name}; evaluate it by itself")
     pictures = {Path(name).name: find_benchmark(name, scale, data_dir) for name in benchmarks}
-    models = [*interpolations(scale), *(map(ensemble, models) if ensembled else models)]
+    models = list(map(ensemble, models)) if ensembled else models
+    curve = [model.name for model in (models[0], *models[2:], models[1])] if len(models) > len(sources) else []
+    models = [*interpolations(scale), *models]
     for folder in [Path(output) / "sheets" / name if sheet else Path(output) for name in pictures] if output else ():
         folder.mkdir(parents=True, exist_ok=True)
     rows, details = [], {}
@@ -88,7 +90,7 @@ def evaluate(
         if plot:
             for benchmark in pictures:
                 of_benchmark = [row for row in rows if row["benchmark"] == benchmark]
-                sheets.write_plot(Path(output) / f"plot-{benchmark}.png", benchmark, of_benchmark)
+                sheets.write_plot(Path(output) / f"plot-{benchmark}.png", benchmark, of_benchmark, curve)
     return rows
 
 
@@ -105,7 +107,7 @@ def open_models(sources, blends=(), curve: bool = False) -> list[Backend]:
         raise weights.WeightsError("--blend needs two --weights that are generators, not exported models")
     if curve and not blends and can_blend:
         blends = CURVE
-    for amount in blends:
+    for amount in sorted(blends):
         name = f"{models[0].name}~{models[1].name}@{amount:g}"
         models.append(from_generator(weights.blend(*ends, amount), name))
     return models
@@ -125,6 +127,9 @@ def judge(models: list[Backend], pictures: list[Picture], networks=("alex",), rg
         model(np.zeros((1, 16, 16, 3), np.uint8))  # tracing is no part of a picture's time
     for picture in pictures:
         hr, lr = picture.read()
+        smallest = max(11, 0, *(lpips.SMALLEST[network] for network in networks)) + 2 * picture.scale
+        if min(hr.shape[1:3]) < smallest:
+            raise BenchmarkError(f"{picture.hr_path}: scores need {smallest} px each way at least")
         inner = slice(picture.scale, -picture.scale)
         reference = {network: lpips.features(hr[:, inner, inner], network) for network in networks}
         srs, scores = {}, {}
@@ -178,7 +183,7 @@ def _row(model: Backend, benchmark: str, results: dict) -> dict:
     row["parameters"] = row["multiply_adds"] = None
     if model.generator is not None:
         row["parameters"] = sum(int(np.prod(v.shape)) for v in model.generator.trainable_variables)
-        row["multiply_adds"] = multiply_adds(model.generator) * (8 if model.name.endswith("+") else 1)
+        row["multiply_adds"] = multiply_adds(model.generator) * model.passes
     row["seconds_a_picture"] = float(np.mean([score["seconds_a_picture"] for score in scores]))
     return {**row, "pictures": len(scores), "scale": model.scale}
 

@@ -41,7 +41,7 @@ def write_sheet(path, result) -> None:
 def disagreement(pictures: list[np.ndarray]) -> tuple[int, int, int]:
     """Top, left and side of the square on which pictures [1, h, w, c] differ most: the greatest summed variance."""
     height, width = pictures[0].shape[1:3]
-    side = min(height, width, max(40, min(height, width) // 5))
+    side = min(height, width, 80 if min(height, width) >= PANEL else 64)  # zoomed by whole factors
     variance = np.var([picture[0].astype(np.float32).mean(-1) for picture in pictures], axis=0)
     sums = np.pad(variance.astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     totals = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
@@ -78,12 +78,13 @@ def _caption(draw: ImageDraw.ImageDraw, left: int, width: int, lines: list[str])
         draw.text((middle, GAP + PANEL + 4 + i * TEXT), line, "black", font)
 
 
-def write_plot(path, benchmark: str, rows: list[dict]) -> None:
+def write_plot(path, benchmark: str, rows: list[dict], curve: list[str]) -> None:
     """Plot PSNR against LPIPS-Alex (Blau and Michaeli 2018), a point a model, the blends joined to a curve.
 
     Args:
         path: of the picture file to write.
         rows: of one benchmark, as `evaluation.evaluate` returns them.
+        curve: names of the models to join, from one end through the blends to the other; may be empty.
     """
     import matplotlib
 
@@ -92,15 +93,12 @@ def write_plot(path, benchmark: str, rows: list[dict]) -> None:
 
     figure, axes = pyplot.subplots(figsize=(6, 4.2), layout="constrained")
     points = {row["model"]: (row["psnr_y"], row["lpips_alex"]) for row in rows}
-    blends = [row["model"] for row in rows if "@" in row["model"]]
-    if blends:
-        ends = blends[0].split("@")[0].split("~")
-        curve = [points[name] for name in (ends[0], *blends, ends[1])]
-        axes.plot(*zip(*curve), "-", color="tab:gray", lw=1, zorder=1)
+    if curve:
+        axes.plot(*zip(*(points[name] for name in curve)), "-", color="tab:gray", lw=1, zorder=1)
     for name, (psnr, lpips) in points.items():
-        small = name in blends
+        small = name in curve[1:-1]
         axes.scatter(psnr, lpips, s=14 if small else 40, color="tab:gray" if small else None, zorder=2)
-        label = name.split("@")[1] if small else name
+        label = name.split("@")[-1] if small else name
         axes.annotate(label, (psnr, lpips), (5, 4), textcoords="offset points", fontsize=7 if small else 9)
     axes.set(xlabel="PSNR on Y, dB → better", ylabel="LPIPS (AlexNet) ↓ better", title=benchmark)
     axes.margins(0.15)

@@ -41,7 +41,7 @@ class UsageError(ValueError):
 def main(argv: list[str]) -> int:
     try:
         _run(argv)
-    except ValueError as error:  # UsageError, WeightsError, BenchmarkError, ImageError
+    except (ValueError, OSError) as error:  # UsageError, WeightsError, BenchmarkError, ImageError; an --output
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
     return 0
