@@ -1,7 +1,8 @@
 """Models on benchmarks → one table like the paper's table 2, everyone's scores made alike.
 
 All scores are of rounded uint8 pictures, a border of `scale` pixels left out, LPIPS' included. A greyscale picture
-goes through an RGB model as three equal channels, whose mean comes back, and is scored as it is, not as Y.
+goes through an RGB model as three equal channels. PSNR and SSIM compare the mean of what comes back with the grey of
+HR as it is, not as Y; LPIPS sees the colours that the model put in.
 """
 
 import sys
@@ -23,7 +24,7 @@ CURVE = (0.2, 0.4, 0.6, 0.8)  # the blends that a plot's curve passes, beside it
 
 @dataclass(frozen=True)
 class Result:
-    """One picture by all models: HR [1, height, width, c], and SR and scores by the model's name."""
+    """One picture by all models: HR [1, height, width, 3 or 1]; SR [1, height, width, 3] and scores by model."""
 
     picture: str
     hr: np.ndarray
@@ -135,16 +136,17 @@ def judge(models: list[Backend], pictures: list[Picture], networks=("alex",), rg
         srs, scores = {}, {}
         for model in models:
             start = time.perf_counter()
-            sr = srs[model.name] = super_resolve(model, lr)
+            sr = srs[model.name] = model(np.broadcast_to(lr, (*lr.shape[:3], 3)))
             seconds = time.perf_counter() - start
+            features_of_sr = {network: lpips.features(sr[:, inner, inner], network) for network in networks}
+            sr = to_grey(sr) if hr.shape[-1] == 1 else sr
             score = {
                 "psnr_y": metrics.psnr(hr, sr, picture.scale),
                 "ssim_y": metrics.ssim(hr, sr, picture.scale),
                 "ssim_daala": metrics.ssim_daala(hr, sr, picture.scale),
             }
-            for network, features in reference.items():
-                features_of_sr = lpips.features(sr[:, inner, inner], network)
-                score[f"lpips_{network}"] = lpips.compare(features, features_of_sr, network)
+            for network in networks:
+                score[f"lpips_{network}"] = lpips.compare(reference[network], features_of_sr[network], network)
             if rgb:
                 score["psnr_rgb"] = metrics.psnr(hr, sr, picture.scale, y_channel=False)
                 score["ssim_rgb"] = metrics.ssim(hr, sr, picture.scale, y_channel=False)
@@ -153,12 +155,9 @@ def judge(models: list[Backend], pictures: list[Picture], networks=("alex",), rg
         yield Result(picture.name, hr, srs, scores)
 
 
-def super_resolve(model: Backend, lr: np.ndarray) -> np.ndarray:
-    """SR of uint8 LR [n, h, w, 3], or of grey LR [n, h, w, 1], which stays grey."""
-    if lr.shape[-1] == 3:
-        return model(lr)
-    total = model(lr.repeat(3, -1)).sum(-1, keepdims=True, dtype=np.uint16)
-    return ((2 * total + 3) // 6).astype(np.uint8)  # the mean, rounded half up
+def to_grey(sr: np.ndarray) -> np.ndarray:
+    """uint8 [n, h, w, 3] → [n, h, w, 1]: the mean of the channels, rounded half up."""
+    return ((2 * sr.sum(-1, keepdims=True, dtype=np.uint16) + 3) // 6).astype(np.uint8)
 
 
 def multiply_adds(generator) -> int:

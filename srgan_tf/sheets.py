@@ -95,11 +95,18 @@ def write_plot(path, benchmark: str, rows: list[dict], curve: list[str]) -> None
     points = {row["model"]: (row["psnr_y"], row["lpips_alex"]) for row in rows}
     if curve:
         axes.plot(*zip(*(points[name] for name in curve)), "-", color="tab:gray", lw=1, zorder=1)
+    middle = sum(sorted(psnr for psnr, _ in points.values())[:: len(points) - 1]) / 2
     for name, (psnr, lpips) in points.items():
-        small = name in curve[1:-1]
+        small, right = name in curve[1:-1], psnr > middle
         axes.scatter(psnr, lpips, s=14 if small else 40, color="tab:gray" if small else None, zorder=2)
-        label = name.split("@")[-1] if small else name
-        axes.annotate(label, (psnr, lpips), (5, 4), textcoords="offset points", fontsize=7 if small else 9)
+        axes.annotate(
+            name.split("@")[-1] if small else name,
+            (psnr, lpips),
+            (4, -11) if small else (4 if right else -4, 8),
+            textcoords="offset points",
+            fontsize=7 if small else 9,
+            ha="right" if right and not small else "left",  # inside the frame
+        )
     axes.set(xlabel="PSNR on Y, dB → better", ylabel="LPIPS (AlexNet) ↓ better", title=benchmark)
     axes.margins(0.15)
     axes.grid(alpha=0.3)

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,25 @@ from krasserm import krasserm  # noqa: F401 (a fixture)
 from PIL import Image
 
 from srgan_tf import backends, evaluation, report, sheets, weights
+from srgan_tf.data import upscale
 from srgan_tf.data.benchmarks import find_benchmark
 from srgan_tf.generator import Generator
 from srgan_tf.programs import evaluate as program
 
 PROGRAM = Path(__file__).parent.parent / "evaluate.py"
+
+
+@dataclass
+class Given:
+    """A benchmark picture that is in memory."""
+
+    name: str
+    scale: int
+    hr: np.ndarray
+    lr: np.ndarray
+
+    def read(self):
+        return self.hr, self.lr
 
 
 @pytest.fixture
@@ -74,18 +89,22 @@ def test_multiply_adds_by_hand():
     assert evaluation.multiply_adds(Generator()) == 320 * 180 * a_pixel
 
 
-def test_grey_goes_through_as_three_equal_channels():
-    seen = []
-
+def test_grey_is_scored_as_it_is_and_its_tint_by_lpips(data):
     def tint(lr):
-        seen.append(lr)
-        return np.stack([lr[..., 0], lr[..., 1] // 2, lr[..., 2]], -1).repeat(2, 1).repeat(2, 2)
+        assert lr.shape[-1] == 3 and (lr[..., 0] == lr[..., 1]).all()
+        sr = np.asarray(upscale(lr, 4))
+        return np.stack([sr[..., 0] // 2, sr[..., 1], 2 * sr[..., 2] - sr[..., 2] // 2], -1)
 
-    lr = np.full((1, 4, 5, 1), 101, np.uint8)
-    sr = evaluation.super_resolve(backends.Backend("tint", 2, None, tint), lr)
-    assert seen[0].shape == (1, 4, 5, 3)
-    assert sr.shape == (1, 8, 10, 1)
-    assert (sr == 84).all()  # (101 + 50 + 101) / 3
+    grey = [picture for picture in find_benchmark("Tiny", 4, data) if picture.name == "grey"]
+    hr, lr = grey[0].read()
+    lr = lr // 2  # so that no channel is clipped
+    picture = Given("grey", 4, hr, lr)
+    (result,) = evaluation.judge([*evaluation.interpolations(4), backends.Backend("tint", 4, None, tint)], [picture])
+    bicubic, tinted = result.scores["bicubic"], result.scores["tint"]
+    assert tinted["psnr_y"] == pytest.approx(bicubic["psnr_y"], abs=0.05)
+    assert tinted["lpips_alex"] > bicubic["lpips_alex"] + 0.01
+    wanted = 10 * np.log10(255**2 / np.mean((hr - np.asarray(upscale(lr, 4), float))[:, 4:-4, 4:-4] ** 2))
+    assert bicubic["psnr_y"] == pytest.approx(wanted, abs=1e-3)
 
 
 def test_the_program_writes_everything(data, two_files, tmp_path, capsys):
