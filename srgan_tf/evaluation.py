@@ -70,12 +70,14 @@ def evaluate(
     scale = models[0].scale if models else scale
     if odd := [model.name for model in models if model.scale != scale]:
         raise weights.WeightsError(f"{odd[0]}: not an x{scale} model like {models[0].name}; evaluate it by itself")
-    pictures = {Path(name).name: find_benchmark(name, scale, data_dir) for name in benchmarks}
+    pictures = {Path(name).resolve().name: find_benchmark(name, scale, data_dir) for name in benchmarks}
+    if len(pictures) < len(benchmarks):
+        raise BenchmarkError(f"two of the benchmarks {', '.join(benchmarks)} have one name; evaluate them apart")
+    if output:
+        Path(output).mkdir(parents=True, exist_ok=True)
     models = list(map(ensemble, models)) if ensembled else models
     curve = [model.name for model in (models[0], *models[2:], models[1])] if len(models) > len(sources) else []
     models = [*interpolations(scale), *models]
-    for folder in [Path(output) / "sheets" / name if sheet else Path(output) for name in pictures] if output else ():
-        folder.mkdir(parents=True, exist_ok=True)
     rows, details = [], {}
     for benchmark, files in pictures.items():
         results = {}
@@ -103,10 +105,10 @@ def open_models(sources, blends=(), curve: bool = False) -> list[Backend]:
         taken = {"nearest", "bicubic", *(other.name for other in models)}
         models.append(replace(model, name=str(source)) if model.name in taken else model)
     ends = [model.generator for model in models[:2]]
-    can_blend = len(models) == 2 and None not in ends
-    if blends and not can_blend:
+    two_generators = len(models) == 2 and None not in ends
+    if blends and not two_generators:
         raise weights.WeightsError("--blend needs two --weights that are generators, not exported models")
-    if curve and not blends and can_blend:
+    if curve and not blends and two_generators and weights.architecture(ends[0]) == weights.architecture(ends[1]):
         blends = CURVE
     for amount in sorted(blends):
         name = f"{models[0].name}~{models[1].name}@{amount:g}"

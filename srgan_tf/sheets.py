@@ -34,6 +34,7 @@ def write_sheet(path, result) -> None:
         sheet.paste(crop.resize((PANEL, PANEL), Image.Resampling.NEAREST), (left, GAP))
         _caption(draw, left, PANEL, [name, *_scores(result.scores.get(name))])
         left += PANEL + GAP
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with write_aside(path) as temporary:
         sheet.save(temporary)
 

@@ -7,8 +7,6 @@ import numpy as np
 
 from srgan_tf.images import write_aside
 
-NOT_ARCHITECTURE = ("name", "trainable", "dtype", "zero_init")
-
 
 class WeightsError(ValueError):
     """Weights that cannot be used; the message names the file and the mend."""
@@ -49,6 +47,11 @@ def load(source):
         raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
 
 
+def architecture(generator) -> dict:
+    """The part of a generator's configuration on which its SR depends, beside the weights."""
+    return {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype", "zero_init")}
+
+
 def blend(a, b, amount: float):
     """A generator between two of one architecture: each array (1 - amount) * a + amount * b.
 
@@ -60,14 +63,14 @@ def blend(a, b, amount: float):
     """
     if not 0 <= amount <= 1:
         raise WeightsError(f"the amount of a blend must be in [0, 1], not {amount}")
-    configs = [{k: v for k, v in g.get_config().items() if k not in NOT_ARCHITECTURE} for g in (a, b)]
-    if configs[0] != configs[1]:
-        differing = ", ".join(k for k in configs[0] if configs[0][k] != configs[1].get(k))
+    first, second = architecture(a), architecture(b)
+    if first != second:
+        differing = ", ".join(k for k in first if first[k] != second.get(k))
         raise WeightsError(
             f"generators of different architecture do not blend: {differing or type(b).__name__} differs"
         )
     arrays, others = a.get_arrays(), b.get_arrays()
-    blended = type(a).from_config(a.get_config())
+    blended = type(a)(**first)
     blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
     return blended
 

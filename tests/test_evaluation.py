@@ -191,6 +191,7 @@ def test_the_crop_is_where_models_disagree():
         ({"weights": ["nowhere.npz"]}, "nowhere.npz"),
         ({"sheet": True}, "--output"),
         ({"lpips": ["squeeze"]}, "squeeze"),
+        ({"benchmark": ["Tiny,./Tiny"]}, "one name"),
         ({"blend": ["half"]}, "half"),
         ({"blend": ["0.5"]}, "two --weights"),
     ],

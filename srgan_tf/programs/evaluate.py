@@ -8,6 +8,7 @@ Prints PSNR and SSIM on Y, SSIM as the paper took it, LPIPS, parameters, multipl
 nearest, bicubic and each model, beside the paper's own rows.
 """
 
+import importlib.util
 import os
 import shlex
 import sys
@@ -56,6 +57,8 @@ def _run(argv: list[str]) -> None:
         raise UsageError(f"--lpips knows alex and vgg, not {unknown[0]!r}")
     if _PLOT.value and "alex" not in _LPIPS.value:
         raise UsageError("--plot needs --lpips=alex")
+    if _PLOT.value and not importlib.util.find_spec("matplotlib"):
+        raise UsageError("--plot needs matplotlib: pip install matplotlib")
     try:
         blends = [float(amount) for amount in _BLEND.value]
     except ValueError:
@@ -65,10 +68,10 @@ def _run(argv: list[str]) -> None:
     from srgan_tf.evaluation import evaluate
 
     evaluate(
-        [os.path.expanduser(source) for source in _split(_WEIGHTS.value)],
-        [os.path.expanduser(name) for name in _split(_BENCHMARK.value)],
-        _OUTPUT.value,
-        _DATA_DIR.value,
+        _split(_WEIGHTS.value),
+        _split(_BENCHMARK.value),
+        _OUTPUT.value and os.path.expanduser(_OUTPUT.value),
+        _DATA_DIR.value and os.path.expanduser(_DATA_DIR.value),
         _SCALE.value,
         _LPIPS.value,
         _RGB.value,
@@ -81,7 +84,8 @@ def _run(argv: list[str]) -> None:
 
 
 def _split(values: list[str]) -> list[str]:
-    return [part for value in values for part in value.split(",") if part]
+    """Repeated and comma-separated values as one list; a shell leaves ~ behind = or a comma as it is."""
+    return [os.path.expanduser(part) for value in values for part in value.split(",") if part]
 
 
 def run() -> None:
