@@ -50,8 +50,8 @@ def open_backend(source) -> Backend:
     """Open whatever the package makes or imports.
 
     Args:
-        source: what `weights.load` takes; a SavedModel folder (`serving_default` of uint8 RGB [n, h, w, 3], or a
-            float signature of RGB in [0, 1]); a .tflite file (float in [0, 1], or quantised; any size or a
+        source: what `weights.load` takes; a SavedModel folder (signature `serving_default` of uint8 RGB, or `float`
+            of RGB in [0, 1], both ways, [n, h, w, 3]); a .tflite file (float in [0, 1], or quantised; any size or a
             fixed one, which is then run tile by tile).
 
     Raises:
@@ -100,18 +100,22 @@ def _saved_model(folder: Path, name: str) -> Backend:
         model = tf.saved_model.load(str(folder))
     except Exception as error:  # TensorFlow raises a dozen kinds for a damaged folder
         raise WeightsError(f"{folder}: not a SavedModel that loads here ({_first_line(error)})") from None
-    for signature in ("serving_default", "float", *model.signatures):
+    # Other float signatures, such as those that Keras makes of a generator, give [-1, 1] as a rule: refused.
+    takes = {"serving_default": tf.uint8, "float": tf.float32}
+    for signature, dtype in takes.items():
         function = model.signatures.get(signature)
-        if function is None:
-            continue
-        ((argument, spec),) = list(function.structured_input_signature[1].items())[:1]
-        if spec.shape.rank == 4 and spec.dtype in (tf.uint8, tf.float32):
+        inputs = function.structured_input_signature[1] if function else {}
+        if [(spec.dtype, spec.shape.rank) for spec in inputs.values()] == [(dtype, 4)]:
             break
     else:
-        raise WeightsError(f"{folder}: no signature takes pictures [n, h, w, 3]; export it with export.py")
+        raise WeightsError(
+            f"{folder}: needs a signature serving_default of uint8 or float of float32 pictures [n, h, w, 3]; "
+            "export it with export.py"
+        )
+    (argument,) = inputs
 
     def run(lr):
-        x = lr if spec.dtype == tf.uint8 else lr.astype(np.float32) / 255
+        x = lr if dtype == tf.uint8 else lr.astype(np.float32) / 255
         (sr,) = list(function(**{argument: tf.constant(x)}).values())[:1]
         return sr.numpy() if sr.dtype == tf.uint8 else _levels(sr.numpy())
 

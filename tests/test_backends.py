@@ -72,6 +72,16 @@ def test_saved_model_of_uint8_and_of_float(generator, lr, wanted, tmp_path):
         assert np.abs(backend(lr) - wanted).max() <= 1
 
 
+def test_saved_model_of_unknown_range_is_refused(generator, tmp_path):
+    module = tf.Module()
+    module.generator = generator
+    spec = tf.TensorSpec([None, None, None, 3], tf.float32)
+    raw = tf.function(lambda lr: generator(lr, training=False), input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "raw"), signatures=raw)
+    with pytest.raises(weights.WeightsError, match=r"raw: needs a signature"):
+        backends.open_backend(tmp_path / "raw")
+
+
 def test_lite_of_any_size(generator, lr, wanted, tmp_path):
     backend = backends.open_backend(lite_file(generator, tmp_path / "any.tflite", (1, None, None)))
     assert backend.scale == 2
