@@ -81,7 +81,8 @@ def from_generator(generator, name: str) -> Backend:
 def ensemble(backend: Backend) -> Backend:
     """The eightfold self-ensemble (Timofte et al. 2016): the rounded mean over all flips and quarter turns of LR.
 
-    Worth about 0.1 dB of PSNR, at eight times the time. Blurs the texture that a GAN makes up.
+    Measured on pictures of Set5 with an imported SRResNet: 0.15 to 0.34 dB more PSNR, LPIPS .001 to .006 worse, at
+    eight times the time. Blurs the texture that a GAN makes up.
     """
 
     def run(lr):
