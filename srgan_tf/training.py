@@ -10,16 +10,15 @@ from importlib.resources import files
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from srgan_tf import compat, features, images, metrics, weights
+from srgan_tf import compat, evaluation, features, images, weights
 from srgan_tf.callbacks import Checkpoints, CsvLog, Progress, TrainingError
-from srgan_tf.data import Photos, downscale, patches, upscale
+from srgan_tf.data import Photos, downscale, patches
 from srgan_tf.discriminator import Discriminator
 from srgan_tf.generator import Generator
 from srgan_tf.recipes import RECIPES, Recipe
-from srgan_tf.srgan import SRGAN, to_lr_range
+from srgan_tf.srgan import SRGAN
 
 BUNDLED = files("srgan_tf") / "photos"
 LOSS_FIELDS = ("pixel", "pixel_weight", "adversarial", "adversarial_weight", "label_smoothing", "tv_weight")
@@ -219,16 +218,17 @@ def keep_memory() -> None:
         mallopt(parameter, 2**31 - 1)
 
 
-def summary(model: SRGAN, output, validation=None) -> str:
-    """Scores beside bicubic on the validation pictures, and what to type next."""
-    scale = model.generator.scale
-    scores = {"bicubic": [], "ours": []}
-    for lr, hr in validation_pairs(validation, scale):
-        pictures = {"bicubic": upscale(lr, scale), "ours": metrics.to_uint8(model(to_lr_range(lr)))}
-        for name, sr in pictures.items():
-            scores[name].append((metrics.psnr(hr, sr, scale)[0], metrics.ssim(hr, sr, scale)[0]))
-    lines = [f"{'':8}  PSNR (Y)   SSIM (Y)   on {len(scores['ours'])} pictures that were not trained on"]
-    for name, rows in scores.items():
-        psnr, ssim = np.mean(rows, axis=0)
-        lines.append(f"{name:8}  {psnr:5.2f} dB   {ssim:.4f}")
-    return "\n".join([*lines, "", f"weights: {output}", f"next:    python upscale.py photo.jpg --weights={output}"])
+def summary(recipe: Recipe, output, validation=None) -> str:
+    """Score the run, and its first stage, beside bicubic, with a sheet a picture; the commands to type next."""
+    output = Path(output)
+    stages = [output / recipe.starts_from] if (output / recipe.starts_from / "run.json").exists() else []
+    stages = [stage for stage in stages if stage != output]
+    sources = [*map(str, stages), str(output)]
+    folder = output / "evaluation"
+    evaluation.evaluate(sources, [validation or str(BUNDLED / "heldout")], folder, networks=("alex",), sheet=True)
+    return (
+        f"\nsheets:  {folder}/sheets\n"
+        f"weights: {output}\n"
+        f"next:    python upscale.py photo.jpg --weights={output}\n"
+        f"         python evaluate.py --weights={','.join(sources)} --benchmark=Set5 --data_dir=FOLDER"
+    )

@@ -49,6 +49,34 @@ def load(source):
         raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
 
 
+def architecture(generator) -> dict:
+    """The part of a generator's configuration on which its SR depends, beside the weights."""
+    return {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype", "zero_init")}
+
+
+def blend(a, b, amount: float):
+    """A generator between two of one architecture: each array (1 - amount) * a + amount * b.
+
+    Network interpolation (Wang et al. 2018, section 3.4): between an MSE-trained generator, 0, and the GAN-trained
+    one that started from it, 1, it trades fidelity for texture.
+
+    Raises:
+        WeightsError: amount is not in [0, 1], or the architectures differ.
+    """
+    if not 0 <= amount <= 1:
+        raise WeightsError(f"the amount of a blend must be in [0, 1], not {amount}")
+    first, second = architecture(a), architecture(b)
+    if first != second:
+        differing = ", ".join(k for k in first if first[k] != second.get(k))
+        raise WeightsError(
+            f"generators of different architecture do not blend: {differing or type(b).__name__} differs"
+        )
+    arrays, others = a.get_arrays(), b.get_arrays()
+    blended = type(a)(**first)
+    blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
+    return blended
+
+
 def _of_run(folder: Path) -> Path:
     if (folder / "generator.npz").exists():
         return folder / "generator.npz"

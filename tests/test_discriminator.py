@@ -1,3 +1,5 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ def count(model):
 
 def test_size_is_the_papers():
     filters = [3, 64, 64, 128, 128, 256, 256, 512, 512]
-    convs = sum(9 * a * b + b for a, b in zip(filters, filters[1:]))
+    convs = sum(9 * a * b + b for a, b in itertools.pairwise(filters))
     norms = 2 * sum(filters[2:])
     # Four strides of 2 leave 6x6 of 96x96.
     by_hand = convs + norms + (6 * 6 * 512 * 1024 + 1024) + (1024 + 1)

@@ -27,7 +27,9 @@ def test_relativistic_losses():
 
 def test_smoothing_moves_the_best_answer_for_hr():
     at = np.linspace(-6, 6, 2401, dtype=np.float32)[:, None]
-    values = [float(losses.discriminator_loss(x[None], np.full((1, 1), -9.0, x.dtype), label_smoothing=0.1)) for x in at]
+    values = [
+        float(losses.discriminator_loss(x[None], np.full((1, 1), -9.0, x.dtype), label_smoothing=0.1)) for x in at
+    ]
     assert sigmoid(at[int(np.argmin(values))]) == pytest.approx(0.9, abs=0.002)
 
 

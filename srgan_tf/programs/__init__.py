@@ -18,7 +18,7 @@ def run(main, description: str) -> None:
     logging.set_verbosity(logging.WARNING)
     logging.use_absl_handler()
     logging.get_absl_handler().setFormatter(None)
-    app.run(lambda arguments: _guarded(main, arguments), flags_parser=lambda argv: _parse(argv, main, description))
+    app.run(lambda arguments: guarded(main, arguments), flags_parser=lambda argv: _parse(argv, main, description))
 
 
 def _parse(argv: list[str], main, description: str) -> list[str]:
@@ -35,7 +35,7 @@ def _parse(argv: list[str], main, description: str) -> list[str]:
         fail(f"{error} (--help lists the flags)", 2)
 
 
-def _guarded(main, arguments: list[str]) -> None:
+def guarded(main, arguments: list[str]) -> None:
     try:
         main(arguments[1:])
     except KeyboardInterrupt:

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     from srgan_tf import training
 
     training.keep_memory()
-    model, stopped_by = training.train(
+    _, stopped_by = training.train(
         recipe,
         output,
         data=FLAGS.data,
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
     if stopped_by:
         print(f"\nstopped, saved in {output}; to go on: {shlex.join(['python', *sys.argv])}", file=sys.stderr)
         sys.exit(128 + stopped_by)
-    print(training.summary(model, output, FLAGS.validation))
+    print(training.summary(recipe, output, FLAGS.validation))
 
 
 def command() -> None:

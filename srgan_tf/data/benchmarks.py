@@ -1,0 +1,125 @@
+"""Set5, Set14, BSD100, Urban100 or any folder of pictures, in the layouts that people have on disk."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from srgan_tf import images
+from srgan_tf.data.bicubic import downscale
+
+# Looked for in this order, {n} being the benchmark's folder and {s} the scale; the first with pictures is taken.
+HR_FOLDERS = ("{n}/HR_x{s}", "{n}/HR", "{n}/GTmod12", "{n}/original", "{n}/image_SRF_{s}", "{n}", "{n}_HR")
+LR_FOLDERS = (
+    *("{n}/LR_x{s}", "{n}/LR_bicubic/X{s}", "{n}/LRbicx{s}", "{n}/LR/x{s}", "{n}/X{s}", "{n}/x{s}", "{n}/LR"),
+    *("{n}/image_SRF_{s}", "{n}", "{n}_LR_bicubic/X{s}", "{n}_LR_x{s}", "{n}_LR"),
+)
+LAYOUTS = """\
+  {n}/*.png                                       HR alone (or in {n}/HR): LR is made by MATLAB's bicubic
+  {n}/HR/a.png       {n}/LR_x{s}/a.png            folders; also HR_x{s}, GTmod12, original, and
+                                                  LR_bicubic/X{s}/ax{s}.png, LRbicx{s}, LR/x{s}, X{s}, LR
+  {n}/a_HR.png       {n}/a_LR.png                 endings, here or in {n}/image_SRF_{s}
+  {n}/a.png          {n}/ax{s}.png                ending of LR alone
+  {n}_HR/a.png       {n}_LR_bicubic/X{s}/ax{s}.png, {n}_LR_x{s} or {n}_LR"""
+ENDING = re.compile(r"(?:[_-]?(?:SRF_?\d|x[2348]|LR|HR))+$", re.IGNORECASE)
+
+
+class BenchmarkError(ValueError):
+    """A benchmark that is missing or whose pictures do not pair up; the message names what."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a benchmark: where its HR is, and its LR where there is a file of it."""
+
+    name: str
+    scale: int
+    hr_path: Path
+    lr_path: Path | None
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """HR [1, scale * h, scale * w, c] and LR [1, h, w, c], uint8, c = 1 where the HR file is greyscale, else 3.
+
+        An HR that the scale does not divide loses its last rows and columns, as the literature does.
+
+        Raises:
+            ImageError: a file is no picture.
+            BenchmarkError: HR is not `scale` times LR; names both and their sizes.
+        """
+        hr = images.read(self.hr_path)
+        if _is_grey(self.hr_path):
+            hr = hr[..., :1]
+        height, width = hr.shape[0] // self.scale, hr.shape[1] // self.scale
+        hr = hr[None, : height * self.scale, : width * self.scale]
+        if self.lr_path is None:
+            return hr, downscale(hr, self.scale).numpy()
+        lr = images.read(self.lr_path)[None, :, :, : hr.shape[-1]]
+        if lr.shape[1:3] != (height, width):
+            raise BenchmarkError(
+                f"{self.lr_path}: {lr.shape[2]}x{lr.shape[1]} px does not fit {self.hr_path} "
+                f"({hr.shape[2]}x{hr.shape[1]} px) at scale {self.scale}: {width}x{height} px is wanted"
+            )
+        return hr, lr
+
+
+def find_benchmark(name: str, scale: int, data_dir=None) -> list[Picture]:
+    """The pictures of a benchmark, in the order of their names.
+
+    Args:
+        name: folder under data_dir, or path of a folder.
+        scale: which LR to pair HR with.
+        data_dir: where benchmarks are; the environment's SRGAN_TF_DATA, or `data`, by default.
+
+    Raises:
+        BenchmarkError: no such folder or no pictures, with the layouts that are looked for; or HR and LR that do
+            not pair up.
+    """
+    root = Path(data_dir or os.environ.get("SRGAN_TF_DATA") or "data")
+    for base in (root / name, Path(name)):
+        hr = next(filter(None, map(_hr_among, _folders(HR_FOLDERS, base, scale))), None)
+        if hr is not None:
+            # HR may share the folder: what is not HR there is LR.
+            others = ([path for path in files if path not in hr] for files in _folders(LR_FOLDERS, base, scale))
+            return _pair(hr, next(filter(None, others), None), scale)
+    raise BenchmarkError(
+        f"{name}: no such benchmark in {root} (--data_dir or SRGAN_TF_DATA) and no such folder. Looked for:\n"
+        + LAYOUTS.format(n=name, s=scale)
+    )
+
+
+def _folders(patterns, base: Path, scale: int):
+    """The pictures of each folder that exists."""
+    for pattern in patterns:
+        folder = Path(pattern.format(n=base, s=scale))
+        if folder.is_dir():
+            yield sorted(p for p in folder.iterdir() if p.suffix.lower() in images.EXTENSIONS)
+
+
+def _stem(path: Path) -> str:
+    return ENDING.sub("", path.stem) or path.stem
+
+
+def _hr_among(files: list[Path]) -> list[Path]:
+    """Those that end in HR, or where none does those without an ending."""
+    return [p for p in files if p.stem.upper().endswith("HR")] or [p for p in files if p.stem == _stem(p)]
+
+
+def _pair(hr: list[Path], lr: list[Path] | None, scale: int) -> list[Picture]:
+    if lr is None:
+        return [Picture(_stem(path), scale, path, None) for path in hr]
+    # `ax2.png` and `ax4.png` may lie side by side.
+    other = re.compile(rf"[_-]?(?:SRF_?|x)(?!{scale})[2348]", re.IGNORECASE)
+    of_scale = {_stem(path): path for path in lr if not other.search(path.stem[len(_stem(path)) :])}
+    if missing := [path for path in hr if _stem(path) not in of_scale]:
+        raise BenchmarkError(
+            f"{missing[0]}: no LR x{scale} of this name in {lr[0].parent} ({len(missing)} lack theirs)"
+        )
+    return [Picture(_stem(path), scale, path, of_scale[_stem(path)]) for path in hr]
+
+
+def _is_grey(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.mode.startswith(("L", "I", "1"))

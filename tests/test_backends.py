@@ -1,0 +1,160 @@
+"""Every kind of model gives the same SR as the generator it was made from."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from srgan_tf import backends, weights
+from srgan_tf.generator import Generator
+
+
+@pytest.fixture(scope="module")
+def generator():
+    tf.keras.utils.set_random_seed(7)
+    return Generator(blocks=1, channels=8, scale=2)
+
+
+@pytest.fixture(scope="module")
+def lr():
+    return np.random.default_rng(0).integers(0, 256, (2, 19, 26, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def wanted(generator, lr):
+    sr = (np.asarray(generator(lr.astype(np.float32) / 255)).astype(np.float64) + 1) * 127.5
+    return np.floor(np.clip(sr, 0, 255) + 0.5).astype(int)
+
+
+def unit_function(generator, size=(None, None, None)):
+    @tf.function(input_signature=[tf.TensorSpec([*size, 3], tf.float32)])
+    def upscale(lr):
+        return tf.clip_by_value((generator(lr, training=False) + 1) / 2, 0, 1)
+
+    return upscale
+
+
+def lite_file(generator, path, size, samples=None):
+    """A .tflite of the generator, quantised where `samples` are given; variables frozen first (FACTS 2)."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(unit_function(generator, size).get_concrete_function())
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    if samples is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([sample] for sample in samples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+    path.write_bytes(converter.convert())
+    return path
+
+
+def test_weight_file(generator, lr, wanted, tmp_path):
+    weights.save_weights(generator, tmp_path / "tiny.npz")
+    backend = backends.open_backend(tmp_path / "tiny.npz")
+    assert (backend.name, backend.scale, backend.context) == ("tiny", 2, generator.context)
+    sr = backend(tf.constant(lr))
+    assert sr.dtype == np.uint8
+    assert np.abs(sr - wanted).max() <= 1
+
+
+def test_saved_model_of_uint8_and_of_float(generator, lr, wanted, tmp_path):
+    module = tf.Module()
+    module.generator, unit = generator, unit_function(generator)
+    tf.saved_model.save(module, str(tmp_path / "unit"), signatures={"float": unit})
+    byte = tf.function(
+        lambda image: tf.cast(tf.floor(unit(tf.cast(image, tf.float32) / 255) * 255 + 0.5), tf.uint8),
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
+    )
+    tf.saved_model.save(module, str(tmp_path / "byte"), signatures={"serving_default": byte, "float": unit})
+    for name in ("unit", "byte"):
+        backend = backends.open_backend(tmp_path / name)
+        assert (backend.name, backend.scale, backend.generator) == (name, 2, None)
+        assert np.abs(backend(lr) - wanted).max() <= 1
+
+
+def test_saved_model_of_unknown_range_is_refused(generator, tmp_path):
+    module = tf.Module()
+    module.generator = generator
+    spec = tf.TensorSpec([None, None, None, 3], tf.float32)
+    raw = tf.function(lambda lr: generator(lr, training=False), input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "raw"), signatures=raw)
+    with pytest.raises(weights.WeightsError, match=r"raw: needs a signature"):
+        backends.open_backend(tmp_path / "raw")
+
+
+def test_lite_of_any_size(generator, lr, wanted, tmp_path):
+    backend = backends.open_backend(lite_file(generator, tmp_path / "any.tflite", (1, None, None)))
+    assert backend.scale == 2
+    assert np.abs(backend(lr) - wanted).max() <= 1
+    assert backend(lr[:, :11, :14]).shape == (2, 22, 28, 3)
+
+
+def test_lite_of_fixed_size_is_tiled_without_seams(generator, lr, wanted, tmp_path):
+    # 32 px tiles give 8 px of context at least, where this generator needs 14: the middle of a 19x26 picture is exact
+    # because it fits one tile; a larger one differs by little.
+    path = lite_file(generator, tmp_path / "fixed.tflite", (1, 32, 32))
+    large = np.tile(lr[:1], (1, 3, 3, 1))
+    sr = backends.open_backend(path)(large)
+    assert sr.shape == (1, 2 * 57, 2 * 78, 3)
+    exact = backends.from_generator(generator, "exact")(large)
+    assert np.abs(sr.astype(int) - exact)[:, :30, :30].max() <= 1  # of the first tile alone
+    assert np.abs(sr.astype(int) - exact).mean() < 2
+
+
+def test_quantised_lite(generator, lr, wanted, tmp_path):
+    samples = (lr[:, :16, :16] / 255).astype(np.float32)
+    path = lite_file(generator, tmp_path / "int8.tflite", (1, 16, 16), [sample[None] for sample in samples])
+    sr = backends.open_backend(path)(lr[:, :16, :16])
+    near = backends.from_generator(generator, "float")(lr[:, :16, :16])
+    assert sr.shape == near.shape
+    assert np.abs(sr.astype(int) - near).mean() < 4
+
+
+@pytest.mark.parametrize("length, side", [(16, 16), (17, 16), (100, 16), (57, 32)])
+def test_tiles_cover_an_axis_with_context(length, side):
+    tiles = backends._tiles(length, side)
+    given = [pixel for _, (first, last) in tiles for pixel in range(first, last)]
+    assert given == list(range(length))
+    for start, (first, last) in tiles:
+        assert 0 <= start <= length - side
+        assert first == 0 or first - start >= side // 4
+        assert last == length or start + side - last >= side // 4
+
+
+def test_ensemble_averages_the_eight_turned_answers(generator, lr):
+    backend = backends.from_generator(generator, "g")
+    sr = backends.ensemble(backend)(lr)
+    answers = []
+    for flipped in (lr, lr[:, :, ::-1]):
+        for turns in range(4):
+            answer = np.rot90(backend(np.rot90(flipped, turns, (1, 2))), -turns, (1, 2))
+            answers.append(answer if flipped is lr else answer[:, :, ::-1])
+    assert np.array_equal(sr, np.floor(np.mean(answers, 0) + 0.5).astype(np.uint8))
+
+
+def test_no_retracing(generator):
+    backend = backends.from_generator(generator, "g")
+    traced = []
+    call = type(generator).call
+    try:
+        type(generator).call = lambda self, *args, **kwargs: traced.append(1) or call(self, *args, **kwargs)
+        for side in (8, 9, 10):
+            backend(np.zeros((1, side, side + 1, 3), np.uint8))
+    finally:
+        type(generator).call = call
+    assert len(traced) <= 1
+
+
+def test_errors_name_the_file(tmp_path):
+    (tmp_path / "bad.tflite").write_bytes(b"no model")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "saved_model.pb").write_bytes(b"no model")
+    for name in ("bad.tflite", "missing.tflite", "folder", "missing.npz"):
+        with pytest.raises(weights.WeightsError, match=name.split(".")[0]) as error:
+            backends.open_backend(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+def test_refuses_other_arrays(generator):
+    with pytest.raises(ValueError, match="uint8"):
+        backends.from_generator(generator, "g")(np.zeros((1, 8, 8, 3), np.float32))

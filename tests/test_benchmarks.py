@@ -1,0 +1,118 @@
+"""Every layout that people have on disk is found, and what does not fit is named."""
+
+import numpy as np
+import pytest
+from benchmark_files import ROOT, need
+from PIL import Image
+
+from srgan_tf.data.benchmarks import BenchmarkError, find_benchmark
+from srgan_tf.data.bicubic import downscale
+
+
+def write(path, height=24, width=32, grey=False, value=7):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((height, width) if grey else (height, width, 3), value, np.uint8)).save(path)
+
+
+LAYOUTS = {
+    "folders": ("Set/HR/{}.png", "Set/LR_x4/{}.png"),
+    "folders by scale": ("Set/HR_x4/{}.png", "Set/LR_x4/{}.png"),
+    "EDSR": ("Set/HR/{}.png", "Set/LR_bicubic/X4/{}x4.png"),
+    "BasicSR": ("Set/GTmod12/{}.png", "Set/LRbicx4/{}.png"),
+    "SelfExSR": ("Set/image_SRF_4/img_{}_SRF_4_HR.png", "Set/image_SRF_4/img_{}_SRF_4_LR.png"),
+    "endings": ("Set/{}_HR.png", "Set/{}_LR.png"),
+    "ending of LR": ("Set/{}.png", "Set/{}x4.png"),
+    "ending of LR with a bar": ("Set/{}.bmp", "Set/{}_x4.bmp"),
+    "DIV2K": ("Set_HR/{}.png", "Set_LR_bicubic/X4/{}x4.png"),
+    "two folders": ("Set_HR/{}.png", "Set_LR/{}.png"),
+    "plain": ("Set/original/{}.png", "Set/LR/{}_LR.png"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(tmp_path, layout):
+    hr, lr = LAYOUTS[layout]
+    for value, name in enumerate(("b", "a001")):
+        write(tmp_path / hr.format(name), value=value)
+        write(tmp_path / lr.format(name), 6, 8, value=100 + value)
+    pictures = find_benchmark("Set", 4, tmp_path)
+    assert [picture.name.replace("img_", "") for picture in pictures] == ["a001", "b"]
+    for picture, value in zip(pictures, (1, 0)):
+        high, low = picture.read()
+        assert (high.shape, low.shape) == ((1, 24, 32, 3), (1, 6, 8, 3))
+        assert (high[0, 0, 0, 0], low[0, 0, 0, 0]) == (value, 100 + value)
+
+
+@pytest.mark.parametrize("folder", ["Set", "Set/HR"])
+def test_hr_alone_makes_lr(tmp_path, folder):
+    write(tmp_path / folder / "a.png", 27, 34)
+    (picture,) = find_benchmark("Set", 4, tmp_path)
+    hr, lr = picture.read()
+    assert hr.shape == (1, 24, 32, 3)
+    assert np.array_equal(lr, downscale(hr, 4))
+
+
+def test_scales_side_by_side(tmp_path):
+    write(tmp_path / "Set/a.png")
+    for scale in (2, 3, 4):
+        write(tmp_path / f"Set/ax{scale}.png", 24 // scale, 32 // scale)
+        write(tmp_path / f"Folders/LR_x{scale}/a.png", 24 // scale, 32 // scale)
+    write(tmp_path / "Folders/HR/a.png")
+    for scale in (2, 4):
+        for name in ("Set", "Folders"):
+            (picture,) = find_benchmark(name, scale, tmp_path)
+            assert picture.read()[1].shape[1] == 24 // scale
+
+
+def test_pictures_of_other_methods_are_left_alone(tmp_path):
+    for ending in ("HR", "bicubic", "ScSR"):
+        write(tmp_path / f"Set/image_SRF_4/img_001_SRF_4_{ending}.png")
+    write(tmp_path / "Set/image_SRF_4/img_001_SRF_4_LR.png", 6, 8)
+    (picture,) = find_benchmark("Set", 4, tmp_path)
+    assert picture.hr_path.name == "img_001_SRF_4_HR.png"
+    assert picture.lr_path.name == "img_001_SRF_4_LR.png"
+
+
+def test_path_and_environment(tmp_path, monkeypatch):
+    write(tmp_path / "mine/a.png")
+    assert find_benchmark(str(tmp_path / "mine"), 4, tmp_path / "elsewhere")[0].name == "a"
+    monkeypatch.setenv("SRGAN_TF_DATA", str(tmp_path))
+    assert find_benchmark("mine", 4)[0].name == "a"
+
+
+def test_grey_stays_grey(tmp_path):
+    write(tmp_path / "Set/HR/a.png", grey=True)
+    write(tmp_path / "Set/LR_x4/a.png", 6, 8, grey=True)
+    hr, lr = find_benchmark("Set", 4, tmp_path)[0].read()
+    assert (hr.shape, lr.shape) == ((1, 24, 32, 1), (1, 6, 8, 1))
+
+
+def test_missing_says_what_is_looked_for(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"Set6[\s\S]*--data_dir[\s\S]*Set6/LR_x4|Set6[\s\S]*LR_bicubic/X4"):
+        find_benchmark("Set6", 4, tmp_path)
+
+
+def test_sizes_that_do_not_fit_are_named(tmp_path):
+    write(tmp_path / "Set/HR/a.png")
+    write(tmp_path / "Set/LR_x4/a.png", 12, 16)
+    with pytest.raises(BenchmarkError, match=r"LR_x4/a.png: 16x12 px .*HR/a.png \(32x24 px\) at scale 4: 8x6"):
+        find_benchmark("Set", 4, tmp_path)[0].read()
+
+
+def test_hr_without_lr_is_named(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / f"Set/HR/{name}.png")
+    write(tmp_path / "Set/LR_x4/a.png", 6, 8)
+    with pytest.raises(BenchmarkError, match=r"b.png: no LR x4"):
+        find_benchmark("Set", 4, tmp_path)
+
+
+@pytest.mark.parametrize("name, count", [("Set5", 5), ("Set14", 14)])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_real_sets(name, count, scale):
+    need(name)
+    pictures = find_benchmark(name, scale, ROOT)
+    assert len(pictures) == count
+    assert all(picture.lr_path is not None for picture in pictures)
+    channels = {picture.name: picture.read()[0].shape[-1] for picture in pictures}
+    assert [name for name, c in channels.items() if c == 1] == (["bridge"] if name == "Set14" else [])
