@@ -1,18 +1,72 @@
-"""Picture files to uint8 RGB arrays and back."""
+"""Picture files to arrays and back, with all that a file carries beside its pixels.
 
+Decoding and encoding are libvips': it keeps 16 bits and metadata where Pillow drops them, and writes a picture of any
+size while its rows are still being made. Pillow opens the few formats that libvips' wheel leaves out, BMP above all.
+"""
+
+import io
+import logging
 import os
+import queue
+import struct
 import tempfile
-from contextlib import contextmanager
+import zlib
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+import pyvips
+from PIL import Image
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+EXTENSIONS = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
+    *(".avif", ".heic", ".ppm", ".pgm", ".tga", ".jp2"),
+)
+# Formats that can be written, with the longest side they allow (libjpeg stops a little before the format's 65,535).
+WRITABLE = {".png": 2**31 - 1, ".jpg": 65_500, ".webp": 16_383, ".tif": 2**31 - 1, ".avif": 16_384}
+SIXTEEN_BIT = (".png", ".tif")
+MAX_PIXELS = 100_000_000  # a damaged or hostile header may promise terabytes
+
+_SPELLINGS = {".jpeg": ".jpg", ".jfif": ".jpg", ".jpe": ".jpg", ".tiff": ".tif", ".heif": ".avif"}
+_KEPT = ("icc-profile-data", "exif-", "xmp-data", "iptc-data", "png-comment-", "gif-comment", "image-description")
+_PILLOW_FORMATS = ("BMP", "DIB", "PPM", "TGA", "JPEG2000", "PCX", "SGI", "ICO", "QOI")
+
+pyvips.block_untrusted_set(True)  # loaders that libvips' authors would not let loose on strangers' files
+pyvips.cache_set_max(0)  # the cache would keep pictures in memory that are done with
+logging.getLogger("pyvips").setLevel(logging.CRITICAL)  # what matters comes as an exception
 
 
 class ImageError(ValueError):
     """A file that cannot be used as a picture; the message names it."""
+
+
+@dataclass
+class Picture:
+    """A decoded picture, upright.
+
+    Attributes:
+        pixels: uint8 or uint16 [height, width, bands]; bands are grey, grey + alpha, RGB or RGB + alpha.
+        metadata: what goes along to the file made from it: libvips' field name → (type, value).
+        format: ending of the format that it came in, such as ".png".
+    """
+
+    pixels: np.ndarray
+    metadata: dict[str, tuple] = field(default_factory=dict)
+    format: str = ".png"
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.pixels.shape[2] in (2, 4)
+
+    def rgb(self) -> np.ndarray:
+        """uint8 RGB [height, width, 3]; alpha is dropped, not blended."""
+        colour = self.pixels[..., : self.pixels.shape[2] - self.has_alpha]
+        if colour.dtype == np.uint16:
+            colour = ((colour.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return np.ascontiguousarray(np.broadcast_to(colour, (*colour.shape[:2], 3)))
 
 
 def read(path) -> np.ndarray:
@@ -23,22 +77,128 @@ def read(path) -> np.ndarray:
     Raises:
         ImageError: the file is missing, unreadable, truncated or no picture.
     """
+    return load(path).rgb()
+
+
+def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode a picture (the first frame, where there are several) with its depth, alpha and metadata.
+
+    The EXIF orientation is applied; palettes become RGB, CMYK becomes sRGB.
+
+    Args:
+        source: a path, or the bytes of a file.
+        max_pixels: the largest height * width that is decoded.
+
+    Raises:
+        ImageError: the file is missing, unreadable, truncated, no picture or too large.
+    """
+    name = "standard input" if isinstance(source, bytes) else source
     try:
-        with Image.open(path) as image:
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
     except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: not a readable picture ({error})") from None
+        raise ImageError(f"{name}: no such file") from None
+    except OSError as error:
+        raise ImageError(f"{name}: cannot read it ({error.strerror})") from None
+    if not data:
+        raise ImageError(f"{name}: the file is empty")
+    try:
+        image = _open(data)
+        if image.width * image.height > max_pixels:
+            raise ImageError(
+                f"{name}: {image.width} x {image.height} pixels are more than the limit of {max_pixels / 1e6:g} "
+                "megapixels; raise it (--max_megapixels) if you trust the file"
+            )
+        return _decode(image)
+    except ImageError:
+        raise
+    except (pyvips.Error, OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as e:
+        raise ImageError(f"{name}: not a readable picture ({_reason(e)})") from None
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):
-        # Pillow clips 16-bit grey at 255 when it converts to 8 bits; the range is wanted instead.
-        grey = np.clip(np.asarray(image).astype(np.float64) / 257, 0, 255)
-        return np.repeat(np.floor(grey + 0.5).astype(np.uint8)[..., None], 3, axis=2)
-    return np.asarray(image.convert("RGB"))
+def _reason(error: Exception) -> str:
+    """The most telling line of an error: libvips ends with the cause."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _open(data: bytes) -> pyvips.Image:
+    try:
+        return pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
+    except pyvips.Error as error:
+        if "not in a known format" not in str(error):
+            raise
+    try:
+        with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return pyvips.Image.black(image.width, image.height)  # refused by its size, before it is decoded
+            return _from_pillow(image)
+    except Image.UnidentifiedImageError:
+        raise ValueError("no format known here") from None
+
+
+def _from_pillow(image: Image.Image) -> pyvips.Image:
+    if image.mode == "1":
+        image = image.convert("L")
+    elif image.mode.startswith("I"):
+        pixels = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[..., None]
+        return _from_array(pixels)
+    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
+        image = image.convert("RGBA" if "transparency" in image.info or image.mode in ("PA", "RGBa") else "RGB")
+    pixels = np.asarray(image)
+    return _from_array(pixels.reshape(*pixels.shape[:2], -1))
+
+
+def _from_array(pixels: np.ndarray) -> pyvips.Image:
+    height, width, bands = pixels.shape
+    kind = "ushort" if pixels.dtype == np.uint16 else "uchar"
+    image = pyvips.Image.new_from_memory(np.ascontiguousarray(pixels).data, width, height, bands, kind)
+    return image.copy(interpretation=_interpretation(bands, kind))
+
+
+def _interpretation(bands: int, kind: str) -> str:
+    return ("b-w" if bands < 3 else "srgb") if kind == "uchar" else ("grey16" if bands < 3 else "rgb16")
+
+
+def _decode(image: pyvips.Image) -> Picture:
+    loader = image.get("vips-loader") if "vips-loader" in image.get_fields() else "bmpload"
+    # In memory from here on: turning upright needs random access, and errors of decoding come out.
+    image = image.copy_memory().autorot()
+    if image.interpretation == "cmyk":
+        image = image.icc_transform("srgb", embedded=True, input_profile="cmyk")
+        image.remove("icc-profile-data")
+    alpha = image.hasalpha()
+    if image.format not in ("uchar", "ushort") or image.interpretation not in ("b-w", "grey16", "srgb", "rgb16"):
+        image = image.colourspace("grey16" if image.format == "ushort" and image.bands < 3 else "srgb")
+        image = image.cast("uchar" if image.format != "ushort" else "ushort")
+    if image.bands > 4 or (image.bands == 4 and not alpha):  # further channels of scientific pictures
+        image = image[:3]
+    if image.hasalpha():
+        image = _fill_transparent(image)
+    kept = {name for name in image.get_fields() if name.startswith(_KEPT)}
+    metadata = {name: (image.get_typeof(name), image.get(name)) for name in kept}
+    for name in ("xres", "yres"):
+        metadata[name] = (pyvips.GValue.gdouble_type, image.get(name))
+    pixels = image.numpy()
+    ending = "." + loader.removesuffix("_buffer").removesuffix("load")
+    return Picture(pixels.reshape(*pixels.shape[:2], -1), metadata, _SPELLINGS.get(ending, ending))
+
+
+def _fill_transparent(image: pyvips.Image) -> pyvips.Image:
+    """Give wholly transparent pixels the colour of the nearest visible ones.
+
+    Files leave black or white there; a network spreads it over the visible edge as a fringe.
+    """
+    count = image.bands - 1
+    colour, alpha = image[0] if count == 1 else image[:count], image[count]
+    weight = alpha / (65535 if image.format == "ushort" else 255)
+    filled = colour
+    for sigma in (12, 2):  # far pixels coarsely, near ones finely
+        around = weight.gaussblur(sigma, min_ampl=0.01, precision="float")
+        mean = (colour * weight).gaussblur(sigma, min_ampl=0.01, precision="float") / around
+        filled = ((alpha == 0) & (around > 1e-4)).ifthenelse((mean + 0.5).cast(image.format), filled)
+    return filled.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 def find(source) -> list[Path]:
@@ -50,12 +210,16 @@ def find(source) -> list[Path]:
         return sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
     if path.exists():
         return [path]
-    # A pattern: searched from its first part without a wildcard.
-    parts = path.parts
-    fixed = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
-    if fixed is None:
+    fixed = fixed_part(path)
+    if fixed == path:
         raise ImageError(f"{source}: no such file or folder")
-    return sorted(p for p in Path(*parts[:fixed]).glob(str(Path(*parts[fixed:]))) if p.is_file())
+    return sorted(p for p in fixed.glob(str(path.relative_to(fixed))) if p.is_file())
+
+
+def fixed_part(pattern: Path) -> Path:
+    """The leading folders of a glob pattern, up to its first part with a wildcard."""
+    parts = pattern.parts
+    return Path(*parts[: next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts))])
 
 
 @contextmanager
@@ -80,9 +244,125 @@ def _umask() -> int:
 
 
 def write(path, image: np.ndarray) -> None:
-    """Write uint8 RGB [height, width, 3] as the format of the path's ending, whole or not at all."""
+    """Write a uint8 or uint16 picture as the format of the path's ending, whole or not at all.
+
+    Raises:
+        ImageError: it cannot be written.
+    """
+    image = image[..., None] if image.ndim == 2 else image
+    write_rows(path, [image], image.shape, image.dtype)
+
+
+def format_of(path) -> str:
+    """The ending in WRITABLE that stands for a path's or a format's own spelling of it; "" where there is none."""
+    ending = Path(path).suffix.lower()
+    ending = _SPELLINGS.get(ending, ending)
+    return ending if ending in WRITABLE else ""
+
+
+def check_writable(path, height: int, width: int) -> None:
+    """Raise ImageError, naming the mend, where the format of the path's ending cannot hold a picture of this size."""
+    ending = format_of(path)
+    if not ending:
+        raise ImageError(f"{path}: cannot write this format; use one of {', '.join(WRITABLE)} (--format)")
+    if max(height, width) > WRITABLE[ending]:
+        raise ImageError(
+            f"{path}: {width} x {height} pixels are more than {ending[1:]} can hold ({WRITABLE[ending]:,} a side); "
+            "use --format=png or tif"
+        )
+
+
+def write_rows(path, rows: Iterable, shape: tuple, dtype, metadata=None, quality: int = 95) -> None:
+    """Write a picture while its rows are being made, in another thread, holding only a few of them in memory.
+
+    Args:
+        path: where to; the ending chooses the format. The file appears there whole or not at all.
+        rows: arrays [n, width, bands] that together make the picture, from the top.
+        shape: (height, width, bands).
+        dtype: np.uint8 or np.uint16.
+        metadata: as of `Picture`.
+        quality: 1-100, for the formats that lose something.
+
+    Raises:
+        ImageError: it cannot be written; what `rows` raises is passed on.
+    """
+    check_writable(path, *shape[:2])
     try:
+        with write_aside(path) as temporary, ThreadPoolExecutor(1) as pool:
+            feed = queue.Queue(maxsize=1)
+            saving = pool.submit(_save, temporary, feed, shape, dtype, metadata or {}, quality)
+            try:
+                for band in rows:
+                    _put(feed, band, saving)
+            finally:  # also ends the thread where `rows` raised: a stream that stops early is an error to libvips
+                _put(feed, None, saving)
+            saving.result()
+    except (pyvips.Error, OSError) as error:
+        raise ImageError(f"{path}: cannot write it ({_reason(error)})") from None
+
+
+def _put(feed: queue.Queue, item, saving: Future) -> None:
+    while not saving.done():
+        with suppress(queue.Full):
+            return feed.put(item, timeout=0.1)
+
+
+def _save(path: str, feed: queue.Queue, shape: tuple, dtype, metadata: dict, quality: int) -> None:
+    def bands():
+        while (band := feed.get()) is not None:
+            yield band
+
+    stream, rest = _png_stream(bands(), shape, dtype), memoryview(b"")
+
+    def read(size: int) -> bytes:
+        nonlocal rest
+        rest = rest if len(rest) else memoryview(next(stream, b""))
+        result, rest = bytes(rest[:size]), rest[size:]
+        return result
+
+    source = pyvips.SourceCustom()
+    source.on_read(read)
+    image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated", unlimited=True)
+    image = image.copy()  # libvips lets only an own copy be changed
+    for name, (kind, value) in metadata.items():
+        image.set_type(kind, name, value)
+    ending = format_of(path)
+    if image.hasalpha() and ending == ".jpg":
+        image = image.flatten(background=[255])
+    options = {
+        ".png": {"compression": 6},
+        ".jpg": {"Q": quality, "subsample_mode": "off", "optimize_coding": True},
+        ".webp": {"Q": quality, "smart_subsample": True},
+        ".tif": {"compression": "deflate", "predictor": "horizontal", "bigtiff": np.prod(shape) > 2**30},
+        ".avif": {"Q": quality, "compression": "av1"},
+    }[ending]
+    image.write_to_file(path, **options)
+
+
+def write_comparison(path, picture: Picture, enlarged, scale: int) -> None:
+    """Write a PNG with a picture enlarged by bicubic on the left, and the file `enlarged` of it on the right."""
+    try:
+        left = _from_array(picture.rgb()).resize(scale, kernel="cubic")
+        right = pyvips.Image.new_from_file(str(enlarged), access="sequential").colourspace("srgb").cast("uchar")
         with write_aside(path) as temporary:
-            Image.fromarray(image).save(temporary, quality=95)
-    except (OSError, KeyError, ValueError) as error:
-        raise ImageError(f"{path}: cannot write it ({error})") from None
+            left.join(right[:3], "horizontal").write_to_file(temporary)
+    except (pyvips.Error, OSError) as error:
+        raise ImageError(f"{path}: cannot write it ({_reason(error)})") from None
+
+
+def _png_stream(rows: Iterable, shape: tuple, dtype) -> Iterable[bytes]:
+    """An uncompressed PNG: the one way to hand libvips rows of any depth and number of bands as they come."""
+    height, width, bands = shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[bands]
+    header = struct.pack(">IIBBBBB", width, height, 8 * np.dtype(dtype).itemsize, colour_type, 0, 0, 0)
+    yield b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
+    store = zlib.compressobj(0)
+    few = max(1, (4 << 20) // (width * bands))
+    for part in (band[i : i + few] for band in rows for i in range(0, len(band), few)):
+        lines = np.ascontiguousarray(part, np.dtype(dtype).newbyteorder(">")).view(np.uint8).reshape(len(part), -1)
+        yield _chunk(b"IDAT", store.compress(np.pad(lines, [(0, 0), (1, 0)])))  # a line starts with its filter, none
+    yield _chunk(b"IDAT", store.flush()) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))))

@@ -1,0 +1,67 @@
+"""The command-line programs: flags in, one library call, result out.
+
+`train.py`, `export.py`, … at the top of the repository and the installed `srgan-tf-…` commands are the same.
+"""
+
+import os
+import sys
+
+from absl import app, flags, logging
+
+
+def run(main, description: str) -> None:
+    """Parse the flags and run `main(arguments)`; what a user can mend becomes one line and a non-zero exit.
+
+    `--help` prints the description and the flags of main's module, without waiting for TensorFlow.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.set_verbosity(logging.INFO)
+    logging.use_absl_handler()
+    logging.get_absl_handler().setFormatter(None)
+    app.run(lambda arguments: _guarded(main, arguments), flags_parser=lambda argv: _parse(argv, main, description))
+
+
+def _parse(argv: list[str], main, description: str) -> list[str]:
+    if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
+        wanted = flags.FLAGS.flags_by_module_dict()[main.__module__]
+        print(description.strip() + "\n\nflags:")
+        for flag in sorted(wanted, key=lambda flag: flag.name):
+            default = "" if flag.default in (None, False, "") else f" (default: {flag.default})"
+            print(f"  --{flag.name}: {flag.help}{default}")
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        fail(f"{error} (--help lists the flags)", 2)
+
+
+def _guarded(main, arguments: list[str]) -> None:
+    try:
+        main(arguments[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (OSError, ValueError, RuntimeError) as error:
+        if type(error).__module__.startswith("srgan_tf") or isinstance(error, OSError):
+            fail(str(error))
+        raise
+
+
+def fail(message: str, code: int = 1) -> None:
+    """Say in one line what is wrong and what mends it, and exit."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without the lines on drivers and rounding that it prints however it is asked not to."""
+    kept, silent = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
+    try:
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
+        tf.zeros(())  # sets the devices up, which says more of the kind
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silent)
