@@ -7,6 +7,8 @@ import numpy as np
 
 from srgan_tf.images import write_aside
 
+NOT_ARCHITECTURE = ("name", "trainable", "dtype", "zero_init")
+
 
 class WeightsError(ValueError):
     """Weights that cannot be used; the message names the file and the mend."""
@@ -45,6 +47,29 @@ def load(source):
         return _load_npz(path)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
+
+
+def blend(a, b, amount: float):
+    """A generator between two of one architecture: each array (1 - amount) * a + amount * b.
+
+    Network interpolation (Wang et al. 2018, section 3.4): between an MSE-trained generator, 0, and the GAN-trained
+    one that started from it, 1, it trades fidelity for texture.
+
+    Raises:
+        WeightsError: amount is not in [0, 1], or the architectures differ.
+    """
+    if not 0 <= amount <= 1:
+        raise WeightsError(f"the amount of a blend must be in [0, 1], not {amount}")
+    configs = [{k: v for k, v in g.get_config().items() if k not in NOT_ARCHITECTURE} for g in (a, b)]
+    if configs[0] != configs[1]:
+        differing = ", ".join(k for k in configs[0] if configs[0][k] != configs[1].get(k))
+        raise WeightsError(
+            f"generators of different architecture do not blend: {differing or type(b).__name__} differs"
+        )
+    arrays, others = a.get_arrays(), b.get_arrays()
+    blended = type(a).from_config(a.get_config())
+    blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
+    return blended
 
 
 def _of_run(folder: Path) -> Path:

@@ -34,6 +34,7 @@ flags.DEFINE_bool("overwrite", False, "make anew what is there already, instead 
 flags.DEFINE_bool("compare", False, "also write NAME_compare.png: bicubic left, ours right")
 flags.DEFINE_enum("precision", "auto", ["auto", "float32", "bfloat16"], "auto: bfloat16 where the processor has it")
 flags.DEFINE_float("memory", 1.0, "GiB for the tiles in work; TensorFlow itself comes on top", lower_bound=0)
+flags.DEFINE_bool("back_projection", True, "keep colours true; --noback_projection gives the network's own output")
 flags.DEFINE_bool("ensemble", False, "average over 8 flips and turns: about 0.1 dB better, 8 times slower")
 flags.DEFINE_float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
 flags.DEFINE_bool("quiet", False, "say nothing but errors")
@@ -53,7 +54,7 @@ class Job:
 
 def plan(arguments: list[str], output: Path, suffix: str, format: str | None) -> tuple[list[Job], list[str]]:
     """The jobs that the arguments ask for, and what is wrong with the others."""
-    from srgan_tf import images
+    from srgan_tf import encoding, images
 
     jobs, problems, targets = [], [], set()
     for argument in dict.fromkeys(arguments):
@@ -72,7 +73,7 @@ def plan(arguments: list[str], output: Path, suffix: str, format: str | None) ->
             problems.append(f"{argument}: no pictures there ({', '.join(images.EXTENSIONS)})")
         for path in found:
             inside = path.relative_to(base).parent if path != base else Path()
-            ending = f".{format}" if format else images.format_of(path) or ".png"
+            ending = f".{format}" if format else encoding.format_of(path) or ".png"
             target = output / inside / f"{path.stem}{suffix}{ending}"
             if target in targets:  # of files that differ in their ending alone
                 target = target.with_name(f"{path.name}{suffix}{ending}")
@@ -120,10 +121,10 @@ def clock(seconds: float) -> str:
 
 def make(job: Job, picture, upscaler, progress: Progress) -> None:
     """Upscale one decoded picture to where its job says."""
-    from srgan_tf import images, upscaling
+    from srgan_tf import encoding, images, upscaling
 
     if job.target is None:
-        ending = f".{FLAGS.format}" if FLAGS.format else images.format_of(f"x{picture.format}") or ".png"
+        ending = f".{FLAGS.format}" if FLAGS.format else encoding.format_of(f"x{picture.format}") or ".png"
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / f"output{ending}"
             upscaling.write_upscaled(upscaler, picture, target, FLAGS.quality, progress.tile)
@@ -138,7 +139,7 @@ def make(job: Job, picture, upscaler, progress: Progress) -> None:
     upscaling.write_upscaled(upscaler, picture, job.target, FLAGS.quality, progress.tile)
     if FLAGS.compare:
         compared = job.target.with_name(f"{job.target.stem}_compare.png")
-        images.write_comparison(compared, picture, job.target, upscaler.scale)
+        encoding.write_comparison(compared, picture, job.target, upscaler.scale)
 
 
 def work(jobs: list[Job], upscaler) -> tuple[int, list[str]]:
@@ -189,7 +190,14 @@ def main(arguments: list[str]) -> None:
         from srgan_tf import weights
 
         model = weights.blend(weights.load(FLAGS.weights), weights.load(FLAGS.blend), FLAGS.blend_amount)
-    upscaler = upscaling.Upscaler(model, FLAGS.scale, FLAGS.precision, int(FLAGS.memory * 2**30), FLAGS.ensemble)
+    upscaler = upscaling.Upscaler(
+        model,
+        scale=FLAGS.scale,
+        precision=FLAGS.precision,
+        memory=int(FLAGS.memory * 2**30),
+        back_projection=FLAGS.back_projection,
+        ensemble=FLAGS.ensemble,
+    )
     suffix = f"_x{upscaler.scale}" if FLAGS.suffix is None else FLAGS.suffix
     if FLAGS.verbose:
         logging.info("%s, %d px of context", upscaler.precision, upscaler.context)
