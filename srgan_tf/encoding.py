@@ -89,7 +89,8 @@ def _save(path: str, feed: queue.Queue, shape: tuple, dtype, metadata: dict, qua
     source = pyvips.SourceCustom()
     source.on_read(read)
     image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated", unlimited=True)
-    image = image.copy()  # libvips lets only an own copy be changed
+    metadata = dict(metadata)
+    image = image.copy(**{name: metadata.pop(name)[1] for name in ("xres", "yres") if name in metadata})
     for name, (kind, value) in metadata.items():
         image.set_type(kind, name, value)
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)  # the pixels are upright; the EXIF block may not say so

@@ -9,6 +9,7 @@ import logging
 import os
 import struct
 import tempfile
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ _PILLOW_FORMATS = ("BMP", "DIB", "PPM", "TGA", "JPEG2000", "PCX", "SGI", "ICO", 
 
 pyvips.block_untrusted_set(True)  # loaders that libvips' authors would not let loose on strangers' files
 pyvips.cache_set_max(0)  # the cache would keep pictures in memory that are done with
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `max_pixels` is the limit here
 logging.getLogger("pyvips").setLevel(logging.CRITICAL)  # what matters comes as an exception
 
 
@@ -94,7 +96,7 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
     if not data:
         raise ImageError(f"{name}: the file is empty")
     try:
-        image = _open(data)
+        image = _open(data, max_pixels)
         if image.width * image.height > max_pixels:
             raise ImageError(
                 f"{name}: {image.width} x {image.height} pixels are more than the limit of {max_pixels / 1e6:g} "
@@ -115,7 +117,7 @@ def reason(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _open(data: bytes) -> pyvips.Image:
+def _open(data: bytes, max_pixels: int) -> pyvips.Image:
     try:
         return pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
     except pyvips.Error as error:
@@ -123,7 +125,7 @@ def _open(data: bytes) -> pyvips.Image:
             raise
     try:
         with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > max_pixels:
                 return pyvips.Image.black(image.width, image.height)  # refused by its size, before it is decoded
             return _from_pillow(image)
     except Image.UnidentifiedImageError:
