@@ -7,11 +7,16 @@ __version__ = "0.1.0"
 # Imported on first use: `import srgan_tf` and the programs' --help must not wait for TensorFlow.
 _HOMES = {
     "Generator": "srgan_tf.generator",
+    "Discriminator": "srgan_tf.discriminator",
     "SRGAN": "srgan_tf.srgan",
     "Photos": "srgan_tf.data",
     "patches": "srgan_tf.data",
     "load": "srgan_tf.weights",
     "save_weights": "srgan_tf.weights",
+    "blend": "srgan_tf.weights",
+    "Upscaler": "srgan_tf.upscaling",
+    "upscale": "srgan_tf.upscaling",
+    "evaluate": "srgan_tf.evaluation",
 }
 __all__ = [*_HOMES, "__version__"]
 

@@ -6,6 +6,8 @@ shrinking; taps are normalised; rows come first. uint8 pictures are rounded (hal
 passes as well as after them, as MATLAB's are.
 """
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -38,6 +40,15 @@ def upscale(images, scale: int, border: str = "edge") -> tf.Tensor:
     offsets = np.arange(-2, 3)
     taps = _cubic(offsets[:, None] - centres[None, :])
     return _resize(images, taps / taps.sum(0), -2, 1, border, lambda size: size)
+
+
+def resize_down(images, numerator: int, denominator: int, border: str = "edge") -> tf.Tensor:
+    """Shrink pictures to numerator / denominator of their size, which denominator divides; else as `downscale`."""
+    widen = denominator / numerator
+    centres = (np.arange(numerator) + 0.5) * widen - 0.5
+    offsets = np.arange(math.ceil(-2 * widen), denominator + math.ceil(2 * widen))
+    taps = _cubic((offsets[:, None] - centres[None, :]) / widen)
+    return _resize(images, taps / taps.sum(0), int(offsets[0]), denominator, border, lambda size: size // denominator)
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:

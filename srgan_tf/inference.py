@@ -1,0 +1,128 @@
+"""The generator made quick for inference: the same function with fewer and cheaper operations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from srgan_tf.generator import Generator
+
+# LR px a side of the pieces of the second half: measured best of 32 to 128 on 2 cores with 1 MB of L2.
+PIECE = 70
+
+
+@dataclass(frozen=True)
+class Span:
+    """A tile along one axis: it sees the pixels start to stop, and answers for those from first to last."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def spans(size: int, window: int, context: int) -> list[Span]:
+    """Tiles of one common length, at most `window`, that together make an axis of `size` pixels.
+
+    No tile reaches beyond the picture: the network pads with zeros at every layer there, and has to see the very
+    border to do the same in a tile. Elsewhere each tile sees `context` pixels more than it answers for.
+    """
+    if size <= window:
+        return [Span(0, size, 0, size)]
+    count = -(-(size - 2 * context) // (window - 2 * context))
+    step = -(-(size - 2 * context) // count)
+    window = step + 2 * context
+    starts = [min(i * step, size - window) for i in range(count)]
+    cuts = [0, *(start + context + step for start in starts[:-1]), size]
+    return [Span(start, start + window, first, last) for start, first, last in zip(starts, cuts, cuts[1:])]
+
+
+def tiled(function, x, window: int, context: int, scale: int) -> np.ndarray:
+    """function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile."""
+    height, width = x.shape[1:3]
+    if max(height, width) <= window:
+        return np.asarray(function(x))
+    result = None
+    for rows in spans(height, window, context):
+        for columns in spans(width, window, context):
+            tile = function(x[:, rows.start : rows.stop, columns.start : columns.stop])
+            if result is None:
+                result = np.empty((1, scale * height, scale * width, tile.shape[-1]), np.asarray(tile).dtype)
+            here = [slice(scale * s.first, scale * s.last) for s in (rows, columns)]
+            there = [slice(scale * (s.first - s.start), scale * (s.last - s.start)) for s in (rows, columns)]
+            result[:, here[0], here[1]] = tile[:, there[0], there[1]]
+    return result
+
+
+def fold_batch_norm(generator: Generator) -> Generator:
+    """The same function at inference without batch norm: each is multiplied into the convolution before it."""
+    config = {**generator.get_config(), "batch_norm": False, "zero_init": False}
+    arrays = generator.get_arrays()
+    if generator.batch_norm:
+        pairs = [(f"{b.name}/conv{i}", f"{b.name}/bn{i}", b.bn1) for b in generator.residual_blocks for i in (1, 2)]
+        for conv, norm, layer in [*pairs, ("trunk/conv", "trunk/bn", generator.trunk_bn)]:
+            gamma, beta, mean, variance = (
+                arrays.pop(f"{norm}/{name}") for name in ("gamma", "beta", "moving_mean", "moving_variance")
+            )
+            factor = gamma / np.sqrt(variance + layer.epsilon)
+            arrays[f"{conv}/kernel"] = arrays[f"{conv}/kernel"] * factor
+            arrays[f"{conv}/bias"] = (arrays[f"{conv}/bias"] - mean) * factor + beta
+    names = ("blocks", "channels", "scale", "batch_norm", "output_activation", "zero_init")
+    folded = Generator(**{name: config[name] for name in names})
+    folded.set_arrays(arrays)
+    return folded
+
+
+class FastGenerator:
+    """A generator as two compiled functions of any size: LR → features, and features → SR.
+
+    Batch norm is folded, and PReLU is `maximum(x, a x)`, the same for slopes a ≤ 1. The first function holds most of
+    the context and has small tensors; the second holds most of the memory and needs `tail_context` alone, so that it
+    can run on much smaller pieces, which stay in the processor's cache.
+
+    Args:
+        generator: the network.
+        dtype: of the convolutions, tf.float32 or tf.bfloat16. Sums over the picture stay float32.
+    """
+
+    def __init__(self, generator: Generator, dtype=tf.float32):
+        self.scale, self.context = generator.scale, generator.context
+        # What is left of the context after the trunk: half or third pixels count as whole ones.
+        self.tail_context = generator.context - (4 + 2 * generator.blocks + 1)
+        folded, self._dtype = fold_batch_norm(generator), dtype
+        self._weights = {name: tf.constant(array, dtype) for name, array in folded.get_arrays().items()}
+        self._generator = folded
+        # The signature leaves sizes open: one graph serves every tile of every picture.
+        picture = tf.TensorSpec([1, None, None, 3], tf.float32)
+        features = tf.TensorSpec([1, None, None, generator.channels], dtype)
+        self.trunk = tf.function(self._trunk, input_signature=[picture])
+        self.tail = tf.function(self._tail, input_signature=[features])
+
+    def __call__(self, lr) -> np.ndarray:
+        """LR float [1, height, width, 3] in [0, 1] → SR float32 [1, scale * height, scale * width, 3] in [-1, 1]."""
+        return tiled(self.tail, self.trunk(lr), PIECE, self.tail_context, self.scale)
+
+    def _conv(self, x, name: str):
+        return tf.nn.bias_add(
+            tf.nn.conv2d(x, self._weights[f"{name}/kernel"], 1, "SAME"), self._weights[f"{name}/bias"]
+        )
+
+    def _prelu(self, x, name: str):
+        slope = self._weights[f"{name}/alpha"]
+        if tf.reduce_all(slope <= 1):
+            return tf.maximum(x, slope * x)
+        return tf.nn.relu(x) - slope * tf.nn.relu(-x)
+
+    def _trunk(self, lr):
+        x = skip = self._prelu(self._conv(tf.cast(lr, self._dtype), "head/conv"), "head/prelu")
+        for block in self._generator.residual_blocks:
+            y = self._prelu(self._conv(x, f"{block.name}/conv1"), f"{block.name}/prelu")
+            x = x + self._conv(y, f"{block.name}/conv2")
+        return self._conv(x, "trunk/conv") + skip
+
+    def _tail(self, x):
+        generator = self._generator
+        for i in range(len(generator.upsample_convs)):
+            x = tf.nn.depth_to_space(self._conv(x, f"upsample{i}/conv"), generator.shuffle)
+            x = self._prelu(x, f"upsample{i}/prelu")
+        return generator.activation(tf.cast(generator.tail_conv(x, training=False), tf.float32))

@@ -1,0 +1,164 @@
+"""The program as people run it, and files as the world damages them."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srgan_tf import images, upscaling, weights
+from srgan_tf.generator import Generator
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    weights.save_weights(Generator(blocks=1, channels=4), path)
+    return path
+
+
+def command(*arguments):
+    return [sys.executable, str(ROOT / "upscale.py"), *map(str, arguments)]
+
+
+def run(*arguments, **options):
+    return subprocess.run(command(*arguments), capture_output=True, timeout=120, **options)
+
+
+def picture(side=20):
+    return np.random.default_rng(0).integers(0, 256, (side, side + 4, 3)).astype(np.uint8)
+
+
+def test_help_needs_no_tensorflow():
+    started = time.monotonic()
+    process = run("--help")
+    assert process.returncode == 0 and b"--output" in process.stdout
+    assert time.monotonic() - started < 5  # 0.2 s where nothing else runs
+    listed = subprocess.run(
+        [sys.executable, "-X", "importtime", str(ROOT / "upscale.py"), "--help"], capture_output=True
+    )
+    assert b"tensorflow" not in listed.stderr and b"pyvips" not in listed.stderr
+
+
+def test_usage_errors_exit_with_2():
+    assert run().returncode == 2
+    assert run("--no_such_flag", "a.png").returncode == 2
+
+
+def test_trees_skips_and_failures(tmp_path, tiny):
+    folder = tmp_path / "in" / "deep"
+    folder.mkdir(parents=True)
+    images.write(folder / "a.png", picture())
+    images.write(folder / "a.jpg", picture())
+    Image.fromarray(picture()).save(folder / "a.gif")
+    (folder / "empty.png").write_bytes(b"")
+    arguments = (tmp_path / "in", "--output", tmp_path / "out", "--weights", tiny)
+    first = run(*arguments, "nowhere.png", "--compare")
+    assert first.returncode == 1
+    assert b"empty.png: the file is empty" in first.stderr and b"nowhere.png: no such file" in first.stderr
+    assert b"Traceback" not in first.stderr and b"3 made" in first.stderr
+    made = {path.name for path in (tmp_path / "out" / "deep").iterdir()}
+    expected = {"a_x4.png", "a_x4.jpg", "a.png_x4.png"}
+    assert made == expected | {f"{Path(name).stem}_compare.png" for name in expected} and len(made) >= 5
+    assert images.read(tmp_path / "out" / "deep" / "a_x4.jpg").shape == (80, 96, 3)
+    (folder / "empty.png").unlink()
+    again = run(*arguments)
+    assert again.returncode == 0 and b"3 skipped" in again.stderr
+
+
+def test_standard_input_to_standard_output(tiny):
+    file = io.BytesIO()
+    Image.fromarray(picture()).save(file, "PNG")
+    process = run("-", "--weights", tiny, "--scale=2", input=file.getvalue())
+    assert process.returncode == 0
+    assert images.load(process.stdout).pixels.shape == (40, 48, 3)
+
+
+def test_missing_weights_are_one_line(tmp_path):
+    process = run("a.png", "--weights", tmp_path / "none.npz")
+    assert process.returncode == 1 and b"none.npz: no such weights" in process.stderr
+    assert b"Traceback" not in process.stderr
+
+
+def test_interrupting_leaves_no_half_file(tmp_path, tiny):
+    images.write(tmp_path / "large.png", picture(3000))
+    process = subprocess.Popen(
+        command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny),
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob(".partial-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert not list((tmp_path / "out").iterdir())
+
+
+def originals() -> list[bytes]:
+    files, small = [], Image.fromarray(picture(24))
+    for kind in ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA", "JPEG2000"):
+        for mode in ("RGB", "L", "RGBA"):
+            file = io.BytesIO()
+            try:
+                small.convert(mode).save(file, kind)
+            except OSError:
+                continue
+            files.append(file.getvalue())
+    return files
+
+
+def mutated(data: bytes, rng) -> bytes:
+    data = bytearray(data)
+    match rng.integers(4):
+        case 0:
+            del data[rng.integers(len(data)) :]
+        case 1:
+            start = rng.integers(len(data))
+            del data[start : start + rng.integers(1, 40)]
+        case _:
+            # Headers decide what a decoder does, so they take half of the hits.
+            reach = 64 if rng.random() < 0.5 else len(data)
+            for _ in range(rng.integers(1, 12)):
+                data[rng.integers(min(reach, len(data)))] = rng.integers(256)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
+def test_damaged_files_are_made_or_refused(count, tiny, tmp_path):
+    upscaler, rng, files = upscaling.Upscaler(str(tiny)), np.random.default_rng(count), originals()
+    refused = 0
+    for i in range(count):
+        try:
+            loaded = images.load(mutated(files[i % len(files)], rng), max_pixels=100_000)
+            upscaling.write_upscaled(upscaler, loaded, tmp_path / "made.png")
+            (tmp_path / "made.png").unlink()
+        except images.ImageError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert 0 < refused < count
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny tmpfs needs root")
+def test_a_full_disk_is_one_line(tmp_path, tiny):
+    out = tmp_path / "out"
+    out.mkdir()
+    images.write(tmp_path / "a.png", picture(300))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", out]).returncode:
+        pytest.skip("no mounting here")
+    try:
+        process = run(tmp_path / "a.png", "--output", out, "--weights", tiny)
+        assert process.returncode == 1 and b"cannot write it" in process.stderr
+        assert b"Traceback" not in process.stderr and not list(out.iterdir())
+    finally:
+        subprocess.run(["umount", out])

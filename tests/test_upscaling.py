@@ -1,0 +1,178 @@
+"""Tiled results are whole-image results, in every depth and number of bands."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from srgan_tf import images, metrics, upscaling
+from srgan_tf.data import bicubic
+from srgan_tf.generator import Generator
+from srgan_tf.inference import FastGenerator, fold_batch_norm, spans, tiled
+
+SET5 = Path("/work/shared/data/eval/Set5")
+
+
+@functools.cache
+def generator(**options) -> Generator:
+    """A small network with weights large enough that context and batch norm matter."""
+    network, rng = Generator(**{"blocks": 2, "channels": 8, **options}), np.random.default_rng(0)
+    network.set_arrays(
+        {
+            name: rng.uniform(0.5, 1.5, array.shape) if "variance" in name else rng.normal(0, 0.15, array.shape)
+            for name, array in network.get_arrays().items()
+        }
+    )
+    return network
+
+
+def noise(*shape, dtype=np.uint8):
+    return np.random.default_rng(1).integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_folded_and_fast_are_the_same_function(scale):
+    network = generator(scale=scale)
+    lr = np.random.default_rng(0).random((1, 90, 77, 3), np.float32)
+    expected = network(lr, training=False)
+    np.testing.assert_allclose(fold_batch_norm(network)(lr, training=False), expected, atol=2e-5)
+    np.testing.assert_allclose(FastGenerator(network)(lr), expected, atol=2e-5)
+
+
+def test_slopes_above_one_are_kept():
+    network = Generator(blocks=1, channels=4)
+    network.set_arrays({**network.get_arrays(), "head/prelu/alpha": np.full(4, 1.5)})
+    lr = np.random.default_rng(0).random((1, 12, 9, 3), np.float32)
+    np.testing.assert_allclose(FastGenerator(network)(lr), network(lr, training=False), atol=1e-5)
+
+
+def test_spans_cover_an_axis_with_context():
+    for size in (1, 30, 41, 100, 137, 1000):
+        for window in (41, 64, 99):
+            found = spans(size, window, 20)
+            assert [span.first for span in found] == [0, *(span.last for span in found[:-1])]
+            assert found[-1].last == size
+            assert len({span.stop - span.start for span in found}) == 1
+            for span in found:
+                assert span.start >= 0 and span.stop <= size and span.stop - span.start <= max(window, 1)
+                assert span.start == 0 or span.first - span.start >= 20
+                assert span.stop == size or span.stop - span.last >= 20
+
+
+@pytest.mark.parametrize("height,width", [(97, 131), (61, 33)])
+@pytest.mark.parametrize("window", [40, 57, 96])
+def test_tiled_is_whole(height, width, window):
+    network = generator()
+    fast = FastGenerator(network)
+    lr = np.random.default_rng(0).random((1, height, width, 3), np.float32)
+    whole = np.asarray(network(lr, training=False))
+    np.testing.assert_allclose(tiled(fast, lr, window, network.context, 4), whole, atol=1e-4)
+    few = tiled(fast, lr, window, 4, 4)
+    assert min(height, width) < window or np.abs(few - whole).max() > 1e-2
+
+
+@pytest.mark.parametrize("options", [{}, {"back_projection": False}, {"scale": 3}, {"scale": 2}])
+def test_upscaled_tiles_are_within_a_level(options, monkeypatch):
+    upscaler, image = upscaling.Upscaler(generator(), **options), noise(97, 131, 3)
+    whole = upscaler(image).astype(int)
+    monkeypatch.setattr(upscaler, "tile_size", lambda *_: 61)
+    difference = np.abs(upscaler(image) - whole)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-4
+
+
+def test_plain_output_is_the_generators():
+    image = noise(40, 50, 3)
+    expected = metrics.to_uint8(generator()(image[None] / np.float32(255), training=False))[0].numpy().astype(int)
+    difference = np.abs(upscaling.Upscaler(generator(), back_projection=False)(image) - expected)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 70), (9, 7, 1), (9, 7, 2), (9, 7, 3), (9, 7, 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_depth_and_bands_are_kept(shape, dtype):
+    made = upscaling.Upscaler(generator())(noise(*shape, dtype=dtype))
+    assert made.dtype == dtype
+    assert made.shape == (4 * shape[0], 4 * shape[1], *shape[2:])
+
+
+def test_sixteen_bits_are_more_than_eight():
+    ramp = np.broadcast_to(np.linspace(20_000, 21_000, 60).astype(np.uint16), (20, 60))
+    assert len(np.unique(upscaling.Upscaler(generator())(ramp))) > 1000
+
+
+def test_grey_gets_no_tint():
+    grey = np.repeat(noise(30, 40, 1), 3, 2)
+    made = upscaling.Upscaler(generator())(grey)
+    np.testing.assert_array_equal(made[..., 0], made[..., 1])
+    np.testing.assert_array_equal(made[..., 0], made[..., 2])
+
+
+@pytest.mark.parametrize("colour", [0, 255, (255, 0, 0), (0, 255, 0), (200, 30, 90)])
+def test_back_projection_keeps_flat_colours(colour):
+    flat = np.empty((48, 48, 3), np.uint8)
+    flat[:] = colour
+    # The worst shift there is: a network that gives one colour whatever it is asked.
+    shifting = Generator(blocks=1, channels=4)
+    shifting.set_arrays({name: np.zeros_like(array) for name, array in shifting.get_arrays().items()})
+    made = upscaling.Upscaler(shifting)(flat)[48:-48, 48:-48].astype(float)
+    assert np.abs(made.mean((0, 1)) - flat[0, 0]).max() <= 0.5
+
+
+def test_opaque_stays_opaque():
+    image = noise(30, 40, 4)
+    image[..., 3] = 255
+    assert (upscaling.Upscaler(generator())(image)[..., 3] == 255).all()
+
+
+def test_memory_running_out_halves_the_tiles(monkeypatch):
+    upscaler, image = upscaling.Upscaler(generator()), noise(150, 150, 3)
+    whole, network = upscaler(image).astype(int), upscaler._network
+
+    def cramped(lr):
+        if max(lr.shape[1:3]) > 80:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+        return network(lr)
+
+    monkeypatch.setattr(upscaler, "_network", cramped)
+    assert np.abs(upscaler(image) - whole).max() <= 1
+
+
+def test_one_graph_for_all_sizes():
+    upscaler = upscaling.Upscaler(generator())
+    for side in (5, 30, 31):
+        upscaler(noise(side, 2 * side, 3))
+    assert upscaler._network.trunk.experimental_get_tracing_count() == 1
+    assert upscaler._network.tail.experimental_get_tracing_count() == 1
+
+
+def test_bfloat16_is_close():
+    image = noise(30, 40, 3)
+    full, half = (upscaling.Upscaler(generator(), precision=p)(image) for p in ("float32", "bfloat16"))
+    assert np.abs(full.astype(float) - half).mean() < 2
+    assert upscaling.pick_precision("auto") in (tf.float32, tf.bfloat16)
+
+
+def test_resize_down_by_whole_factors_is_downscale():
+    picture = np.random.default_rng(0).random((1, 24, 32, 3), np.float32)
+    expected = np.asarray(bicubic.downscale(picture, 2))
+    np.testing.assert_allclose(bicubic.resize_down(picture, 2, 4), expected, atol=1e-6)
+    flat = np.asarray(bicubic.resize_down(np.full((1, 24, 32, 3), 0.3, np.float32), 3, 4))
+    assert flat.shape == (1, 18, 24, 3)
+    np.testing.assert_allclose(flat, 0.3, atol=1e-6)
+
+
+def test_wrong_arguments_are_named():
+    for options in ({"scale": 5}, {"scale": -1}, {"precision": "int4"}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            upscaling.Upscaler(generator(), **options)
+    for image in (np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 5), np.uint8)):
+        with pytest.raises(ValueError, match="image must"):
+            upscaling.Upscaler(generator())(image)
+
+
+def test_upscale_writes_a_file(tmp_path):
+    images.write(tmp_path / "a.png", noise(10, 12, 3))
+    made = upscaling.upscale(tmp_path / "a.png", generator(), output=tmp_path / "b.png")
+    np.testing.assert_array_equal(images.read(made), upscaling.upscale(tmp_path / "a.png", generator()))
