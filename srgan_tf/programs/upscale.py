@@ -23,8 +23,8 @@ from srgan_tf.programs import fail, import_tensorflow, run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "upscaled", "folder to write to; the trees of input folders are kept in it")
-flags.DEFINE_string("weights", "srgan", "srgan (sharp), srresnet (faithful), a training run, .npz, .keras, .tflite, …")
-flags.DEFINE_string("blend", None, "second weights, to mix into the first: srresnet takes off some of srgan's texture")
+flags.DEFINE_string("weights", "srresnet", "a shipped name, a training run, .npz, .keras, .tflite, SavedModel folder")
+flags.DEFINE_string("blend", None, "second weights of one architecture with the first, to mix into them")
 flags.DEFINE_float("blend_amount", 0.5, "share of the second weights, 0 to 1", lower_bound=0, upper_bound=1)
 flags.DEFINE_integer("scale", None, "how much larger, where less than the weights' own 4 is wanted", lower_bound=1)
 flags.DEFINE_enum("format", None, ["png", "jpg", "webp", "tif", "avif"], "format to write (default: the input's)")
