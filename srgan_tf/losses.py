@@ -19,7 +19,7 @@ def pixel_loss(hr: tf.Tensor, sr: tf.Tensor, kind: str) -> tf.Tensor:
 
 def total_variation(sr: tf.Tensor) -> tf.Tensor:
     """Sum of the absolute differences of neighbouring pixels, a picture's mean; the paper's weight is 2e-8."""
-    return tf.reduce_mean(tf.image.total_variation(sr))
+    return tf.reduce_mean(tf.image.total_variation(tf.convert_to_tensor(sr)))
 
 
 def generator_loss(real: tf.Tensor, fake: tf.Tensor, kind: str = "standard") -> tf.Tensor:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from srgan_tf import compat, evaluation, features, images, weights
 from srgan_tf.callbacks import Checkpoints, CsvLog, Progress, TrainingError
 from srgan_tf.data import Photos, downscale, patches
+from srgan_tf.data.benchmarks import BenchmarkError
 from srgan_tf.discriminator import Discriminator
 from srgan_tf.generator import Generator
 from srgan_tf.recipes import RECIPES, Recipe
@@ -225,7 +226,10 @@ def summary(recipe: Recipe, output, validation=None) -> str:
     stages = [stage for stage in stages if stage != output]
     sources = [*map(str, stages), str(output)]
     folder = output / "evaluation"
-    evaluation.evaluate(sources, [validation or str(BUNDLED / "heldout")], folder, networks=("alex",), sheet=True)
+    try:
+        evaluation.evaluate(sources, [validation or str(BUNDLED / "heldout")], folder, networks=("alex",), sheet=True)
+    except BenchmarkError as error:  # pictures too small to score: the training is done all the same
+        print(f"not scored: {error}", file=sys.stderr)
     return (
         f"\nsheets:  {folder}/sheets\n"
         f"weights: {output}\n"
