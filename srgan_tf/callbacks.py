@@ -90,7 +90,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        for name, value in (logs or {}).items():
+        # The sum last: it is the part that says where to look.
+        for name, value in sorted((logs or {}).items(), key=lambda item: item[0] == "loss"):
             if not np.isfinite(value):
                 raise TrainingError(
                     f"{name} is {float(value)} at step {self.step}; the last good checkpoint is kept "
