@@ -93,6 +93,8 @@ def test_interrupting_leaves_no_half_file(tmp_path, tiny):
     process = subprocess.Popen(
         command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny),
         stderr=subprocess.PIPE,
+        # A test run in a script's background inherits a Ctrl-C that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob(".partial-*")) and time.monotonic() < deadline:
