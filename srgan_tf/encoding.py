@@ -2,6 +2,7 @@
 
 import queue
 import struct
+import threading
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,30 +56,33 @@ def write_rows(path, rows: Iterable, shape: tuple, dtype, metadata=None, quality
     check_writable(path, *shape[:2])
     try:
         with write_aside(path) as temporary, ThreadPoolExecutor(1) as pool:
-            feed = queue.Queue(maxsize=1)
-            saving = pool.submit(_save, temporary, feed, shape, dtype, metadata or {}, quality)
+            feed, ended = queue.Queue(maxsize=1), threading.Event()
             try:
+                saving = pool.submit(_save, temporary, _fed(feed, ended), shape, dtype, metadata or {}, quality)
                 for band in rows:
                     _put(feed, band, saving)
-            finally:  # also ends the thread where `rows` raised: a stream that stops early is an error to libvips
-                _put(feed, None, saving)
+            finally:  # also where `rows` raised or Ctrl-C came: a stream that stops early is an error to libvips
+                ended.set()
             saving.result()
     except (pyvips.Error, OSError) as error:
         raise ImageError(f"{path}: cannot write it ({reason(error)})") from None
 
 
-def _put(feed: queue.Queue, item, saving: Future) -> None:
+def _put(feed: queue.Queue, band, saving: Future) -> None:
     while not saving.done():
         with suppress(queue.Full):
-            return feed.put(item, timeout=0.1)
+            return feed.put(band, timeout=0.1)
 
 
-def _save(path: str, feed: queue.Queue, shape: tuple, dtype, metadata: dict, quality: int) -> None:
-    def bands():
-        while (band := feed.get()) is not None:
-            yield band
+def _fed(feed: queue.Queue, ended: threading.Event) -> Iterable:
+    """What comes through a queue. An event ends it: a last item might never be put, and the thread wait for ever."""
+    while not (ended.is_set() and feed.empty()):
+        with suppress(queue.Empty):
+            yield feed.get(timeout=0.1)
 
-    stream, rest = _png_stream(bands(), shape, dtype), memoryview(b"")
+
+def _save(path: str, rows: Iterable, shape: tuple, dtype, metadata: dict, quality: int) -> None:
+    stream, rest = _png_stream(rows, shape, dtype), memoryview(b"")
 
     def read(size: int) -> bytes:
         nonlocal rest

@@ -129,3 +129,16 @@ def test_nothing_is_left_where_rows_fail(tmp_path):
     with pytest.raises(images.ImageError):
         encoding.write_rows(tmp_path / "b.png", [np.zeros((10, 10, 3), np.uint8)], (20, 10, 3), np.uint8)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_while_the_writer_starts_does_not_hang(tmp_path, monkeypatch):
+    submit = encoding.ThreadPoolExecutor.submit
+
+    def interrupted(self, *arguments):
+        submit(self, *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(encoding.ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        encoding.write_rows(tmp_path / "a.png", [], (20, 10, 3), np.uint8)
+    assert not list(tmp_path.iterdir())

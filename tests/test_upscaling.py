@@ -1,7 +1,6 @@
 """Tiled results are whole-image results, in every depth and number of bands."""
 
 import functools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,6 @@ from srgan_tf import images, metrics, upscaling
 from srgan_tf.data import bicubic
 from srgan_tf.generator import Generator
 from srgan_tf.inference import FastGenerator, fold_batch_norm, spans, tiled
-
-SET5 = Path("/work/shared/data/eval/Set5")
 
 
 @functools.cache
