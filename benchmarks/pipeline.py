@@ -11,7 +11,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import tensorflow as tf
 
-from srgan_tf import training
+from srgan_tf import compat, training
 from srgan_tf.data import Photos, patches
 from srgan_tf.recipes import RECIPES
 
@@ -25,7 +25,7 @@ def rate(take, times: int) -> float:
 
 
 if __name__ == "__main__":
-    training.keep_memory()
+    compat.keep_memory()
     photos = Photos(sys.argv[1] if len(sys.argv) > 1 else str(training.BUNDLED / "train"))
     batches = iter(patches(photos))
     delivered = rate(lambda: next(batches), 200)

@@ -1,6 +1,5 @@
 """A recipe, pictures and a folder → a trained generator: started, stopped, resumed."""
 
-import ctypes
 import dataclasses
 import importlib.metadata
 import json
@@ -207,16 +206,6 @@ def _write_run(output: Path, run: dict) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with images.write_aside(output / "run.json") as temporary:
         Path(temporary).write_text(json.dumps(run, indent=2) + "\n")
-
-
-def keep_memory() -> None:
-    """Have glibc keep the pages of freed tensors: fetching them anew each step cost a tenth of it on 2 cores."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # not glibc
-        return
-    for parameter in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-        mallopt(parameter, 2**31 - 1)
 
 
 def summary(recipe: Recipe, output, validation=None) -> str:

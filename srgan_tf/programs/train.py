@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> None:
     # Convolutions of training's size are twice as fast in oneDNN, which TensorFlow itself only picks on some CPUs.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_tensorflow()
-    from srgan_tf import training
+    from srgan_tf import compat, training
 
-    training.keep_memory()
+    compat.keep_memory()
     _, stopped_by = training.train(
         recipe,
         output,

@@ -183,8 +183,9 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave as on Ctrl-C: no half files
     logging.set_verbosity(logging.ERROR if FLAGS.quiet else logging.INFO if FLAGS.verbose else logging.WARNING)
     import_tensorflow()
-    from srgan_tf import upscaling
+    from srgan_tf import compat, upscaling
 
+    compat.keep_memory()
     model = FLAGS.weights
     if FLAGS.blend:
         from srgan_tf import weights
