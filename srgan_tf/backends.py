@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from srgan_tf import metrics, weights
+from srgan_tf.inference import mean_of_flips
 from srgan_tf.weights import WeightsError
 
 PROBE = 16  # px: side of the black picture whose SR tells a model's scale
@@ -86,12 +87,7 @@ def ensemble(backend: Backend) -> Backend:
     """
 
     def run(lr):
-        total = 0
-        for turns in range(4):
-            for step in (1, -1):
-                sr = backend(np.rot90(lr, turns, (1, 2))[:, :, ::step])
-                total = total + np.rot90(sr[:, :, ::step], -turns, (1, 2)).astype(np.uint16)
-        return ((total + 4) // 8).astype(np.uint8)
+        return np.floor(mean_of_flips(backend, lr) + 0.5).astype(np.uint8)
 
     return replace(backend, name=f"{backend.name}+", run=run, passes=8 * backend.passes)
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from srgan_tf.weights import save_weights
+from srgan_tf.weights import is_best, save_weights
 
 
 class TrainingError(RuntimeError):
@@ -43,8 +43,12 @@ class Checkpoints(keras.callbacks.Callback):
         self._saved_at, self._saved_step = time.monotonic(), None
 
     def restore(self) -> int:
-        """Load the newest whole checkpoint, naming damaged ones; the step to go on from (0 without any)."""
+        """Load the newest whole checkpoint; the step to go on from (0 without any).
+
+        Damaged ones are named, and put aside so that they do not count among the newest.
+        """
         shutil.rmtree(self.folder / ".partial", ignore_errors=True)
+        damaged = []
         for path in sorted(self.folder.glob("step-*"), reverse=True):
             try:
                 counters = json.loads((path / "state.json").read_text())
@@ -52,22 +56,27 @@ class Checkpoints(keras.callbacks.Callback):
             except Exception as error:  # whatever a damaged file leads to
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 logging.warning("%s is damaged (%s); trying the one before it", path, reason)
+                damaged.append(path)
                 continue
+            for other in damaged:
+                aside = other.with_name(f"damaged-{other.name}")
+                shutil.rmtree(aside, ignore_errors=True)
+                os.rename(other, aside)
             self.step, self.best = counters["step"], counters["best"] or -math.inf
             self._saved_step = self.step
             return self.step
         return 0
 
-    def save(self, is_best: bool = False) -> None:
-        if self._saved_step == self.step and not is_best:
+    def save(self, best: bool = False) -> None:
+        if self._saved_step == self.step and not best:
             return
         aside, final = self.folder / ".partial", self.folder / f"step-{self.step:08d}"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         self.state.write(str(aside / "state"))
         save_weights(self.run.best_generator, aside / "generator.npz")
-        best = self.best if math.isfinite(self.best) else None
-        (aside / "state.json").write_text(json.dumps({"step": self.step, "best": best, "is_best": is_best}))
+        score = self.best if math.isfinite(self.best) else None
+        (aside / "state.json").write_text(json.dumps({"step": self.step, "best": score, "is_best": best}))
         shutil.rmtree(final, ignore_errors=True)
         os.rename(aside, final)
         self._saved_at, self._saved_step = time.monotonic(), self.step
@@ -75,7 +84,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _remove_old(self) -> None:
         paths = sorted(self.folder.glob("step-*"))
-        best = [path for path in paths if json.loads((path / "state.json").read_text())["is_best"]]
+        best = [path for path in paths if is_best(path)]
         for path in set(paths[: -self.keep]) - set(best[-1:]):
             shutil.rmtree(path)
 
@@ -106,7 +115,7 @@ class Checkpoints(keras.callbacks.Callback):
         score = (logs or {}).get("val_psnr_y", -math.inf)
         improved = score > self.best
         self.best = max(self.best, float(score))
-        self.save(is_best=improved)
+        self.save(best=improved)
 
 
 class Progress(keras.callbacks.Callback):

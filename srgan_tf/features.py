@@ -10,8 +10,6 @@ from absl import logging
 
 from srgan_tf.weights import WeightsError
 
-NETWORKS = ("auto", "vgg19", "vgg16")
-
 # Convolutions before each max-pooling.
 DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
 

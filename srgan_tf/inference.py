@@ -54,6 +54,16 @@ def tiled(function, x, window: int, context: int, scale: int) -> np.ndarray:
     return result
 
 
+def mean_of_flips(function, lr: np.ndarray) -> np.ndarray:
+    """The mean SR over the eight flips and quarter turns of LR [n, height, width, bands], each turned back."""
+    total = np.float32(0)
+    for turns in range(4):
+        for step in (1, -1):
+            sr = function(np.rot90(lr, turns, (1, 2))[:, :, ::step])
+            total = total + np.rot90(sr[:, :, ::step], -turns, (1, 2))
+    return total / np.float32(8)
+
+
 def fold_batch_norm(generator: Generator) -> Generator:
     """The same function at inference without batch norm: each is multiplied into the convolution before it."""
     config = {**generator.get_config(), "batch_norm": False, "zero_init": False}

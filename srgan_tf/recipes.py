@@ -3,6 +3,7 @@
 Imports nothing heavy, so that `train.py --help` need not wait for TensorFlow.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -36,7 +37,7 @@ class Recipe:
     label_smoothing: float = 0.0  # of the discriminator's target for HR
     pooled: bool = False  # pool D's features over space before its dense layers
     spectral_norm: bool = False  # bound D's steepness
-    starts_from: str = ""  # the recipe trained first where no --init is given; a generator new to it: none
+    starts_from: str = ""  # the recipe that is trained first where no --init is given
     # The optimizer of G, and of D
     optimizer: str = "Adam"  # any of keras.optimizers
     learning_rate: float = 1e-4
@@ -54,9 +55,15 @@ class Recipe:
     def __post_init__(self):
         if self.crop % self.scale:
             raise ValueError(f"crop must be a multiple of scale, but {self.crop} is not one of {self.scale}")
-        for field in ("steps", "batch", "crop", "validate_every"):
+        for field in ("steps", "batch", "crop", "blocks", "channels", "validate_every"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
+        if self.features and not re.fullmatch("[1-5],[1-4]", self.features):
+            raise ValueError(f"features must be i,j of VGG's φi,j, such as 5,4, not {self.features!r}")
+        if self.discriminator and not self.pooled and self.crop % 16:
+            raise ValueError(f"crop must be a multiple of 16 for the discriminator, not {self.crop}; or use --pooled")
+        if self.warmup and self.schedule == "step":
+            raise ValueError("warmup goes with --schedule=constant or cosine, not step")
         choices = {
             "scale": (2, 3, 4, 8),
             "pixel": ("mse", "mae"),
@@ -144,7 +151,6 @@ _ALL = (
         discriminator=True,
         starts_from="srresnet-photos",
         learning_rate=1e-4,
-        warmup=50,
         schedule="step",
         ema_decay=0.995,
         freeze_batch_norm=True,

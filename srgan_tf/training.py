@@ -211,9 +211,8 @@ def _write_run(output: Path, run: dict) -> None:
 def summary(recipe: Recipe, output, validation=None) -> str:
     """Score the run, and its first stage, beside bicubic, with a sheet a picture; the commands to type next."""
     output = Path(output)
-    stages = [output / recipe.starts_from] if (output / recipe.starts_from / "run.json").exists() else []
-    stages = [stage for stage in stages if stage != output]
-    sources = [*map(str, stages), str(output)]
+    stages = [output / recipe.starts_from] if recipe.starts_from else []
+    sources = [str(run) for run in (*stages, output) if (run / "run.json").exists()]
     folder = output / "evaluation"
     try:
         evaluation.evaluate(sources, [validation or str(BUNDLED / "heldout")], folder, networks=("alex",), sheet=True)

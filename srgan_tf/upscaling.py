@@ -11,7 +11,7 @@ from srgan_tf import encoding, images, weights
 from srgan_tf.data import bicubic
 from srgan_tf.generator import Generator
 from srgan_tf.images import Picture
-from srgan_tf.inference import FastGenerator, spans, tiled
+from srgan_tf.inference import FastGenerator, mean_of_flips, spans, tiled
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 MEMORY = 1 << 30
@@ -71,7 +71,7 @@ class Upscaler:
     ):
         dtype = pick_precision(precision)
         network = _open(model, dtype)
-        self._network = _ensemble(network) if ensemble else network
+        self._network = (lambda lr: mean_of_flips(network, lr)) if ensemble else network
         self._own_scale, self.scale = network.scale, scale or network.scale
         if not 1 <= self.scale <= network.scale:
             raise ValueError(f"scale must be at most the model's {network.scale}, not {scale!r}")
@@ -210,18 +210,6 @@ class _Exported:
 
     def __call__(self, lr: np.ndarray) -> np.ndarray:
         return self._backend(np.floor(lr * 255 + 0.5).astype(np.uint8)).astype(np.float32) / 127.5 - 1
-
-
-def _ensemble(network):
-    def mean(lr):
-        total = 0
-        for turns in range(4):
-            for flip in (1, -1):
-                sr = network(np.rot90(lr, turns, (1, 2))[:, :, ::flip])
-                total = total + np.rot90(sr[:, :, ::flip], -turns, (1, 2))
-        return total / 8
-
-    return mean
 
 
 def upscale(image, model="srresnet", output=None, quality: int = 95, **options):

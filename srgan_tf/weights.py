@@ -96,11 +96,19 @@ def _shipped(name: str) -> Path:
     return path
 
 
+def is_best(checkpoint: Path) -> bool:
+    """Whether this checkpoint's folder held the best validation score when it was written; False if it is damaged."""
+    try:
+        return json.loads((checkpoint / "state.json").read_text())["is_best"]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def _of_run(folder: Path) -> Path:
     if (folder / "generator.npz").exists():
         return folder / "generator.npz"
     found = sorted(folder.glob("checkpoints/step-*/generator.npz"))
-    best = [path for path in found if json.loads((path.parent / "state.json").read_text())["is_best"]]
+    best = [path for path in found if is_best(path.parent)]
     if not found:
         raise WeightsError(f"{folder}: no checkpoint in this folder; is it the --output of a training run?")
     return (best or found)[-1]

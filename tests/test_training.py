@@ -144,6 +144,22 @@ def test_damaged_newest_checkpoint_is_named_and_the_one_before_used(tmp_path, da
         train(tiny(20), tmp_path / "whole", **options)
 
 
+def test_many_damaged_checkpoints_do_not_push_the_new_ones_out(tmp_path, data):
+    """They are newer by name: three of them filled the places of the newest, and an unread one stopped the run."""
+    options = {"data": data, "validation": data, "deterministic": True}
+    train(tiny(35, schedule="constant"), tmp_path / "run", **options)
+    expected = final(tmp_path / "run", 35)
+    paths = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    shutil.copytree(paths[0], paths[0].with_name("step-00000003"))
+    (paths[0].with_name("step-00000003") / "state.json").write_text("{")
+    for path in paths[1:]:
+        (path / "state.json").write_text("{")
+    train(tiny(35, schedule="constant"), tmp_path / "run", **options)
+    assert_same(final(tmp_path / "run", 35), expected)
+    assert {path.name for path in paths[1:]} <= {p.name[8:] for p in paths[0].parent.glob("damaged-*")}
+    load(tmp_path / "run")
+
+
 def test_other_settings_or_data_are_refused_with_the_difference(tmp_path, data):
     train(tiny(2), tmp_path / "run", data=data, validation=data)
     with pytest.raises(TrainingError, match=r"learning_rate: 0\.0001 there, 0\.5 now"):
@@ -223,6 +239,10 @@ def test_newest_three_and_the_best_are_kept(tmp_path, data):
         (["stray"], "unexpected argument 'stray'"),
         (["--init=/absent.npz"], "/absent.npz: no such weights"),
         (["--optimizer=Nosuch"], "Nosuch"),
+        (["--blocks=0"], "blocks must be at least 1"),
+        (["--features=abc"], "features must be i,j"),
+        (["--recipe=srgan", "--crop=100"], "crop must be a multiple of 16"),
+        (["--recipe=srgan", "--warmup=9"], "warmup goes with"),
     ],
 )
 def test_wrong_flags_give_one_line(tmp_path, flags, words):

@@ -53,6 +53,12 @@ def test_usage_errors_exit_with_2():
     assert run("--no_such_flag", "a.png").returncode == 2
 
 
+def test_a_scale_beyond_the_models_is_one_line(tmp_path, tiny):
+    images.write(tmp_path / "a.png", picture())
+    done = run(tmp_path / "a.png", "--scale=5", "--weights", tiny, "--output", tmp_path / "out")
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"at most the model's 4" in done.stderr
+
+
 def test_trees_skips_and_failures(tmp_path, tiny):
     folder = tmp_path / "in" / "deep"
     folder.mkdir(parents=True)

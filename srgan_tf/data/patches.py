@@ -102,9 +102,8 @@ class Photos:
         try:
             return random_crop(self.read(pair), crop, int(seed), self.scale)
         except images.ImageError as error:  # damaged past what its header told: another picture stands in
-            self.unusable.setdefault(str(pair[0]), str(error)) is None or logging.log_first_n(
-                logging.WARNING, "left out: %s", 5, error
-            )
+            self.unusable[str(pair[0])] = str(error)
+            logging.log_first_n(logging.WARNING, "left out: %s", 5, error)
             return self._crop(self.pairs[int(rng.integers(len(self.pairs)))], crop, seed, rng)
 
 

@@ -6,6 +6,7 @@
 import os
 import signal
 import sys
+import traceback
 
 from absl import app, flags, logging
 
@@ -43,9 +44,15 @@ def guarded(main, arguments: list[str]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (OSError, ValueError, RuntimeError) as error:
-        if type(error).__module__.startswith("srgan_tf") or isinstance(error, OSError):
+        if isinstance(error, OSError) or type(error).__module__.startswith("srgan_tf") or _raised_here(error):
             fail(str(error))
         raise
+
+
+def _raised_here(error: Exception) -> bool:
+    """Whether our own code raised it, with a message made for users, rather than a library that we misused."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals["__name__"].startswith("srgan_tf.")
 
 
 def fail(message: str, code: int = 1) -> None:
