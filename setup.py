@@ -21,11 +21,12 @@ setup(
         "absl-py>=2.0",
         "pyvips>=3.0",
         "pyvips-binary>=8.16",
+        "matplotlib>=3.8",
+        "tensorboard>=2.15",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
         "addons": ["tensorflow>=2.15,<2.16", "tensorflow-addons==0.23.0"],
-        "plot": ["matplotlib>=3.8"],
         "test": ["pytest>=8", "scikit-image>=0.22"],
     },
     entry_points={

@@ -1,4 +1,4 @@
-"""What is watched while a run trains: progress, checkpoints, and numbers that are no longer numbers."""
+"""What is watched while a run trains: progress, checkpoints, logs, and the signs that it goes wrong."""
 
 import csv
 import json
@@ -15,6 +15,8 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from srgan_tf import metrics
+from srgan_tf.data import upscale
 from srgan_tf.weights import is_best, save_weights
 
 
@@ -186,3 +188,62 @@ class CsvLog(keras.callbacks.Callback):
             if new:
                 writer.writeheader()
             writer.writerow(row)
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """The rows of `log.csv` as TensorBoard events, and strips bicubic | SR | HR of validation pictures.
+
+    Args:
+        folder: of the event files; each life of a run adds one.
+        pairs: validation data, (LR, HR) batches.
+        pictures: how many strips; of their middle, at most `side` pixels of LR each way.
+    """
+
+    def __init__(self, folder, checkpoints: Checkpoints, pairs: tf.data.Dataset, pictures: int = 3, side: int = 48):
+        super().__init__()
+        self.checkpoints, self.pairs, self.pictures, self.side = checkpoints, pairs, pictures, side
+        self.writer = tf.summary.create_file_writer(str(folder))
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self.writer.as_default(step=self.checkpoints.step):
+            tf.summary.scalar("learning_rate", self.model.learning_rate())
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(name.replace("val_", "val/"), value)
+            for i, (lr, hr) in enumerate(self.pairs.take(self.pictures)):
+                tf.summary.image(f"bicubic, SR, HR/{i}", self._strip(lr, hr))
+        self.writer.flush()
+
+    def _strip(self, lr, hr) -> tf.Tensor:
+        scale = self.model.generator.scale
+        height, width = (min(n, self.side) for n in lr.shape[1:3])
+        top, left = (lr.shape[1] - height) // 2, (lr.shape[2] - width) // 2
+        lr = lr[:, top : top + height, left : left + width]
+        hr = hr[:, top * scale : (top + height) * scale, left * scale : (left + width) * scale]
+        sr = metrics.to_uint8(self.model(tf.cast(lr, tf.float32) / 255))
+        return tf.concat([upscale(lr, scale), sr, hr], axis=2)
+
+
+class Hints(keras.callbacks.Callback):
+    """Says once each which of the usual failures the logs show, when two validations in a row show it.
+
+    The bounds are ours: D all but certain of both HR and SR; a content loss ten times off the MSE that its scale
+    is chosen to match (section 3.2), so that it drowns the adversarial loss or is drowned by it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.in_a_row = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        ratio = logs.get("ratio/content_mse", 1)
+        shown = {
+            "D wins (d/real near 1, d/fake near 0), and G learns little from it; try --label_smoothing=0.1, "
+            "--adversarial=relativistic or --spectral_norm": logs.get("d/real", 0) > 0.95 and logs["d/fake"] < 0.05,
+            "the content loss is ten times off the MSE that it is scaled to match (ratio/content_mse); are the "
+            "feature network's weights the right ones?": not 0.1 <= ratio <= 10,
+        }
+        for hint, shows in shown.items():
+            self.in_a_row[hint] = self.in_a_row.get(hint, 0) + 1 if shows else 0
+            if self.in_a_row[hint] == 2:
+                logging.warning("%s", hint)

@@ -1,6 +1,7 @@
 """What differs between the two stacks, Keras 3 on TensorFlow 2.16+ and Keras 2.15 on 2.15, and between systems."""
 
 import ctypes
+import warnings
 
 import keras
 import tensorflow as tf
@@ -23,6 +24,67 @@ def set_precision(name: str) -> None:
 def tf_variable(variable) -> tf.Variable:
     """The TensorFlow variable behind a Keras one."""
     return variable.value if KERAS_3 else variable
+
+
+# tensorflow-addons' optimizers that wrap another; the others are used as Keras' own are.
+WRAPPERS = ("Lookahead", "MovingAverage")
+ADDONS = ("RectifiedAdam", "LAMB", *WRAPPERS)
+
+
+def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: float | None = None):
+    """An optimizer by the name of its class in keras.optimizers or, where it is installed, tensorflow_addons.
+
+    Addons' wrappers wrap Keras 2.15's legacy Adam, the one that they work with.
+
+    Args:
+        learning_rate: a number, or a schedule of keras.optimizers.schedules.
+        clip_norm: bound on the norm of all gradients together.
+
+    Raises:
+        ValueError: no optimizer has this name; the message says what to install.
+    """
+    options = {"global_clipnorm": clip_norm or None}
+    adam = {"beta_1": 0.9, "beta_2": beta_2, **options}  # the paper names beta_1 only
+    if isinstance(kind := getattr(keras.optimizers, name, None), type):
+        return kind(learning_rate, **(adam if "dam" in name else options))
+    try:
+        with warnings.catch_warnings():  # of the end of its upkeep
+            warnings.simplefilter("ignore")
+            import tensorflow_addons as tfa
+    except ImportError:
+        mend = "Adam is the paper's"
+        if name in ADDONS:
+            mend = "it is in tensorflow-addons: pip install -r requirements-addons.txt (Python 3.11, TensorFlow 2.15)"
+        raise ValueError(f"optimizer {name!r} is not in keras.optimizers; {mend}") from None
+    if not isinstance(kind := getattr(tfa.optimizers, name, None), type):
+        raise ValueError(f"optimizer {name!r} is neither in keras.optimizers nor in tensorflow_addons.optimizers")
+    if name in WRAPPERS:
+        return kind(keras.optimizers.legacy.Adam(learning_rate, **adam))
+    return kind(learning_rate, **(adam if "dam" in name or name == "LAMB" else options))
+
+
+def _is_legacy(optimizer) -> bool:
+    return not KERAS_3 and isinstance(optimizer, keras.optimizers.legacy.Optimizer)
+
+
+def build_optimizer(optimizer, variables: list) -> None:
+    """Make an optimizer's slots for these variables."""
+    if _is_legacy(optimizer):
+        optimizer._create_all_weights(variables)
+    else:
+        optimizer.build(variables)
+
+
+def optimizer_variables(optimizer) -> list:
+    """All state of a built optimizer."""
+    return optimizer.weights if _is_legacy(optimizer) else optimizer.variables
+
+
+def learning_rate(optimizer) -> tf.Tensor:
+    """At the present step."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = optimizer.learning_rate
+    return tf.convert_to_tensor(rate(optimizer.iterations) if callable(rate) else rate)
 
 
 def with_loss_scaling(optimizer):

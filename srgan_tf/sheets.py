@@ -1,5 +1,6 @@
-"""Comparison sheets and the plot of distortion against perception, fit for a paper."""
+"""Comparison sheets, the plot of distortion against perception, fit for a paper, and a run's curves."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -87,11 +88,7 @@ def write_plot(path, benchmark: str, rows: list[dict], curve: list[str]) -> None
         rows: of one benchmark, as `evaluation.evaluate` returns them.
         curve: names of the models to join, from one end through the blends to the other; may be empty.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
     figure, axes = pyplot.subplots(figsize=(6, 4.2), layout="constrained")
     points = {row["model"]: (row["psnr_y"], row["lpips_alex"]) for row in rows}
     if curve:
@@ -111,6 +108,42 @@ def write_plot(path, benchmark: str, rows: list[dict], curve: list[str]) -> None
     axes.set(xlabel="PSNR on Y, dB → better", ylabel="LPIPS (AlexNet) ↓ better", title=benchmark)
     axes.margins(0.15)
     axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def write_curves(path, log) -> None:
+    """Plot a run's `log.csv` against the step, a panel a group: the losses, D, the ratios, the validation score."""
+    with open(log, newline="") as file:
+        rows = list(csv.DictReader(file))
+    pyplot = _pyplot()
+    groups = {"validation": ["val/psnr_y"]}
+    for name in rows[0] if rows else ():
+        if "/" in name and name != "val/psnr_y":
+            groups.setdefault(name.split("/")[0], []).append(name)
+    size = (4 * len(groups), 3.4)
+    figure, panels = pyplot.subplots(1, len(groups), figsize=size, layout="constrained", squeeze=False)
+    steps = [int(row["step"]) for row in rows]
+    for axes, (group, names) in zip(panels[0], groups.items()):
+        for name in names:
+            axes.plot(steps, [float(row[name]) for row in rows], marker="." if len(rows) < 40 else None, label=name)
+        axes.set(xlabel="step", title="PSNR on Y, dB" if group == "validation" else group)
+        if group in ("loss", "ratio", "grad"):
+            axes.set_yscale("log")
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def _pyplot():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _save(figure, path) -> None:
     with write_aside(Path(path)) as temporary:
         figure.savefig(temporary, dpi=200)
-    pyplot.close(figure)
+    _pyplot().close(figure)

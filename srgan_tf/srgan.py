@@ -33,8 +33,8 @@ class SRGAN(keras.Model):
         ema_decay: keep an exponential moving average of G with this decay, batch-norm statistics included
             (averaged weights beside statistics of other weights are off by 10 dB and more). It is what
             validation scores, `call` computes and `best_generator` returns. None: no average.
-        freeze_batch_norm: normalise with G's running statistics while training too, leaving them as they are;
-            for the last steps, which then train what inference computes.
+        freeze_batch_norm: of G, with its running statistics (see `Generator.freeze_batch_norm`); for the last
+            steps, which then train what inference computes.
 
     Example:
         >>> model = SRGAN(Generator(), Discriminator(), features.load("auto", (5, 4)))
@@ -55,6 +55,8 @@ class SRGAN(keras.Model):
         self.generator, self.discriminator, self.features = generator, discriminator, features
         self.ema_decay, self.freeze_batch_norm = ema_decay, freeze_batch_norm
         self.ema_generator = self.d_optimizer = None
+        if freeze_batch_norm:
+            generator.freeze_batch_norm()
         if ema_decay is not None:
             self.ema_generator = type(generator).from_config({**generator.get_config(), "name": "ema_generator"})
             self.ema_generator.trainable = False
@@ -86,7 +88,7 @@ class SRGAN(keras.Model):
         """Set the training up. The loss is content + adversarial_weight · adversarial (equation 3) and what is added.
 
         Args:
-            g_optimizer, d_optimizer: Keras optimizers, or their names, for G and D.
+            g_optimizer, d_optimizer: Keras or tensorflow-addons optimizers, or their names, for G and D.
             pixel: "mse" (equation 4) or "mae".
             pixel_weight: of the pixel loss beside a feature-space content loss; the paper has none.
             adversarial: "standard" or "relativistic" (see `losses.generator_loss`).
@@ -113,18 +115,25 @@ class SRGAN(keras.Model):
         names = ["loss", "loss/content", "loss/mse", "grad/g", "psnr_y"]
         if self.discriminator is not None:
             self.d_optimizer = self._prepared(d_optimizer, self.discriminator)
-            names += ["loss/adversarial", "loss/d", "d/real", "d/fake", "grad/d"]
+            names += ["loss/adversarial", "ratio/adversarial_content", "loss/d", "d/real", "d/fake", "grad/d"]
+        if self.features is not None:
+            names.append("ratio/content_mse")
         if tv_weight:
             names.append("loss/tv")
         self.logs = {name: keras.metrics.Mean(name=name) for name in names}
 
     @staticmethod
     def _prepared(optimizer, network):
-        optimizer = keras.optimizers.get(optimizer)
+        try:
+            optimizer = keras.optimizers.get(optimizer)
+        except ValueError:
+            if not isinstance(optimizer, str):
+                raise
+            optimizer = compat.make_optimizer(optimizer, 1e-3)  # Keras' own default rate
         if network.compute_dtype == "float16" and not hasattr(optimizer, "inner_optimizer"):
             optimizer = compat.with_loss_scaling(optimizer)
         # Slots exist from the start, so that a checkpoint can be restored before the first step.
-        optimizer.build(network.trainable_variables)
+        compat.build_optimizer(optimizer, network.trainable_variables)
         return optimizer
 
     def state(self) -> dict[str, list]:
@@ -136,14 +145,14 @@ class SRGAN(keras.Model):
         names = ("generator", "ema_generator", "discriminator", "optimizer", "d_optimizer")
         holders = {name: holder for name in names if (holder := getattr(self, name)) is not None}
         variables = {
-            name: holder.variables if name.endswith("optimizer") else holder.weights for name, holder in holders.items()
+            name: compat.optimizer_variables(holder) if name.endswith("optimizer") else holder.weights
+            for name, holder in holders.items()
         }
         return {name: [compat.tf_variable(v) for v in values] for name, values in variables.items()}
 
     def learning_rate(self) -> tf.Tensor:
         """Of G, at the present step."""
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        return tf.convert_to_tensor(optimizer.learning_rate)
+        return compat.learning_rate(self.optimizer)
 
     @property
     def metrics(self):
@@ -163,7 +172,7 @@ class SRGAN(keras.Model):
         lr, hr = self.prepare(data)
         logs = {}
         with tf.GradientTape() as tape:
-            sr = self.generator(lr, training=not self.freeze_batch_norm)
+            sr = self.generator(lr, training=True)
         if self.discriminator is not None:
             logs |= self._train_discriminator(hr, tf.stop_gradient(sr))
         with tape:  # goes on recording, with D as it is after its step
@@ -181,23 +190,28 @@ class SRGAN(keras.Model):
         content = pixel if self.features is None else self.features.loss(hr, sr)
         parts = {"loss/content": content, "loss/mse": mse}
         total = content
-        if self.features is not None and s["pixel_weight"]:
+        if self.features is not None:
+            parts["ratio/content_mse"] = content / mse
             total += s["pixel_weight"] * pixel
         if s["tv_weight"]:
             parts["loss/tv"] = losses.total_variation(sr)
             total += s["tv_weight"] * parts["loss/tv"]
         if self.discriminator is not None:
-            fake = self.discriminator(sr, training=True)
-            real = self.discriminator(hr, training=True) if s["adversarial"] == "relativistic" else None
+            real, fake = self._judge(hr, sr)
             parts["loss/adversarial"] = losses.generator_loss(real, fake, s["adversarial"])
-            total += s["adversarial_weight"] * parts["loss/adversarial"]
+            weighted = s["adversarial_weight"] * parts["loss/adversarial"]
+            parts["ratio/adversarial_content"] = weighted / content
+            total += weighted
         return {"loss": total, **parts}
+
+    def _judge(self, hr, sr) -> tuple[tf.Tensor, tf.Tensor]:
+        """D's logits of HR and SR, in one batch: batch norm in two would take out the means that tell them apart."""
+        return tf.split(self.discriminator(tf.concat([hr, sr], 0), training=True), 2)
 
     def _train_discriminator(self, hr, sr) -> dict[str, tf.Tensor]:
         s = self.settings
         with tf.GradientTape() as tape:
-            real = self.discriminator(hr, training=True)
-            fake = self.discriminator(sr, training=True)
+            real, fake = self._judge(hr, sr)
             loss = losses.discriminator_loss(real, fake, s["adversarial"], s["label_smoothing"])
             scaled_loss = compat.scale_loss(self.d_optimizer, loss)
         norm = self._descend(self.d_optimizer, tape, scaled_loss, self.discriminator)

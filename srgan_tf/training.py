@@ -11,8 +11,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from srgan_tf import compat, evaluation, features, images, weights
-from srgan_tf.callbacks import Checkpoints, CsvLog, Progress, TrainingError
+from srgan_tf import compat, evaluation, features, images, sheets, weights
+from srgan_tf.callbacks import Checkpoints, CsvLog, Hints, Progress, TensorBoard, TrainingError
 from srgan_tf.data import Photos, downscale, patches
 from srgan_tf.data.benchmarks import BenchmarkError
 from srgan_tf.discriminator import Discriminator
@@ -40,7 +40,7 @@ def train(
 
     Args:
         recipe: the hyper-parameters.
-        output: the run's folder: `run.json` (settings, versions, data), `checkpoints/`, `log.csv`.
+        output: the run's folder: `run.json` (settings, versions, data), `checkpoints/`, `log.csv`, `tensorboard/`.
         data: HR pictures (`Photos`, or what it takes, or a `tf.data.Dataset`); the bundled ones by default.
         data_lr: the folder of their LR pictures; without it LR is made by MATLAB's bicubic.
         validation: HR pictures to score; the bundled held-out ones by default.
@@ -95,7 +95,13 @@ def train(
     if step:
         print(f"going on at step {step} of {recipe.steps}", file=sys.stderr)
     pairs = validation_pairs(validation, recipe.scale)
-    watchers = [checkpoints, CsvLog(output / "log.csv", checkpoints), Progress(checkpoints, recipe.steps)]
+    watchers = [
+        checkpoints,
+        CsvLog(output / "log.csv", checkpoints),
+        TensorBoard(output / "tensorboard", checkpoints, pairs),
+        Progress(checkpoints, recipe.steps),
+        Hints(),
+    ]
     while checkpoints.step < recipe.steps and checkpoints.stop_signal is None:
         epoch = checkpoints.step // recipe.validate_every
         until = min((epoch + 1) * recipe.validate_every, recipe.steps)
@@ -160,11 +166,9 @@ def make_optimizer(recipe: Recipe):
     elif recipe.warmup:
         rate = keras.optimizers.schedules.PolynomialDecay(0.0, recipe.warmup, rate)
     try:
-        kind = getattr(keras.optimizers, recipe.optimizer)
-    except AttributeError:
-        raise TrainingError(f"--optimizer={recipe.optimizer} is not in keras.optimizers; Adam is the paper's") from None
-    betas = {"beta_1": 0.9, "beta_2": recipe.beta_2} if "dam" in recipe.optimizer else {}
-    return kind(rate, global_clipnorm=recipe.clip_norm or None, **betas)
+        return compat.make_optimizer(recipe.optimizer, rate, recipe.beta_2, recipe.clip_norm)
+    except ValueError as error:
+        raise TrainingError(f"--{error}") from None
 
 
 def validation_pairs(source, scale: int) -> tf.data.Dataset:
@@ -214,12 +218,15 @@ def summary(recipe: Recipe, output, validation=None) -> str:
     stages = [output / recipe.starts_from] if recipe.starts_from else []
     sources = [str(run) for run in (*stages, output) if (run / "run.json").exists()]
     folder = output / "evaluation"
+    for run in sources:
+        sheets.write_curves(Path(run) / "curves.png", Path(run) / "log.csv")
     try:
         evaluation.evaluate(sources, [validation or str(BUNDLED / "heldout")], folder, networks=("alex",), sheet=True)
     except BenchmarkError as error:  # pictures too small to score: the training is done all the same
         print(f"not scored: {error}", file=sys.stderr)
     return (
         f"\nsheets:  {folder}/sheets\n"
+        f"curves:  {output}/curves.png\n"
         f"weights: {output}\n"
         f"next:    python upscale.py photo.jpg --weights={output}\n"
         f"         python evaluate.py --weights={','.join(sources)} --benchmark=Set5 --data_dir=FOLDER"

@@ -1,0 +1,60 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from srgan_tf import compat
+from srgan_tf.generator import Generator
+from srgan_tf.srgan import SRGAN
+
+
+def addons():
+    try:
+        import tensorflow_addons
+    except ImportError:
+        pytest.skip("tensorflow-addons is not installed: it works with Keras 2.15 only")
+    return tensorflow_addons.optimizers
+
+
+def test_keras_optimizers_by_name():
+    adam = compat.make_optimizer("Adam", 2e-4, 0.99, 1.5)
+    assert type(adam) is keras.optimizers.Adam
+    assert (adam.beta_1, adam.beta_2, adam.global_clipnorm) == (0.9, 0.99, 1.5)
+    assert float(compat.learning_rate(adam)) == pytest.approx(2e-4)
+    with pytest.raises(ValueError, match="Nosuch"):
+        compat.make_optimizer("Nosuch", 1e-4)
+
+
+def test_addons_optimizer_without_addons_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tensorflow_addons", None)
+    with pytest.raises(ValueError, match="pip install -r requirements-addons"):
+        SRGAN(Generator(1, 4)).compile("RectifiedAdam")
+
+
+@pytest.mark.parametrize("name", compat.ADDONS)
+def test_addons_optimizer_trains_and_its_state_goes_through_a_checkpoint(tmp_path, name):
+    """Two steps after a restore are those of the run that was not interrupted, slow and averaged weights included."""
+    kind = getattr(addons(), name)
+
+    def made():
+        keras.utils.set_random_seed(1)
+        model = SRGAN(Generator(1, 4))
+        rate = keras.optimizers.schedules.PolynomialDecay(0.0, 100, 0.1)  # still rising
+        model.compile(compat.make_optimizer(name, rate))
+        return model
+
+    hr = tf.cast(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)), tf.uint8)
+    model, other = made(), made()
+    assert type(model.optimizer) is kind
+    for _ in range(7):  # Lookahead's slow weights move at the sixth
+        model.train_step(hr)
+    tf.train.Checkpoint(**model.state()).write(str(tmp_path / "state"))
+    tf.train.Checkpoint(**other.state()).read(str(tmp_path / "state")).assert_consumed()
+    assert float(other.learning_rate()) == pytest.approx(float(model.learning_rate())) and other.learning_rate() > 0
+    for _ in range(6):
+        model.train_step(hr)
+        other.train_step(hr)
+    before = made().generator.get_arrays()
+    for (key, one), two in zip(model.generator.get_arrays().items(), other.generator.get_arrays().values()):
+        np.testing.assert_array_equal(one, two, err_msg=key)
+    assert not np.array_equal(before["tail/conv/bias"], model.generator.get_arrays()["tail/conv/bias"])
