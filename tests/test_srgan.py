@@ -140,7 +140,8 @@ def test_gan_step_in_every_precision(precision):
     before = [w.copy() for w in ours.discriminator.get_weights()]
     data = tf.data.Dataset.from_tensors(crops()).repeat()
     logs = ours.fit(data, steps_per_epoch=3, verbose=0, shuffle=False).history
-    names = {"loss", "loss/content", "loss/adversarial", "loss/mse", "loss/d", "d/real", "d/fake", "grad/g", "grad/d"}
+    parts = {"loss", "loss/content", "loss/adversarial", "loss/mse", "ratio/adversarial_content", "ratio/content_mse"}
+    names = {*parts, "loss/d", "d/real", "d/fake", "grad/g", "grad/d"}
     assert set(logs) == names and all(np.isfinite(v).all() for v in logs.values())
     assert any(not np.array_equal(a, b) for a, b in zip(before, ours.discriminator.get_weights()))
 
