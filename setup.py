@@ -23,6 +23,7 @@ setup(
         "pyvips-binary>=8.16",
         "matplotlib>=3.8",
         "tensorboard>=2.15",
+        "flatbuffers>=23.5",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],

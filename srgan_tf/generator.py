@@ -34,7 +34,7 @@ class OutputConv(layers.Conv2D):
         inputs = tf.cast(inputs, self.compute_dtype)
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype)
         bias = tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
-        return (self._in_blocks if training else self._in_columns)(inputs, kernel) + bias
+        return (self._in_blocks if training else self.in_columns)(inputs, kernel) + bias
 
     def _in_blocks(self, inputs, kernel):
         size, _, channels, filters = kernel.shape
@@ -50,7 +50,7 @@ class OutputConv(layers.Conv2D):
         folded = tf.nn.conv2d(tf.nn.space_to_depth(inputs, block), tf.concat(kernels, -1), 1, "SAME")
         return tf.nn.depth_to_space(folded, block)
 
-    def _in_columns(self, inputs, kernel):
+    def in_columns(self, inputs, kernel):
         rows, columns, channels, filters = kernel.shape
         kernel = tf.reshape(tf.transpose(kernel, [0, 2, 1, 3]), [rows, 1, channels, columns * filters])
         column_sums = tf.nn.conv2d(inputs, kernel, 1, "SAME")

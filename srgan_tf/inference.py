@@ -100,11 +100,14 @@ class FastGenerator:
         # What is left of the context after the trunk: half or third pixels count as whole ones.
         self.tail_context = generator.context - (4 + 2 * generator.blocks + 1)
         folded, self._dtype = fold_batch_norm(generator), dtype
-        self._weights = {name: tf.constant(array, dtype) for name, array in folded.get_arrays().items()}
+        arrays = folded.get_arrays()
+        self._weights = {name: tf.constant(array, dtype) for name, array in arrays.items()}
+        # float32: half a level of 255 is below bfloat16's resolution near 1.
+        self._last = tf.constant(arrays["tail/conv/kernel"]), tf.constant(arrays["tail/conv/bias"])
         self._generator = folded
         # The signature leaves sizes open: one graph serves every tile of every picture.
-        picture = tf.TensorSpec([1, None, None, 3], tf.float32)
-        features = tf.TensorSpec([1, None, None, generator.channels], dtype)
+        picture = tf.TensorSpec([None, None, None, 3], tf.float32)
+        features = tf.TensorSpec([None, None, None, generator.channels], dtype)
         self.trunk = tf.function(self._trunk, input_signature=[picture])
         self.tail = tf.function(self._tail, input_signature=[features])
 
@@ -135,4 +138,5 @@ class FastGenerator:
         for i in range(len(generator.upsample_convs)):
             x = tf.nn.depth_to_space(self._conv(x, f"upsample{i}/conv"), generator.shuffle)
             x = self._prelu(x, f"upsample{i}/prelu")
-        return generator.activation(tf.cast(generator.tail_conv(x, training=False), tf.float32))
+        kernel, bias = self._last
+        return generator.activation(generator.tail_conv.in_columns(tf.cast(x, tf.float32), kernel) + bias)
