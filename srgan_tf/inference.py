@@ -21,8 +21,8 @@ class Span:
     last: int
 
 
-def spans(size: int, window: int, context: int) -> list[Span]:
-    """Tiles of one common length, at most `window`, that together make an axis of `size` pixels.
+def spans(size: int, window: int, context: int, shrink: bool = True) -> list[Span]:
+    """Tiles of one common length, at most `window` (that very length unless `shrink`), that cover `size` pixels.
 
     No tile reaches beyond the picture: the network pads with zeros at every layer there, and has to see the very
     border to do the same in a tile. Elsewhere each tile sees `context` pixels more than it answers for.
@@ -30,21 +30,25 @@ def spans(size: int, window: int, context: int) -> list[Span]:
     if size <= window:
         return [Span(0, size, 0, size)]
     count = -(-(size - 2 * context) // (window - 2 * context))
-    step = -(-(size - 2 * context) // count)
+    step = -(-(size - 2 * context) // count) if shrink else window - 2 * context
     window = step + 2 * context
     starts = [min(i * step, size - window) for i in range(count)]
     cuts = [0, *(start + context + step for start in starts[:-1]), size]
     return [Span(start, start + window, first, last) for start, first, last in zip(starts, cuts, cuts[1:])]
 
 
-def tiled(function, x, window: int, context: int, scale: int) -> np.ndarray:
-    """function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile."""
+def tiled(function, x, window, context, scale: int, shrink: bool = True) -> np.ndarray:
+    """function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile.
+
+    window and context are numbers, or pairs of them for rows and columns; shrink is as of `spans`.
+    """
+    (tall, wide), (above, beside) = np.broadcast_to(window, 2).tolist(), np.broadcast_to(context, 2).tolist()
     height, width = x.shape[1:3]
-    if max(height, width) <= window:
+    if height <= tall and width <= wide:
         return np.asarray(function(x))
     result = None
-    for rows in spans(height, window, context):
-        for columns in spans(width, window, context):
+    for rows in spans(height, tall, above, shrink):
+        for columns in spans(width, wide, beside, shrink):
             tile = function(x[:, rows.start : rows.stop, columns.start : columns.stop])
             if result is None:
                 result = np.empty((1, scale * height, scale * width, tile.shape[-1]), np.asarray(tile).dtype)

@@ -105,9 +105,10 @@ class Upscaler:
     def tile_size(self, width: int, bands: int = 3, itemsize: int = 1) -> int:
         """LR px a side of the tiles for a picture of this width, by the memory budget."""
         smallest = 2 * self.context + 16
-        # A tile, and three bands of rows as high as it: one in work, one waiting, one being written.
+        # A tile, and three bands of the rows that tiles answer for: one in work, one waiting, one being written.
         per_row = 3 * width * self.scale**2 * bands * itemsize
-        side = (np.sqrt(per_row**2 + 4 * self._bytes * self.memory) - per_row) / (2 * self._bytes)
+        budget = self.memory + 2 * self.context * per_row
+        side = (np.sqrt(per_row**2 + 4 * self._bytes * budget) - per_row) / (2 * self._bytes)
         return int(max(smallest, min(side, 1024, self._largest)))
 
     def tiles(self, height: int, width: int, bands: int = 3, itemsize: int = 1) -> int:
@@ -134,16 +135,16 @@ class Upscaler:
         if grey_rgb:
             pixels = pixels[..., 2:]
 
-        def tile(x):
-            result = self._tile(x, dtype)
-            if on_tile:
-                on_tile()
-            return result
-
-        window = self.tile_size(width, bands, dtype.itemsize)
-        for span in spans(height, window, self.context):
-            band = tiled(tile, pixels[None, span.start : span.stop], window, self.context, self.scale)
-            band = band[0, self.scale * (span.first - span.start) : self.scale * (span.last - span.start)]
+        scale, window = self.scale, self.tile_size(width, bands, dtype.itemsize)
+        for down in spans(height, window, self.context):
+            band = np.empty((scale * (down.last - down.first), scale * width, pixels.shape[2]), dtype)
+            inner = slice(scale * (down.first - down.start), scale * (down.last - down.start))
+            for across in spans(width, window, self.context):
+                made = self._tile(pixels[None, down.start : down.stop, across.start : across.stop], dtype)
+                made = made[0, inner, scale * (across.first - across.start) : scale * (across.last - across.start)]
+                band[:, scale * across.first : scale * across.last] = made
+                if on_tile:
+                    on_tile()
             yield np.concatenate([band[..., :1], band[..., :1], band], -1) if grey_rgb else band
 
     def _tile(self, x: np.ndarray, dtype) -> np.ndarray:
