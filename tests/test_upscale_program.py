@@ -38,14 +38,10 @@ def picture(side=20):
 
 
 def test_help_needs_no_tensorflow():
-    started = time.monotonic()
-    process = run("--help")
+    process = subprocess.run([sys.executable, "-X", "importtime", ROOT / "upscale.py", "--help"], capture_output=True)
     assert process.returncode == 0 and b"--output" in process.stdout
-    assert time.monotonic() - started < 5  # 0.2 s where nothing else runs
-    listed = subprocess.run(
-        [sys.executable, "-X", "importtime", str(ROOT / "upscale.py"), "--help"], capture_output=True
-    )
-    assert b"tensorflow" not in listed.stderr and b"pyvips" not in listed.stderr
+    assert b"absl" in process.stderr  # imports are listed
+    assert b"tensorflow" not in process.stderr and b"pyvips" not in process.stderr
 
 
 def test_usage_errors_exit_with_2():
@@ -156,17 +152,28 @@ def test_damaged_files_are_made_or_refused(count, tiny, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("output", ["file", "file/below", "/proc/none", "/proc"])
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path, tiny, output):
+    images.write(tmp_path / "a.png", picture())
+    (tmp_path / "file").write_text("kept")
+    process = run(tmp_path / "a.png", "--quiet", "--output", tmp_path / output, "--weights", tiny)
+    assert process.returncode == 1 and process.stderr.count(b"\n") == 1, process.stderr
+    assert process.stderr.startswith(b"error: ") and output.encode() in process.stderr
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny tmpfs needs root")
-def test_a_full_disk_is_one_line(tmp_path, tiny):
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("options", ["size=256k", "ro"])
+def test_a_full_or_read_only_disk_is_one_line(tmp_path, tiny, options):
     out = tmp_path / "out"
     out.mkdir()
     images.write(tmp_path / "a.png", picture(300))
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", out]).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", out]).returncode:
         pytest.skip("no mounting here")
     try:
         process = run(tmp_path / "a.png", "--output", out, "--weights", tiny)
-        assert process.returncode == 1 and b"cannot write it" in process.stderr
+        assert process.returncode == 1 and process.stderr.count(b"cannot write it") == 1, process.stderr
         assert b"Traceback" not in process.stderr and not list(out.iterdir())
     finally:
         subprocess.run(["umount", out])

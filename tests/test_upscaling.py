@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan_tf import images, metrics, upscaling
+from srgan_tf import images, metrics, upscaling, weights
 from srgan_tf.data import bicubic
 from srgan_tf.generator import Generator
 from srgan_tf.inference import FastGenerator, fold_batch_norm, spans, tiled
@@ -70,6 +70,19 @@ def test_tiled_is_whole(height, width, window):
     np.testing.assert_allclose(tiled(fast, lr, window, network.context, 4), whole, atol=1e-4)
     few = tiled(fast, lr, window, 4, 4)
     assert min(height, width) < window or np.abs(few - whole).max() > 1e-2
+
+
+def test_the_papers_generator_needs_its_40_px():
+    network = weights.load("srresnet")
+    lr = np.random.default_rng(0).random((1, 30, 117, 3), np.float32)
+    whole = np.asarray(network(lr, training=False))
+    fast = FastGenerator(network)
+    assert network.context == 40
+    enough, few = (tiled(fast, lr, 97, context, 4) for context in (40, 8))
+    np.testing.assert_allclose(enough, whole, atol=1e-4)
+    assert np.mean(metrics.to_uint8(enough) != metrics.to_uint8(whole)) < 1e-4
+    assert np.abs(few - whole).max() > 1e-3
+    assert np.mean(metrics.to_uint8(few) != metrics.to_uint8(whole)) > 1e-4
 
 
 @pytest.mark.parametrize("options", [{}, {"back_projection": False}, {"scale": 3}, {"scale": 2}])
