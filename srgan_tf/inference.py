@@ -37,24 +37,26 @@ def spans(size: int, window: int, context: int, shrink: bool = True) -> list[Spa
     return [Span(start, start + window, first, last) for start, first, last in zip(starts, cuts, cuts[1:])]
 
 
-def tiled(function, x, window, context, scale: int, shrink: bool = True) -> np.ndarray:
+def tiled(function, x, window, context, scale: int, map=map, shrink: bool = True) -> np.ndarray:
     """function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile.
 
-    window and context are numbers, or pairs of them for rows and columns; shrink is as of `spans`.
+    window and context are numbers, or pairs of them for rows and columns; shrink is as of `spans`. A thread pool's
+    `map` in place of Python's has several tiles in work at once.
     """
     (tall, wide), (above, beside) = np.broadcast_to(window, 2).tolist(), np.broadcast_to(context, 2).tolist()
     height, width = x.shape[1:3]
     if height <= tall and width <= wide:
         return np.asarray(function(x))
+    columns = spans(width, wide, beside, shrink)
+    places = [(row, column) for row in spans(height, tall, above, shrink) for column in columns]
+    tiles = map(lambda at: function(x[:, at[0].start : at[0].stop, at[1].start : at[1].stop]), places)
     result = None
-    for rows in spans(height, tall, above, shrink):
-        for columns in spans(width, wide, beside, shrink):
-            tile = function(x[:, rows.start : rows.stop, columns.start : columns.stop])
-            if result is None:
-                result = np.empty((1, scale * height, scale * width, tile.shape[-1]), np.asarray(tile).dtype)
-            here = [slice(scale * s.first, scale * s.last) for s in (rows, columns)]
-            there = [slice(scale * (s.first - s.start), scale * (s.last - s.start)) for s in (rows, columns)]
-            result[:, here[0], here[1]] = tile[:, there[0], there[1]]
+    for place, tile in zip(places, tiles):
+        if result is None:
+            result = np.empty((1, scale * height, scale * width, tile.shape[-1]), np.asarray(tile).dtype)
+        here = [slice(scale * s.first, scale * s.last) for s in place]
+        there = [slice(scale * (s.first - s.start), scale * (s.last - s.start)) for s in place]
+        result[:, here[0], here[1]] = tile[:, there[0], there[1]]
     return result
 
 

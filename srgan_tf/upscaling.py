@@ -136,13 +136,15 @@ class Upscaler:
             pixels = pixels[..., 2:]
 
         scale, window = self.scale, self.tile_size(width, bands, dtype.itemsize)
+        columns = spans(width, window, self.context)
         for down in spans(height, window, self.context):
+            seen = pixels[None, down.start : down.stop]
             band = np.empty((scale * (down.last - down.first), scale * width, pixels.shape[2]), dtype)
             inner = slice(scale * (down.first - down.start), scale * (down.last - down.start))
-            for across in spans(width, window, self.context):
-                made = self._tile(pixels[None, down.start : down.stop, across.start : across.stop], dtype)
-                made = made[0, inner, scale * (across.first - across.start) : scale * (across.last - across.start)]
-                band[:, scale * across.first : scale * across.last] = made
+            tiles = map(lambda across, seen=seen: self._tile(seen[:, :, across.start : across.stop], dtype), columns)
+            for across, made in zip(columns, tiles):
+                there = slice(scale * (across.first - across.start), scale * (across.last - across.start))
+                band[:, scale * across.first : scale * across.last] = made[0, inner, there]
                 if on_tile:
                     on_tile()
             yield np.concatenate([band[..., :1], band[..., :1], band], -1) if grey_rgb else band

@@ -20,6 +20,7 @@ from pathlib import Path
 from absl import flags, logging
 
 from srgan_tf.programs import fail, import_tensorflow, run
+from srgan_tf.progress import clock, draw
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "upscaled", "folder to write to; the trees of input folders are kept in it")
@@ -101,22 +102,12 @@ class Progress:
         self._drawn = now
         share = (self.number + self.done / self.tiles) / self.files
         left = f"{clock((now - self.started) * (1 - share) / share)} left" if share else ""
-        bar = "█" * int(20 * share) + "░" * (20 - int(20 * share))
-        columns = shutil.get_terminal_size().columns - 1
-        counts = f"{bar} {self.number + 1}/{self.files} {self.name}: tile {self.done}/{self.tiles} {left}"
-        print(f"\r{counts[:columns]}\033[K", end="", file=sys.stderr, flush=True)
+        text = f"{self.number + 1}/{self.files} {self.name}: tile {self.done}/{self.tiles} {left}"
+        draw(sys.stderr, share, text)
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
         print(("\r\033[K" if self.shown else "") + text, file=sys.stderr, flush=True)
-
-
-def clock(seconds: float) -> str:
-    """Time for people: "8.2 s", "3 min 20 s", "2 h 5 min"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = int(seconds // 60)
-    return f"{minutes} min {int(seconds % 60)} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def make(job: Job, picture, upscaler, progress: Progress) -> None:
