@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
+from test_backends import lite_file, unit_function
 
 from srgan_tf import images, upscaling, weights
 from srgan_tf.generator import Generator
@@ -82,6 +84,21 @@ def test_standard_input_to_standard_output(tiny):
     process = run("-", "--weights", tiny, "--scale=2", input=file.getvalue())
     assert process.returncode == 0
     assert images.load(process.stdout).pixels.shape == (40, 48, 3)
+
+
+def test_exported_models_are_weights_too(tmp_path):
+    small, lr = Generator(blocks=1, channels=4), picture(50)
+    samples = [lr[None, :32, :32].astype(np.float32) / 255]
+    lite = lite_file(small, tmp_path / "int8.tflite", (1, 32, 32), samples)
+    module = tf.Module()
+    module.generator = small
+    tf.saved_model.save(module, tmp_path / "saved", signatures={"float": unit_function(small)})
+    images.write(tmp_path / "a.png", lr)
+    expected = upscaling.Upscaler(small, precision="float32")(lr).astype(int)
+    for model, levels in ((lite, 4), (tmp_path / "saved", 0.5)):
+        done = run(tmp_path / "a.png", "--output", tmp_path, "--overwrite", "--weights", model)
+        assert done.returncode == 0, done.stderr
+        assert np.abs(images.read(tmp_path / "a_x4.png") - expected).mean() < levels
 
 
 def test_missing_weights_are_one_line(tmp_path):
