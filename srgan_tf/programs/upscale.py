@@ -72,9 +72,13 @@ def plan(arguments: list[str], output: Path, suffix: str, format: str | None) ->
             found = [path for path in found if output.resolve() not in path.resolve().parents or path == base]
         if not found:
             problems.append(f"{argument}: no pictures there ({', '.join(images.EXTENSIONS)})")
-        for path in found:
-            inside = path.relative_to(base).parent if path != base else Path()
-            ending = f".{format}" if format else encoding.format_of(path) or ".png"
+
+        def ending_of(path):
+            return f".{format}" if format else encoding.format_of(path) or ".png"
+
+        # Those that keep their ending come first, so that their names do not depend on what else is there.
+        for path in sorted(found, key=lambda path: path.suffix.lower() != ending_of(path)):
+            inside, ending = path.relative_to(base).parent if path != base else Path(), ending_of(path)
             target = output / inside / f"{path.stem}{suffix}{ending}"
             if target in targets:  # of files that differ in their ending alone
                 target = target.with_name(f"{path.name}{suffix}{ending}")
