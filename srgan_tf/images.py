@@ -87,6 +87,8 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
         ImageError: the file is missing, unreadable, truncated, no picture or too large.
     """
     name = "standard input" if isinstance(source, bytes) else source
+    if not isinstance(source, bytes) and Path(source).is_char_device():
+        raise ImageError(f"{name}: a device, not a file")  # /dev/zero would be read until memory runs out
     try:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
     except FileNotFoundError:
