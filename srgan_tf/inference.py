@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.generator import Generator
+from srgan_tf.generator import Generator, output_conv
 
 # LR px a side of the pieces of the second half: measured best of 32 to 128 on 2 cores with 1 MB of L2.
 PIECE = 70
@@ -103,8 +103,8 @@ class FastGenerator:
         self._weights = {name: tf.constant(array, dtype) for name, array in folded.get_arrays().items()}
         self._generator = folded
         # The signature leaves sizes open: one graph serves every tile of every picture.
-        picture = tf.TensorSpec([1, None, None, 3], tf.float32)
-        features = tf.TensorSpec([1, None, None, generator.channels], dtype)
+        picture = tf.TensorSpec([None, None, None, 3], tf.float32)
+        features = tf.TensorSpec([None, None, None, generator.channels], dtype)
         self.trunk = tf.function(self._trunk, input_signature=[picture])
         self.tail = tf.function(self._tail, input_signature=[features])
 
@@ -135,4 +135,5 @@ class FastGenerator:
         for i in range(len(generator.upsample_convs)):
             x = tf.nn.depth_to_space(self._conv(x, f"upsample{i}/conv"), generator.shuffle)
             x = self._prelu(x, f"upsample{i}/prelu")
-        return generator.activation(tf.cast(generator.tail_conv(x, training=False), tf.float32))
+        x = output_conv(x, self._weights["tail/conv/kernel"], self._weights["tail/conv/bias"])
+        return generator.activation(tf.cast(x, tf.float32))
