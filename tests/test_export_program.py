@@ -38,7 +38,7 @@ def test_exports_checks_and_reports(tiny, tmp_path):
     assert [line[1].strip() for line in lines] == names
     assert all((tmp_path / "out" / name).exists() for name in names)
     text = (tmp_path / "out" / "report.md").read_text()
-    assert done.stdout.splitlines()[3] in text and "GPU delegate" in text and "µs/useful px" in text
+    assert done.stdout.splitlines()[3] in text and "GPU delegate" in text and "µs/useful px, 16 of context" in text
     assert not list((tmp_path / "out").rglob(".partial*"))
 
 
