@@ -66,9 +66,9 @@ def network(generator, arrays: dict, mark=_as_it_is):
     """LR float32 [1, h, w, 3] in [0, 1] → SR in [0, 1], of CONV_2D, MUL, ADD and DEPTH_TO_SPACE, and the activation's.
 
     PReLU is x + relu((a - 1) x), the same for every slope a ≤ 1: XNNPACK (LiteRT 2.3) runs neither PRELU nor MAXIMUM
-    in int8, but these two, and each has a range of its own. The last PReLU and convolution come before the last pixel shuffle: a
-    quarter (or ninth) of the pixels with as many more channels fill a processor's registers, where 3 outputs leave
-    most of them empty.
+    in int8, but these two, and each has a range of its own. The last PReLU and convolution come before the last
+    pixel shuffle: a quarter (or ninth) of the pixels with as many more channels fill a processor's registers, where
+    3 outputs leave most of them empty.
 
     Args:
         arrays: of `prepare`.
