@@ -21,6 +21,7 @@ setup(
         "absl-py>=2.0",
         "pyvips>=3.0",
         "pyvips-binary>=8.16",
+        "flatbuffers>=23.5",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],

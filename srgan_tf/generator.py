@@ -22,15 +22,19 @@ class OutputConv(layers.Conv2D):
     def call(self, inputs, training=False):
         if training:
             return super().call(inputs)
-        rows, columns, channels, filters = self.kernel.shape
         inputs = tf.cast(inputs, self.compute_dtype)
-        kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype)
-        kernel = tf.reshape(tf.transpose(kernel, [0, 2, 1, 3]), [rows, 1, channels, columns * filters])
-        column_sums = tf.nn.conv2d(inputs, kernel, 1, "SAME")
-        width, pad = tf.shape(inputs)[2], columns // 2
-        column_sums = tf.pad(column_sums, [[0, 0], [0, 0], [pad, pad], [0, 0]])
-        shifted = [column_sums[:, :, i : i + width, i * filters : (i + 1) * filters] for i in range(columns)]
-        return tf.add_n(shifted) + tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
+        return output_conv(inputs, tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias))
+
+
+def output_conv(x, kernel, bias):
+    """conv2d(x, kernel) + bias by the sums of `OutputConv`; all in the dtype of x."""
+    rows, columns, channels, filters = kernel.shape
+    kernel = tf.reshape(tf.transpose(tf.cast(kernel, x.dtype), [0, 2, 1, 3]), [rows, 1, channels, columns * filters])
+    column_sums = tf.nn.conv2d(x, kernel, 1, "SAME")
+    width, pad = tf.shape(x)[2], columns // 2
+    column_sums = tf.pad(column_sums, [[0, 0], [0, 0], [pad, pad], [0, 0]])
+    shifted = [column_sums[:, :, i : i + width, i * filters : (i + 1) * filters] for i in range(columns)]
+    return tf.add_n(shifted) + tf.cast(bias, x.dtype)
 
 
 def _conv(filters: int, kernel_size: int, name: str, layer=layers.Conv2D):

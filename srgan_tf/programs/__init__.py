@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import contextmanager
 
 from absl import app, flags, logging
 
@@ -61,16 +62,23 @@ def fail(message: str, code: int = 1) -> None:
     sys.exit(code)
 
 
-def import_tensorflow() -> None:
-    """Import TensorFlow without the lines on drivers and rounding that it prints however it is asked not to."""
+@contextmanager
+def silence():
+    """Nothing on standard error from here, not from C++ either, which prints however it is asked not to."""
     kept, silent = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)
     try:
-        import tensorflow as tf
-
-        tf.get_logger().setLevel("ERROR")
-        tf.zeros(())  # sets the devices up, which says more of the kind
+        yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(silent)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without its lines on drivers and rounding."""
+    with silence():
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
+        tf.zeros(())  # sets the devices up, which says more of the kind

@@ -1,0 +1,116 @@
+"""Whether an exported model still is the generator that it was made from, and how long a picture takes."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from srgan_tf.backends import from_generator, open_backend
+from srgan_tf.export import ExportError
+from srgan_tf.export.tflite import photographs
+
+SIDE = 64  # LR px a side of the photographs, for models of any size
+LARGEST = 1  # of 255: how far a float model may be from the generator
+LEAST = {"dynamic": 38, "int8": 34}  # dB between the two over the photographs, for the others
+
+
+@dataclass(frozen=True)
+class Row:
+    """An artifact beside its generator: bytes, signatures, largest difference of 255, PSNR in dB, seconds a picture."""
+
+    file: str
+    size: int
+    signatures: str
+    largest: int
+    psnr: float
+    seconds: float | None = None
+
+    def cells(self) -> list[str]:
+        seconds = f"{self.seconds:.3f}" if self.seconds else "–"
+        size = f"{self.size / 1e6:.2f} MB"
+        return [self.file, size, self.signatures, str(self.largest), f"{self.psnr:.1f}", seconds]
+
+
+HEADINGS = ["File", "Size", "Signatures", "Largest difference", "PSNR (dB)", "s/picture"]
+
+
+class Reference:
+    """The generator's own SR of the bundled photographs, [13, side, side, 3], to hold exported models against."""
+
+    def __init__(self, generator):
+        self._run, self._scale, self._known = from_generator(generator, "keras"), generator.scale, {}
+
+    def pictures(self, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """LR and SR of this LR size; photographs too small for it are mirrored at their border."""
+        if side not in self._known:
+            found = [photo for folder in ("train", "heldout") for photo in photographs(folder, self._scale, side)]
+            found = [np.pad(p[0], [(0, side - p.shape[1]), (0, side - p.shape[2]), (0, 0)], "symmetric") for p in found]
+            lr = np.floor(np.stack(found) * 255 + 0.5).astype(np.uint8)
+            self._known[side] = lr, np.concatenate([self._run(one[None]) for one in lr])
+        return self._known[side]
+
+    def check(self, path, kind: str, name: str, side: int = SIDE) -> Row:
+        """Run a SavedModel folder or .tflite file on the photographs.
+
+        Args:
+            kind: "saved_model", or one of `tflite.KINDS`.
+            name: how the table and errors call it.
+            side: LR pixels a side.
+
+        Raises:
+            ExportError: it differs from the generator by more than LARGEST (float kinds) or less than LEAST dB.
+        """
+        lr, wanted = self.pictures(side)
+        answers, signatures = _saved_model(path, lr) if kind == "saved_model" else _lite(path, lr)
+        apart = np.abs(np.stack(answers).astype(int) - wanted)
+        largest, error = int(apart.max()), max(float((one**2).mean()) for one in apart)
+        psnr = 10 * np.log10(255**2 / error) if error else np.inf
+        if kind in LEAST and psnr < LEAST[kind]:
+            raise ExportError(f"{name}: only {psnr:.1f} dB from its generator, where {kind} wants {LEAST[kind]}")
+        if kind not in LEAST and largest > LARGEST:
+            raise ExportError(f"{name}: up to {largest} of 255 from its generator, where {LARGEST} is allowed")
+        return Row(name, _bytes(Path(path)), signatures, largest, psnr)
+
+
+def _saved_model(path, lr: np.ndarray):
+    """uint8 SR by each signature."""
+    model = tf.saved_model.load(str(path))
+    run = model.signatures
+    byte = run["serving_default"](lr=tf.constant(lr))["sr"].numpy()
+    unit = run["float"](lr=tf.constant(lr / np.float32(255)))["sr"].numpy()
+    files = run["encoded"](lr_bytes=tf.stack([tf.io.encode_png(one) for one in lr]))["sr_bytes"]
+    decoded = [tf.io.decode_png(file).numpy() for file in files]
+    return [byte, np.floor(unit * 255 + 0.5), np.stack(decoded)], ", ".join(run)
+
+
+def _lite(path, lr: np.ndarray):
+    backend = open_backend(path)
+    return [backend(lr)], "serving_default"
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else sum(_bytes(child) for child in path.iterdir())
+
+
+def timed(rows: list[Row], paths: list, side: int, rounds: int = 5) -> list[Row]:
+    """The rows with the least time that each took for one picture of side x side LR pixels.
+
+    The models take turns: other work on the machine slows all of them, and their ratios stay.
+    """
+    lr, best = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8), [np.inf] * len(paths)
+    models = [open_backend(path) for path in paths]
+    for _ in range(rounds + 1):  # the first is for the models to settle to the size; it counts if it is the fastest
+        for i, model in enumerate(models):
+            started = time.perf_counter()
+            model(lr)
+            best[i] = min(best[i], time.perf_counter() - started)
+    return [replace(row, seconds=seconds) for row, seconds in zip(rows, best)]
+
+
+def table(headings: list[str], lines: list[list[str]]) -> str:
+    """A Markdown table, aligned for a terminal too."""
+    widths = [max(map(len, column)) for column in zip(headings, *lines)]
+    rows = [headings, ["-" * width for width in widths], *lines]
+    return "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows)

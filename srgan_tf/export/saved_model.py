@@ -1,0 +1,289 @@
+"""A generator as a SavedModel for TensorFlow Serving: stock operations, named signatures, whole versions or none."""
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from srgan_tf import images, metrics
+from srgan_tf.export import ExportError
+from srgan_tf.inference import PIECE, FastGenerator
+from srgan_tf.weights import PRETRAINED
+
+MAX_PIXELS = 1920 * 1088  # LR pixels a request; times scale² times 3 bytes come back
+TILE = (
+    512  # LR px a side of what goes through the trunk at once: a request of 600 x 800 took 0.16 GB (paper's generator)
+)
+
+_CARD = """# {name}
+
+Super-resolution x{scale} by srgan_tf: {size}, {context} px (LR) of context around each pixel. RGB, sRGB values.
+Licence: Apache-2.0 for the code and the weights that come with it; other weights have their own.
+
+Signatures, any batch, height and width, at most {limit:,} LR pixels a request; more is refused (INVALID_ARGUMENT):
+
+- `serving_default`: `lr` uint8 [n, h, w, 3] → `sr` uint8 [n, {scale}h, {scale}w, 3], rounded half up
+- `float`: `lr` float32 [n, h, w, 3] in [0, 1] → `sr` float32 in [0, 1]
+- `encoded`: `lr_bytes` string [n], PNG or JPEG, sizes may differ → `sr_bytes` string [n], PNG
+
+EXIF is not read: a photo that its orientation tag turns has to be turned before it is sent. Colour profiles and
+alpha are dropped, 16 bit becomes 8. Large pictures run in tiles of {tile} px inside the graph; no seam is left.
+"""
+
+
+def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS, check=None) -> Path:
+    """Write the next free version of a model as `base/<version>/`, where TensorFlow Serving polls `base`.
+
+    Args:
+        generator: a `Generator` of any size and scale.
+        base: the model's folder, made where it is missing.
+        name: of the model, for its card.
+        max_pixels: LR pixels a request (batch * height * width); larger ones are refused by the model.
+        check: called with the folder while it has no version's name yet; what it raises keeps it from getting one.
+
+    Returns:
+        The version's folder, which appears there whole or not at all.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
+    try:
+        with _next_version(Path(base)) as (folder, published), tempfile.TemporaryDirectory() as scratch:
+            module = _Served(generator, max_pixels)
+            card = Path(scratch) / "model_card.md"
+            card.write_text(_card(generator, name, max_pixels), encoding="utf-8")
+            module.card = tf.saved_model.Asset(str(card))
+            signatures = module.signatures()
+            tf.saved_model.save(module, str(folder), signatures)
+            _write_warmup(signatures, folder / "assets.extra" / "tf_serving_warmup_requests")
+            if check:
+                check(folder)
+    except (OSError, tf.errors.OpError) as error:
+        raise ExportError(f"{base}: cannot write there ({images.reason(error)})") from None
+    return published()
+
+
+@contextmanager
+def _next_version(base: Path):
+    """Give a folder beside the versions, which becomes the next one when the block ends well."""
+    base.mkdir(parents=True, exist_ok=True)
+    aside, version = Path(tempfile.mkdtemp(prefix=".partial-", dir=base)), None
+    try:
+        yield aside, lambda: version
+        aside.chmod(0o777 & ~images.umask())  # the server may be another user
+        while version is None:
+            numbers = [int(path.name) for path in base.iterdir() if path.name.isdecimal()]
+            free = base / str(max(numbers, default=0) + 1)
+            try:
+                os.rename(aside, free)
+                version = free
+            except OSError:
+                if not free.exists():
+                    raise
+                # another export took this number in the meantime: the next one
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+class _Served(tf.Module):
+    """The three signatures, on one graph for all sizes."""
+
+    def __init__(self, generator, max_pixels: int):
+        super().__init__()
+        self._network, self._max_pixels = FastGenerator(generator), max_pixels
+
+    def signatures(self) -> dict:
+        pictures = [None, None, None, 3]
+        return {
+            "serving_default": tf.function(self.byte, [tf.TensorSpec(pictures, tf.uint8, "lr")]),
+            "float": tf.function(self.unit, [tf.TensorSpec(pictures, tf.float32, "lr")]),
+            "encoded": tf.function(self.encoded, [tf.TensorSpec([None], tf.string, "lr_bytes")]),
+        }
+
+    def byte(self, lr):
+        return {"sr": self._upscale(self._bounded(lr), metrics.to_uint8, tf.uint8)}
+
+    def unit(self, lr):
+        return {"sr": self._upscale(self._bounded(lr), lambda sr: tf.clip_by_value((sr + 1) / 2, 0, 1), tf.float32)}
+
+    def encoded(self, lr_bytes):
+        sizes = tf.map_fn(self._size, (tf.range(tf.size(lr_bytes)), lr_bytes), fn_output_signature=tf.int64)
+        total = tf.reduce_sum(sizes)
+        text = f"lr_bytes: {{}} pixels in all are more than the {self._max_pixels} of one request; send fewer at once"
+        with tf.control_dependencies([_refuse_unless(total <= self._max_pixels, text, total)]):
+            made = tf.map_fn(
+                self._file,
+                (tf.range(tf.size(lr_bytes)), lr_bytes),
+                fn_output_signature=tf.string,
+                parallel_iterations=1,
+            )
+        return {"sr_bytes": made}
+
+    def _bounded(self, lr):
+        pixels = tf.reduce_prod(tf.shape(lr, tf.int64)[:3])
+        text = f"lr: {{}} pixels in the batch; it must hold 1 to {self._max_pixels} (tile larger pictures)"
+        with tf.control_dependencies([_refuse_unless((pixels > 0) & (pixels <= self._max_pixels), text, pixels)]):
+            return tf.identity(lr)
+
+    def _upscale(self, lr, finish, dtype):
+        """Pictures [n, h, w, 3] of 0-255 or [0, 1] → finish(SR in [-1, 1]), never more than a tile at work."""
+        network = self._network
+
+        def tail(features):
+            return finish(network.tail(features))
+
+        def tile(part):
+            part = tf.cast(part, tf.float32) / 255 if part.dtype == tf.uint8 else part
+            return in_pieces(tail, network.trunk(part), PIECE, network.tail_context, network.scale, dtype)
+
+        return in_pieces(tile, lr, TILE, network.context, network.scale, dtype)
+
+    def _size(self, item):
+        """Pixels of the i-th file, from its header: TensorFlow's decoders check no size before they decode."""
+        i, data = item
+        shape = _unless_broken(_header, data, tf.zeros([0], tf.int64))
+        text = "lr_bytes[{}]: broken, or neither PNG nor JPEG"
+        with tf.control_dependencies([_refuse_unless(tf.size(shape) == 2, text, i)]):
+            height, width = shape[0], shape[1]
+        text = f"lr_bytes[{{}}]: {{}} x {{}} pixels; 1 to {self._max_pixels} are taken"
+        inside = (height > 0) & (width > 0) & (height <= self._max_pixels // tf.maximum(width, 1))
+        with tf.control_dependencies([_refuse_unless(inside, text, i, width, height)]):
+            return height * width
+
+    def _file(self, item):
+        i, data = item
+        lr = _unless_broken(_pixels, data, tf.zeros([0, 0, 3], tf.uint8))
+        with tf.control_dependencies([_refuse_unless(tf.size(lr) > 0, "lr_bytes[{}]: broken, does not decode", i)]):
+            sr = self._upscale(lr[None], metrics.to_uint8, tf.uint8)
+        return tf.io.encode_png(sr[0])
+
+
+def in_pieces(function, x, side: int, context: int, scale: int, dtype):
+    """function(x), [n, h, w, channels] → dtype [n, scale * h, scale * w, ...], at most side² pixels at a time.
+
+    In a graph, for sizes unknown yet: small pictures go together, large ones tile by tile, as `inference.spans` has it.
+    """
+    count, height, width = (tf.shape(x)[axis] for axis in range(3))
+    together = tf.maximum(1, side * side // (height * width))
+    rows, columns = _spans(height, side, context), _spans(width, side, context)
+
+    def pictures(i):
+        part = x[i * together : (i + 1) * together]
+        return _joined(rows[0], lambda j: _joined(columns[0], lambda k: tile(part, j, k), 2, dtype), 1, dtype)
+
+    def tile(part, j, k):
+        (top, bottom, *tall), (left, right, *wide) = rows[1](j), columns[1](k)
+        sr = function(part[:, top:bottom, left:right])
+        tall, wide = [scale * (pixel - top) for pixel in tall], [scale * (pixel - left) for pixel in wide]
+        return sr[:, tall[0] : tall[1], wide[0] : wide[1]]
+
+    return _joined(-(-count // together), pictures, 0, dtype)
+
+
+def _spans(size, window: int, context: int):
+    """How many tiles make an axis, and a function of i giving the i-th's start, stop, first and last pixel."""
+    count = tf.where(size <= window, 1, -(-(size - 2 * context) // (window - 2 * context)))
+    step = -(-(size - 2 * context) // count)
+    length = tf.where(count == 1, size, step + 2 * context)
+
+    def start(i):
+        return tf.minimum(i * step, size - length)
+
+    def span(i):
+        first = tf.where(i == 0, 0, start(i - 1) + context + step)
+        last = tf.where(i == count - 1, size, start(i) + context + step)
+        return start(i), start(i) + length, first, last
+
+    return count, span
+
+
+def _joined(count, make, axis: int, dtype):
+    """make(0), make(1), … [n, h, w, channels] joined along an axis, made one after the other to spare memory."""
+    order = [axis, *(other for other in range(4) if other != axis)]
+    back = [order.index(i) for i in range(4)]
+
+    def step(i, parts):
+        return i + 1, parts.write(i, tf.transpose(make(i), order))
+
+    parts = tf.TensorArray(dtype, count, infer_shape=False, element_shape=[None] * 4)
+    _, parts = tf.while_loop(lambda i, _: i < count, step, (0, parts), parallel_iterations=1)
+    return tf.transpose(parts.concat(), back)
+
+
+def _refuse_unless(condition, text: str, *values):
+    """An operation that fails with INVALID_ARGUMENT and the text, its {} filled in, unless the condition holds."""
+    return tf.debugging.Assert(condition, [tf.strings.format(text, values)])
+
+
+def _unless_broken(function, data, otherwise):
+    """function(data), or `otherwise` where that raises: only tf.data can catch an error inside a graph."""
+    made = tf.data.Dataset.from_tensors(data).map(function).ignore_errors()
+    return made.reduce(otherwise, lambda _, value: value)
+
+
+def _header(data):
+    """(height, width) int64 that a PNG's or JPEG's header promises; empty for other files."""
+    big_endian = tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
+
+    def png():  # its first chunk holds width and height, 4 bytes each
+        numbers = tf.reshape(tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.uint8), [2, 4])
+        return tf.reduce_sum(tf.cast(numbers, tf.int64) * big_endian, 1)[::-1]
+
+    def jpeg():
+        return tf.io.extract_jpeg_shape(data, tf.int64)[:2]
+
+    return tf.case(
+        [
+            (tf.strings.substr(data, 0, 8) == b"\x89PNG\r\n\x1a\n", png),
+            (tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff", jpeg),
+        ],
+        lambda: tf.zeros([0], tf.int64),
+    )
+
+
+def _pixels(data):
+    lr = tf.io.decode_image(data, 3, expand_animations=False)
+    return tf.ensure_shape(lr, [None, None, 3])
+
+
+def _card(generator, name: str, max_pixels: int) -> str:
+    size = f"{sum(array.size for array in generator.get_arrays().values()):,} parameters"
+    text = _CARD.format(
+        name=name, size=size, scale=generator.scale, context=generator.context, limit=max_pixels, tile=TILE
+    )
+    shipped = PRETRAINED / f"{name}.md"
+    return text + (f"\n{shipped.read_text(encoding='utf-8')}" if shipped.exists() else "")
+
+
+def _write_warmup(signatures: dict, path: Path) -> None:
+    """A request for each signature, which the server runs before it takes others: the first would be slow.
+
+    The records are PredictionLog messages of tensorflow_serving/apis, put together here so that exporting does not
+    need that package.
+    """
+    photo = images.read(next((Path(__file__).parents[1] / "photos" / "heldout").iterdir()))[None, :64, :64]
+    examples = {
+        "serving_default": {"lr": photo},
+        "float": {"lr": (photo / 255).astype(np.float32)},
+        "encoded": {"lr_bytes": [tf.io.encode_png(photo[0]).numpy()]},
+    }
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature in signatures:
+            spec = _field(1, _field(3, signature.encode()))  # PredictRequest.model_spec.signature_name
+            for name, value in examples[signature].items():
+                tensor = tf.make_tensor_proto(value).SerializeToString()
+                spec += _field(2, _field(1, name.encode()) + _field(2, tensor))  # PredictRequest.inputs[name]
+            writer.write(_field(6, _field(1, spec)))  # PredictionLog.predict_log.request
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    """A length-delimited field of a protocol-buffer message."""
+    head, length = bytes([number << 3 | 2]), len(payload)
+    while length > 127:
+        head, length = head + bytes([length & 127 | 128]), length >> 7
+    return head + bytes([length]) + payload
