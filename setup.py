@@ -28,6 +28,7 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
         "addons": ["tensorflow>=2.15,<2.16", "tensorflow-addons==0.23.0"],
+        "serving": ["tensorflow-serving-api>=2.15,<2.22"],  # each release asks for at least its own TensorFlow
         "test": ["pytest>=8", "scikit-image>=0.22"],
     },
     entry_points={

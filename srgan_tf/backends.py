@@ -7,14 +7,13 @@ that scored the one it came from.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from srgan_tf import metrics, weights
-from srgan_tf.inference import mean_of_flips
+from srgan_tf.inference import mean_of_flips, tiled
 from srgan_tf.weights import WeightsError
 
 PROBE = 16  # px: side of the black picture whose SR tells a model's scale
@@ -140,13 +139,20 @@ def _lite(path: Path, name: str) -> Backend:
         interpreter.invoke()
         return _levels(_dequantised(interpreter.get_tensor(made["index"]), made))
 
-    def run(lr):
-        pictures = [lr[i : i + 1] for i in range(len(lr))]
-        if side.min() < 0:
-            return np.concatenate([picture(one) for one in pictures])
-        return np.concatenate([_tiled(picture, one, tuple(side)) for one in pictures])
+    def fixed(lr):
+        """One picture through a model of fixed size, in tiles with a quarter of it as context."""
+        height, width = lr.shape[1:3]
+        grown = [(0, max(length - given, 0)) for length, given in zip(side, (height, width))]
+        lr = np.pad(lr, [(0, 0), *grown, (0, 0)], "edge")
+        return tiled(picture, lr, side, side // 4, scale, shrink=False)[:, : scale * height, : scale * width]
 
-    return Backend(name, _probe_scale(run, path), None, run)
+    any_size = side.min() < 0
+    scale = _probe_scale(picture, path, (PROBE, PROBE) if any_size else tuple(side))
+
+    def run(lr):
+        return np.concatenate([(picture if any_size else fixed)(lr[i : i + 1]) for i in range(len(lr))])
+
+    return Backend(name, scale, None, run)
 
 
 def _interpreter(path: str):
@@ -171,48 +177,18 @@ def _dequantised(q: np.ndarray, details: dict) -> np.ndarray:
     return (q.astype(np.float32) - zero) * step if step else q
 
 
-def _tiled(picture: Callable, lr: np.ndarray, side: tuple[int, int]) -> np.ndarray:
-    """One LR picture [1, h, w, 3] through a model of fixed size, neighbouring tiles overlapping by half or more.
-
-    Each tile gives the part of SR nearest to its middle, so that SR depends on a quarter tile of context at least,
-    except at the picture's own border.
-    """
-    size = lr.shape[1:3]
-    grown = [max(s - n, 0) for s, n in zip(side, size)]
-    lr = np.pad(lr, [(0, 0), (0, grown[0]), (0, grown[1]), (0, 0)], "edge")
-    sr, scale = None, None
-    for y, rows in _tiles(lr.shape[1], side[0]):
-        for x, columns in _tiles(lr.shape[2], side[1]):
-            tile = picture(lr[:, y : y + side[0], x : x + side[1]])
-            if sr is None:
-                scale = tile.shape[1] // side[0]
-                sr = np.empty((1, lr.shape[1] * scale, lr.shape[2] * scale, 3), np.uint8)
-            top, bottom, left, right = (scale * n for n in (*rows, *columns))
-            sr[:, top:bottom, left:right] = tile[
-                :, top - y * scale : bottom - y * scale, left - x * scale : right - x * scale
-            ]
-    return sr[:, : size[0] * scale, : size[1] * scale]
-
-
-def _tiles(length: int, side: int) -> list[tuple[int, tuple[int, int]]]:
-    """Where tiles start along an axis, each with the first and last pixel (exclusive) that it gives."""
-    count = 1 + -(-(length - side) // max(side // 2, 1))
-    starts = [round(i * (length - side) / max(count - 1, 1)) for i in range(count)]
-    cuts = [0, *((a + side + b) // 2 for a, b in pairwise(starts)), length]
-    return list(zip(starts, pairwise(cuts)))
-
-
 def _levels(unit: np.ndarray) -> np.ndarray:
     """SR in [0, 1] as uint8, clipped and rounded half up."""
     return np.floor(np.clip(unit, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _probe_scale(run: Callable, source: Path) -> int:
+def _probe_scale(run: Callable, source: Path, size: tuple[int, int] = (PROBE, PROBE)) -> int:
     try:
-        made = run(np.zeros((1, PROBE, PROBE, 3), np.uint8)).shape
+        made = run(np.zeros((1, *size, 3), np.uint8)).shape
     except Exception as error:
-        raise WeightsError(f"{source}: does not run on a {PROBE}x{PROBE} picture ({_first_line(error)})") from None
-    return made[1] // PROBE
+        asked = f"{size[0]}x{size[1]}"
+        raise WeightsError(f"{source}: does not run on a picture of {asked} px ({_first_line(error)})") from None
+    return made[1] // size[0]
 
 
 def _first_line(error: Exception) -> str:

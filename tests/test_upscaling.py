@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan_tf import images, metrics, upscaling
+from srgan_tf import images, inference, metrics, upscaling, weights
 from srgan_tf.data import bicubic
 from srgan_tf.generator import Generator
 from srgan_tf.inference import FastGenerator, fold_batch_norm, spans, tiled
@@ -30,7 +30,8 @@ def noise(*shape, dtype=np.uint8):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_folded_and_fast_are_the_same_function(scale):
+def test_folded_and_fast_are_the_same_function(scale, monkeypatch):
+    monkeypatch.setattr(inference, "PIECE", 40)
     network = generator(scale=scale)
     lr = np.random.default_rng(0).random((1, 90, 77, 3), np.float32)
     expected = network(lr, training=False)
@@ -45,15 +46,17 @@ def test_slopes_above_one_are_kept():
     np.testing.assert_allclose(FastGenerator(network)(lr), network(lr, training=False), atol=1e-5)
 
 
-def test_spans_cover_an_axis_with_context():
+@pytest.mark.parametrize("shrink", [True, False])
+def test_spans_cover_an_axis_with_context(shrink):
     for size in (1, 30, 41, 100, 137, 1000):
         for window in (41, 64, 99):
-            found = spans(size, window, 20)
+            found = spans(size, window, 20, shrink)
             assert [span.first for span in found] == [0, *(span.last for span in found[:-1])]
             assert found[-1].last == size
-            assert len({span.stop - span.start for span in found}) == 1
+            lengths = {span.stop - span.start for span in found}
+            assert len(lengths) == 1 and (max(lengths) <= window if shrink else lengths == {min(window, size)})
             for span in found:
-                assert span.start >= 0 and span.stop <= size and span.stop - span.start <= max(window, 1)
+                assert span.start >= 0 and span.stop <= size
                 assert span.start == 0 or span.first - span.start >= 20
                 assert span.stop == size or span.stop - span.last >= 20
 
@@ -70,9 +73,22 @@ def test_tiled_is_whole(height, width, window):
     assert min(height, width) < window or np.abs(few - whole).max() > 1e-2
 
 
+def test_the_papers_generator_needs_its_40_px():
+    network = weights.load("srresnet")
+    lr = np.random.default_rng(0).random((1, 30, 117, 3), np.float32)
+    whole = np.asarray(network(lr, training=False))
+    fast = FastGenerator(network)
+    assert network.context == 40
+    enough, few = (tiled(fast, lr, 97, context, 4) for context in (40, 8))
+    np.testing.assert_allclose(enough, whole, atol=1e-4)
+    assert np.mean(metrics.to_uint8(enough) != metrics.to_uint8(whole)) < 1e-4
+    assert np.abs(few - whole).max() > 1e-3
+    assert np.mean(metrics.to_uint8(few) != metrics.to_uint8(whole)) > 1e-4
+
+
 @pytest.mark.parametrize("options", [{}, {"back_projection": False}, {"scale": 3}, {"scale": 2}])
 def test_upscaled_tiles_are_within_a_level(options, monkeypatch):
-    upscaler, image = upscaling.Upscaler(generator(), **options), noise(97, 131, 3)
+    upscaler, image = upscaling.Upscaler(generator(), precision="float32", **options), noise(97, 131, 3)
     whole = upscaler(image).astype(int)
     monkeypatch.setattr(upscaler, "tile_size", lambda *_: 61)
     difference = np.abs(upscaler(image) - whole)
@@ -82,7 +98,8 @@ def test_upscaled_tiles_are_within_a_level(options, monkeypatch):
 def test_plain_output_is_the_generators():
     image = noise(40, 50, 3)
     expected = metrics.to_uint8(generator()(image[None] / np.float32(255), training=False))[0].numpy().astype(int)
-    difference = np.abs(upscaling.Upscaler(generator(), back_projection=False)(image) - expected)
+    made = upscaling.Upscaler(generator(), precision="float32", back_projection=False)(image)
+    difference = np.abs(made - expected)
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
 
 
@@ -115,6 +132,24 @@ def test_back_projection_keeps_flat_colours(colour):
     shifting.set_arrays({name: np.zeros_like(array) for name, array in shifting.get_arrays().items()})
     made = upscaling.Upscaler(shifting)(flat)[48:-48, 48:-48].astype(float)
     assert np.abs(made.mean((0, 1)) - flat[0, 0]).max() <= 0.5
+
+
+def test_shipped_weights_keep_flat_colours_and_ramps():
+    upscaler = upscaling.Upscaler("srresnet")
+
+    def ramp(first, last, width):
+        t = (np.arange(width)[:, None] + 0.5) / width
+        return np.broadcast_to(first + t * (np.array(last) - first), (48, width, 3))
+
+    flat = [(colour, colour) for colour in ((0, 0, 0), (255, 255, 255), (255, 0, 0), (200, 30, 90))]
+    saturated = ((0, 255, 0), (255, 0, 255))
+    for first, last in (*flat, ((0, 0, 0), (255, 255, 255)), ((20, 40, 60), (200, 180, 90)), saturated):
+        made = upscaler(np.floor(ramp(first, last, 96) + 0.5).astype(np.uint8))
+        error = made - ramp(first, last, 384)[:1]
+        assert np.abs(error.mean((0, 1))).max() <= 0.5, (first, last)
+        # Rounding in and out is 0.3 of this. From one saturated colour to another, these weights show a pattern.
+        if (first, last) != saturated:
+            assert np.abs(error).mean() <= 0.5, (first, last)
 
 
 def test_opaque_stays_opaque():

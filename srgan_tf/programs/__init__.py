@@ -27,7 +27,7 @@ def run(main, description: str) -> None:
 def _parse(argv: list[str], main, description: str) -> list[str]:
     if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--help | head` is no error
-        wanted = flags.FLAGS.flags_by_module_dict()[main.__module__]
+        wanted = flags.FLAGS.get_key_flags_for_module(main.__module__)
         print(description.strip() + "\n\nflags:")
         for flag in sorted(wanted, key=lambda flag: flag.name):
             default = "" if flag.default in (None, False, "") else f" (default: {flag.default})"
