@@ -80,7 +80,7 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
     The EXIF orientation is applied; palettes become RGB, CMYK becomes sRGB.
 
     Args:
-        source: a path, or the bytes of a file.
+        source: a path, or what reads like one (`read_bytes`), or the bytes of a file.
         max_pixels: the largest height * width that is decoded.
 
     Raises:
@@ -88,7 +88,8 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     name = "standard input" if isinstance(source, bytes) else source
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        file = Path(source) if isinstance(source, (str, os.PathLike)) else source
+        data = source if isinstance(source, bytes) else file.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{name}: no such file") from None
     except OSError as error:
