@@ -36,11 +36,13 @@ class Checkpoints(keras.callbacks.Callback):
         folder: where the checkpoints lie.
         seconds: at most so much work is lost where the process is killed.
         keep: how many of the newest stay; the best by val_psnr_y stays as well.
+        writes: whether this process is the one that writes; the others restore and count.
     """
 
-    def __init__(self, folder, model, seconds: float = 45, keep: int = 3):
+    def __init__(self, folder, model, seconds: float = 45, keep: int = 3, writes: bool = True):
         super().__init__()
         self.folder, self.seconds, self.keep, self.run = Path(folder), seconds, keep, model
+        self.writes = writes
         self.step, self.best, self.stop_signal = 0, -math.inf, None
         self.state = tf.train.Checkpoint(**model.state())
         self._saved_at, self._saved_step = time.monotonic(), None
@@ -50,7 +52,8 @@ class Checkpoints(keras.callbacks.Callback):
 
         Damaged ones are named, and put aside so that they do not count among the newest.
         """
-        shutil.rmtree(self.folder / ".partial", ignore_errors=True)
+        if self.writes:
+            shutil.rmtree(self.folder / ".partial", ignore_errors=True)
         damaged = []
         for path in sorted(self.folder.glob("step-*"), reverse=True):
             try:
@@ -61,7 +64,8 @@ class Checkpoints(keras.callbacks.Callback):
                 logging.warning("%s is damaged (%s); trying the one before it", path, reason)
                 damaged.append(path)
                 continue
-            for other in damaged:
+            self.run.spread_state()
+            for other in damaged if self.writes else ():
                 aside = other.with_name(f"damaged-{other.name}")
                 shutil.rmtree(aside, ignore_errors=True)
                 os.rename(other, aside)
@@ -71,7 +75,7 @@ class Checkpoints(keras.callbacks.Callback):
         return 0
 
     def save(self, best: bool = False) -> None:
-        if self._saved_step == self.step and not best:
+        if not self.writes or (self._saved_step == self.step and not best):
             return
         aside, final = self.folder / ".partial", self.folder / f"step-{self.step:08d}"
         shutil.rmtree(aside, ignore_errors=True)

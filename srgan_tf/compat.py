@@ -13,6 +13,10 @@ if KERAS_3 and keras.backend.backend() != "tensorflow":
         "unset it or set KERAS_BACKEND=tensorflow"
     )
 
+SpectralNormalization = keras.layers.SpectralNormalization
+if not KERAS_3:  # asks a tensor in an `if`, which `fit` leaves unconverted in Keras' own layers
+    SpectralNormalization.normalize_weights = tf.autograph.to_graph(SpectralNormalization.normalize_weights)
+
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -87,6 +91,45 @@ def learning_rate(optimizer) -> tf.Tensor:
     return tf.convert_to_tensor(rate(optimizer.iterations) if callable(rate) else rate)
 
 
+def local(value):
+    """This process' first copy of a TensorFlow variable or value, of which several replicas have one each."""
+    return value.values[0] if isinstance(value, tf.distribute.DistributedValues) else value
+
+
+def all_reduce_mean(tensors: list) -> list:
+    """The mean of each tensor over all replicas, differentiable; the tensors themselves where there is but one."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1 or not tensors:
+        return tensors
+    # By identity on this device: the reading of a variable, and a constant, are on none.
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(tensor) for tensor in tensors])
+
+
+def leave_aggregation(optimizer):
+    """Have the optimizer take gradients as they come: `SRGAN` reduces them, so that norms are those of the batch.
+
+    Keras would clip each replica's share by its own norm, and sum up afterwards.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if KERAS_3 and tf.distribute.has_strategy():
+        inner._all_reduce_sum_gradients = lambda pairs: pairs  # has no public switch
+    return optimizer
+
+
+def step_logs(logs: dict) -> dict:
+    """What train_step returns. Keras 3 means it over axis 0 between workers, which scalars do not have."""
+    workers = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+    return {name: tf.reshape(value, [1]) for name, value in logs.items()} if KERAS_3 and workers else logs
+
+
+def synchronize_batch_norm(network) -> None:
+    """Have batch norm take its statistics over all replicas' shares of the batch, not over each one's."""
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+            layer.fused = False  # Keras 2.15's fused kernel knows of its own replica only
+
+
 def with_loss_scaling(optimizer):
     """Wrap an optimizer for float16, whose gradients underflow unless the loss is scaled up first."""
     if KERAS_3:
@@ -113,7 +156,9 @@ def unscaled_gradients(optimizer, gradients: list) -> list:
 
 def apply_gradients(optimizer, scaled: list, unscaled: list, variables: list) -> None:
     """Take one optimizer step. Keras 3's loss-scaling optimizer divides by the scale itself."""
-    optimizer.apply_gradients(zip(scaled if KERAS_3 else unscaled, variables))
+    reduced = tf.distribute.get_strategy().num_replicas_in_sync > 1 and not KERAS_3
+    options = {"experimental_aggregate_gradients": False} if reduced else {}  # see `leave_aggregation`
+    optimizer.apply_gradients(zip(scaled if KERAS_3 else unscaled, variables), **options)
 
 
 def keep_memory() -> None:

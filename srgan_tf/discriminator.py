@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from srgan_tf import compat
+
 layers = keras.layers
 
 # (filters, stride) of the eight convolutions: the stride is 2 each time before the filters double.
@@ -44,7 +46,7 @@ class Discriminator(keras.Model):
         if not pooled and (crop < 16 or crop % 16):
             raise ValueError(f"crop must be a multiple of 16, not {crop!r}; or use pooled=True")
         self.crop, self.pooled, self.spectral_norm = crop, pooled, spectral_norm
-        wrap = layers.SpectralNormalization if spectral_norm else (lambda layer, name: layer)
+        wrap = compat.SpectralNormalization if spectral_norm else (lambda layer, name: layer)
         initial = [_high_pass] + ["glorot_uniform"] * (len(PLAN) - 1)
         self.convs = [
             wrap(layers.Conv2D(filters, 3, stride, "same", name=f"conv{i}", kernel_initializer=kernel), name=f"sn{i}")

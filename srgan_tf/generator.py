@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srgan_tf import compat
+
 layers = keras.layers
 
 
@@ -238,10 +240,8 @@ class Generator(keras.Model):
 
     def get_arrays(self) -> dict[str, np.ndarray]:
         """The weights as float32 arrays by flat name; PReLU slopes as [channels]."""
-        return {
-            name: np.array(variable).reshape(-1) if name.endswith("alpha") else np.array(variable)
-            for name, variable in self.named_weights().items()
-        }
+        arrays = {n: np.array(compat.local(compat.tf_variable(v))) for n, v in self.named_weights().items()}
+        return {name: array.reshape(-1) if name.endswith("alpha") else array for name, array in arrays.items()}
 
     def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Set all weights from arrays by flat name (of any float type).

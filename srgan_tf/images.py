@@ -80,7 +80,7 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
     The EXIF orientation is applied; palettes become RGB, CMYK becomes sRGB.
 
     Args:
-        source: a path, or the bytes of a file.
+        source: a path, or what reads like one (`read_bytes`), or the bytes of a file.
         max_pixels: the largest height * width that is decoded.
 
     Raises:
@@ -90,7 +90,8 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
     if not isinstance(source, bytes) and Path(source).is_char_device():
         raise ImageError(f"{name}: a device, not a file")  # /dev/zero would be read until memory runs out
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        file = Path(source) if isinstance(source, (str, os.PathLike)) else source
+        data = source if isinstance(source, bytes) else file.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{name}: no such file") from None
     except OSError as error:

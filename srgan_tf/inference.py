@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.generator import Generator, output_conv
+from srgan_tf.generator import Generator
 
 # LR px a side of the pieces of the second half. Their overlap costs more than what caches gain: at 200 px, 2 cores,
 # CPU time of the half fell from 1.21 s with 56 px to 1.15, 1.03, 0.96 s with 73, 104, 206 px, as memory grew fourfold

@@ -6,6 +6,8 @@ The feature-space content loss is in `features.py`.
 
 import tensorflow as tf
 
+from srgan_tf import compat
+
 PIXEL_LOSSES = ("mse", "mae")
 ADVERSARIAL_LOSSES = ("standard", "relativistic")
 
@@ -31,7 +33,7 @@ def generator_loss(real: tf.Tensor, fake: tf.Tensor, kind: str = "standard") -> 
     """
     if kind == "standard":
         return tf.reduce_mean(tf.nn.softplus(-fake))
-    more, less = fake - tf.reduce_mean(real), real - tf.reduce_mean(fake)
+    more, less = fake - _batch_mean(real), real - _batch_mean(fake)
     return (tf.reduce_mean(tf.nn.softplus(-more)) + tf.reduce_mean(tf.nn.softplus(less))) / 2
 
 
@@ -44,6 +46,11 @@ def discriminator_loss(
     an overconfident D from leaving G without a gradient.
     """
     if kind == "relativistic":
-        real, fake = real - tf.reduce_mean(fake), fake - tf.reduce_mean(real)
+        real, fake = real - _batch_mean(fake), fake - _batch_mean(real)
     on_real = (1 - label_smoothing) * tf.nn.softplus(-real) + label_smoothing * tf.nn.softplus(real)
     return tf.reduce_mean(on_real) + tf.reduce_mean(tf.nn.softplus(fake))
+
+
+def _batch_mean(logits: tf.Tensor) -> tf.Tensor:
+    """Over the global batch, of which a replica has its share."""
+    return compat.all_reduce_mean([tf.reduce_mean(logits)])[0]

@@ -24,6 +24,7 @@ class Recipe:
     batch: int = 16  # crops a step
     crop: int = 96  # side of the HR crops in pixels
     seed: int = 0  # of the initial weights and of the crops
+    degradation: str = "bicubic"  # of HR to LR; real: blurred, noisy and compressed, as Real-ESRGAN's
     # The generator's loss
     pixel: str = "mse"  # mse (equation 4) or mae
     features: str = ""  # i,j of VGG φi,j, where content is compared (equation 5), such as 5,4; empty: in pixels
@@ -48,6 +49,7 @@ class Recipe:
     ema_decay: float = 0.0  # of the moving average of the weights, which is what is kept; 0: no average
     freeze_batch_norm: bool = False  # train with batch norm's running statistics, as inference uses them
     # The machine
+    sync_batch_norm: bool = False  # batch norm over all devices' shares of the batch together, not over each one's
     precision: str = "float32"  # float32, mixed_bfloat16 or mixed_float16
     jit_compile: bool = False  # XLA; slower than oneDNN on the CPUs measured
     validate_every: int = 1000  # steps between validations
@@ -62,10 +64,13 @@ class Recipe:
             raise ValueError(f"features must be i,j of VGG's φi,j, such as 5,4, not {self.features!r}")
         if self.discriminator and not self.pooled and self.crop % 16:
             raise ValueError(f"crop must be a multiple of 16 for the discriminator, not {self.crop}; or use --pooled")
+        if self.jit_compile and self.degradation == "real":
+            raise ValueError("jit_compile does not go with --degradation=real, whose sizes vary from step to step")
         if self.warmup and self.schedule == "step":
             raise ValueError("warmup goes with --schedule=constant or cosine, not step")
         choices = {
             "scale": (2, 3, 4, 8),
+            "degradation": ("bicubic", "real"),
             "pixel": ("mse", "mae"),
             "schedule": ("constant", "step", "cosine"),
             "feature_network": ("auto", "vgg19", "vgg16"),
@@ -90,6 +95,7 @@ _SHORT_GAN = {
     "adversarial_weight": 4e-4,
 }
 _PAPER_GAN = {"steps": 200_000, "schedule": "step", "discriminator": True, "starts_from": "srresnet"}
+_REAL = {"degradation": "real", "crop": 128, "pixel": "mae", "ema_decay": 0.999, "freeze_batch_norm": True}
 
 _ALL = (
     # A taste on 2 cores: a small generator of the same class on the bundled photographs, first alone, …
@@ -156,6 +162,20 @@ _ALL = (
         freeze_batch_norm=True,
         validate_every=200,
         **_SHORT_GAN,
+    ),
+    # For photographs as they come, from the shipped `srresnet`: LR blurred, noisy and compressed (Wang et al. 2021).
+    # First in pixels, as they do, so that D need not teach G to denoise; then against D. Not trained here yet.
+    Recipe(name="srresnet-real", **_REAL, steps=20_000, learning_rate=2e-4),
+    Recipe(
+        name="srgan-real",
+        **_REAL,
+        steps=20_000,
+        features="5,4",
+        pixel_weight=0.02,
+        discriminator=True,
+        spectral_norm=True,
+        adversarial_weight=1e-3,
+        starts_from="srresnet-real",
     ),
 )
 RECIPES = {recipe.name: recipe for recipe in _ALL}

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from srgan_tf import compat, losses, metrics
 from srgan_tf.data.bicubic import downscale
+from srgan_tf.data.degradation import degrade
 from srgan_tf.features import FeatureNetwork
 
 
@@ -35,6 +36,9 @@ class SRGAN(keras.Model):
             validation scores, `call` computes and `best_generator` returns. None: no average.
         freeze_batch_norm: of G, with its running statistics (see `Generator.freeze_batch_norm`); for the last
             steps, which then train what inference computes.
+        degradation: how LR is made of HR crops: "bicubic", or "real" (see `data.degradation`), for photographs that
+            are blurred, noisy or compressed.
+        seed: of the random degradation, which is a function of it and of the step.
 
     Example:
         >>> model = SRGAN(Generator(), Discriminator(), features.load("auto", (5, 4)))
@@ -49,9 +53,12 @@ class SRGAN(keras.Model):
         features: FeatureNetwork | None = None,
         ema_decay: float | None = None,
         freeze_batch_norm: bool = False,
+        degradation: str = "bicubic",
+        seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.degradation, self.seed = degradation, seed
         self.generator, self.discriminator, self.features = generator, discriminator, features
         self.ema_decay, self.freeze_batch_norm = ema_decay, freeze_batch_norm
         self.ema_generator = self.d_optimizer = None
@@ -134,7 +141,7 @@ class SRGAN(keras.Model):
             optimizer = compat.with_loss_scaling(optimizer)
         # Slots exist from the start, so that a checkpoint can be restored before the first step.
         compat.build_optimizer(optimizer, network.trainable_variables)
-        return optimizer
+        return compat.leave_aggregation(optimizer)
 
     def state(self) -> dict[str, list]:
         """The variables that a checkpoint must hold for training to go on exactly.
@@ -142,6 +149,16 @@ class SRGAN(keras.Model):
         As lists of plain variables: `tf.train.Checkpoint` does not see through the lists of layers in a Keras 3
         model, and leaves what is in them out without a word.
         """
+        return {name: [compat.local(v) for v in variables] for name, variables in self._variables().items()}
+
+    def spread_state(self) -> None:
+        """Bring all replicas to the first one's state, which is what `state` holds, after restoring it."""
+        for variables in self._variables().values():
+            for variable in variables:
+                if compat.local(variable) is not variable:
+                    variable.assign(compat.local(variable))
+
+    def _variables(self) -> dict[str, list]:
         names = ("generator", "ema_generator", "discriminator", "optimizer", "d_optimizer")
         holders = {name: holder for name in names if (holder := getattr(self, name)) is not None}
         variables = {
@@ -158,14 +175,25 @@ class SRGAN(keras.Model):
     def metrics(self):
         return list(getattr(self, "logs", {}).values())
 
+    def _maybe_symbolic_build(self, *arguments, **options):
+        """Keras 3 would take the mean of a uint8 batch over all workers here, which fails. All is built already."""
+
     def call(self, lr, training=False):
         """LR in [0, 1] → SR in [-1, 1] by `best_generator`."""
         return self.best_generator(lr, training=False)
 
     def prepare(self, data) -> tuple[tf.Tensor, tf.Tensor]:
         """A uint8 batch as LR in [0, 1] and HR in [-1, 1]."""
-        lr, hr = data if isinstance(data, (tuple, list)) else (downscale(data, self.generator.scale), data)
+        lr, hr = data if isinstance(data, (tuple, list)) else (self._make_lr(data), data)
         return to_lr_range(lr), to_hr_range(hr)
+
+    def _make_lr(self, hr) -> tf.Tensor:
+        if self.degradation == "bicubic":
+            return downscale(hr, self.generator.scale)
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group if context else 0
+        step = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
+        return degrade(hr, self.generator.scale, tf.stack([self.seed, step * 1024 + replica]))
 
     def train_step(self, data):
         """One step of D, then one of G (k = 1), on the same SR: G's forward pass is made once."""
@@ -180,6 +208,7 @@ class SRGAN(keras.Model):
             total = parts["loss"]
             scaled_total = compat.scale_loss(self.optimizer, total)
         logs |= {**parts, "grad/g": self._descend(self.optimizer, tape, scaled_total, self.generator)}
+        self._average_statistics()
         self._update_ema()
         return self._log(logs)
 
@@ -222,10 +251,19 @@ class SRGAN(keras.Model):
     def _descend(optimizer, tape, scaled_loss, network) -> tf.Tensor:
         """Take one optimizer step; the norm of the gradients."""
         variables = network.trainable_variables
-        scaled = tape.gradient(scaled_loss, variables)
+        scaled = compat.all_reduce_mean(tape.gradient(scaled_loss, variables))
         gradients = compat.unscaled_gradients(optimizer, scaled)
         compat.apply_gradients(optimizer, scaled, gradients, variables)
         return tf.linalg.global_norm(gradients)
+
+    def _average_statistics(self) -> None:
+        """Batch norm's running statistics, each replica's of its share of the batch, must not drift apart."""
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            networks = [n for n in (self.generator, self.discriminator) if n is not None]
+            statistics = [v for network in networks for v in network.non_trainable_variables]
+            means = compat.all_reduce_mean([tf.convert_to_tensor(v) for v in statistics])
+            for variable, mean in zip(statistics, means):
+                variable.assign(mean)
 
     def _update_ema(self) -> None:
         if self.ema_generator is None:
@@ -245,9 +283,10 @@ class SRGAN(keras.Model):
         return self._log({"psnr_y": scores})
 
     def _log(self, values: dict) -> dict:
-        for name, value in values.items():
-            self.logs[name].update_state(value)
-        return {name: self.logs[name].result() for name in values}
+        means = compat.all_reduce_mean([tf.reduce_mean(value) for value in values.values()])
+        for name, mean in zip(values, means):
+            self.logs[name].update_state(mean)
+        return compat.step_logs({name: self.logs[name].result() for name in values})
 
     def get_config(self):
         def serialized(model):
@@ -260,6 +299,8 @@ class SRGAN(keras.Model):
             "features": self.features and self.features.get_config(),
             "ema_decay": self.ema_decay,
             "freeze_batch_norm": self.freeze_batch_norm,
+            "degradation": self.degradation,
+            "seed": self.seed,
         }
 
     @classmethod

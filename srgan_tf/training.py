@@ -11,7 +11,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from srgan_tf import compat, evaluation, features, images, sheets, weights
+from srgan_tf import compat, evaluation, features, images, page, sheets, weights
+from srgan_tf import strategy as strategies
 from srgan_tf.callbacks import Checkpoints, CsvLog, Hints, Progress, TensorBoard, TrainingError
 from srgan_tf.data import Photos, downscale, patches
 from srgan_tf.data.benchmarks import BenchmarkError
@@ -35,6 +36,7 @@ def train(
     deterministic: bool = False,
     save_seconds: float = 45,
     catch_signals: bool = False,
+    strategy="auto",
 ) -> tuple[SRGAN, int]:
     """Train by a recipe, or go on with the run that lies in `output`.
 
@@ -50,6 +52,8 @@ def train(
         deterministic: the same bits every time, some per cent slower.
         save_seconds: time between checkpoints.
         catch_signals: end cleanly, saved, on SIGTERM and Ctrl-C.
+        strategy: of `strategy.choose`: the devices and machines to train on, which share recipe.batch. All workers
+            need the same data and see the same `output`; the chief alone writes there.
 
     Returns:
         The model, and the signal that stopped it before its last step (0: none did).
@@ -57,8 +61,10 @@ def train(
     Raises:
         TrainingError: other settings lie in `output`, a loss became infinite or NaN, or no checkpoint is whole.
         ImageError, WeightsError: data or init cannot be used.
+        StrategyError: the devices cannot share the batch, or another worker was lost.
     """
-    output = Path(output)
+    output, strategy = Path(output), strategies.choose(strategy)
+    chief = strategies.is_chief(strategy)
     make_optimizer(recipe)  # a wrong name must be told before anything is trained
     if deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -73,48 +79,61 @@ def train(
         init = output / first.name
         print(f"{recipe.name} starts from {first.name} and no --init is given: {init} first", file=sys.stderr)
         model, stopped = train(
-            first, init, photos, None, validation, None, None, deterministic, save_seconds, catch_signals
+            *(first, init, photos, None, validation, None, None, deterministic, save_seconds, catch_signals),
+            strategy,
         )
         if stopped:
             return model, stopped
-    network = None
-    if recipe.features:
-        # What `auto` found is the run's for good: a resumed run must not change its loss.
-        layer = tuple(int(n) for n in recipe.features.split(","))
-        network = features.load(run.get("feature_network", recipe.feature_network), layer, feature_weights)
-        run |= {"feature_network": network.network, "features": network.name}
-
-    model = build(recipe, init, network)
-    _write_run(output, run)
-    checkpoints = Checkpoints(output / "checkpoints", model, save_seconds)
+    with strategy.scope():
+        network = None
+        if recipe.features:
+            # What `auto` found is the run's for good: a resumed run must not change its loss.
+            layer = tuple(int(n) for n in recipe.features.split(","))
+            network = features.load(run.get("feature_network", recipe.feature_network), layer, feature_weights)
+            run |= {"feature_network": network.network, "features": network.name}
+        model = build(recipe, init, network)
+    if chief:
+        _write_run(output, run)
+    checkpoints = Checkpoints(output / "checkpoints", model, save_seconds, writes=chief)
     step = checkpoints.restore()
     if step == 0 and any((output / "checkpoints").glob("step-*")):
         raise TrainingError(f"{output}: no checkpoint is whole; give another --output, or remove the damaged ones")
+    strategies.agree(strategy, recipe=recipe, data=fingerprint, features=run.get("features"), checkpoint=step)
     if catch_signals:
         checkpoints.catch_signals()
     if step:
         print(f"going on at step {step} of {recipe.steps}", file=sys.stderr)
     pairs = validation_pairs(validation, recipe.scale)
-    watchers = [
-        checkpoints,
-        CsvLog(output / "log.csv", checkpoints),
-        TensorBoard(output / "tensorboard", checkpoints, pairs),
-        Progress(checkpoints, recipe.steps),
-        Hints(),
-    ]
-    while checkpoints.step < recipe.steps and checkpoints.stop_signal is None:
-        epoch = checkpoints.step // recipe.validate_every
-        until = min((epoch + 1) * recipe.validate_every, recipe.steps)
-        model.fit(
-            patches(photos, recipe.batch, recipe.crop, recipe.seed, start=checkpoints.step),
-            steps_per_epoch=until - checkpoints.step,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            validation_data=pairs,
-            callbacks=watchers,
-            shuffle=False,
-            verbose=0,
-        )
+    watchers = [checkpoints]
+    if chief:
+        # No pictures with several workers: Keras 2.15's batch norm would ask all of them for its statistics.
+        pictures = 3 if strategies.workers(strategy) == 1 else 0
+        watchers += [
+            CsvLog(output / "log.csv", checkpoints),
+            TensorBoard(output / "tensorboard", checkpoints, pairs, pictures),
+            Progress(checkpoints, recipe.steps),
+            Hints(),
+        ]
+
+    def crops(**share):
+        return patches(photos, recipe.batch, recipe.crop, recipe.seed, start=checkpoints.step, **share)
+
+    with strategies.watched(strategy, lambda: checkpoints.step):
+        while checkpoints.step < recipe.steps and checkpoints.stop_signal is None:
+            epoch = checkpoints.step // recipe.validate_every
+            until = min((epoch + 1) * recipe.validate_every, recipe.steps)
+            model.fit(
+                strategies.distribute(strategy, recipe.batch, crops),
+                steps_per_epoch=until - checkpoints.step,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                validation_data=strategies.everywhere(strategy, pairs),
+                validation_steps=int(pairs.cardinality()),
+                callbacks=watchers,
+                shuffle=False,
+                verbose=0,
+            )
+        strategies.agree(strategy, step=checkpoints.step)  # the chief has written its last checkpoint
     return model, checkpoints.stop_signal or 0
 
 
@@ -142,7 +161,13 @@ def build(recipe: Recipe, init=None, network=None) -> SRGAN:
             raise weights.WeightsError(f"{init}: {error}") from None
     elif recipe.interpolate_init:
         generator.start_as_interpolation()
-    model = SRGAN(generator, discriminator, network, recipe.ema_decay or None, recipe.freeze_batch_norm)
+    if recipe.sync_batch_norm:
+        for network_ in filter(None, (generator, discriminator)):
+            compat.synchronize_batch_norm(network_)
+    average = recipe.ema_decay or None
+    model = SRGAN(
+        *(generator, discriminator, network, average, recipe.freeze_batch_norm, recipe.degradation, recipe.seed)
+    )
     model.compile(
         make_optimizer(recipe),
         make_optimizer(recipe),
@@ -195,7 +220,8 @@ def _claim(output: Path, recipe: Recipe, fingerprint: str, init) -> dict:
     if path.exists():
         try:
             run = json.loads(path.read_text())
-            there = run["settings"]
+            # Fields that are younger than the run stand at their defaults.
+            there = {f.name: f.default for f in dataclasses.fields(Recipe)} | run["settings"]
         except (ValueError, KeyError):
             raise TrainingError(f"{path} is damaged; give another --output or remove it") from None
         changed = [f"{k}: {there.get(k)!r} there, {v!r} now" for k, v in settings.items() if there.get(k) != v]
@@ -225,7 +251,8 @@ def summary(recipe: Recipe, output, validation=None) -> str:
     except BenchmarkError as error:  # pictures too small to score: the training is done all the same
         print(f"not scored: {error}", file=sys.stderr)
     return (
-        f"\nsheets:  {folder}/sheets\n"
+        f"\nreport:  {page.write(output)}\n"
+        f"sheets:  {folder}/sheets\n"
         f"curves:  {output}/curves.png\n"
         f"weights: {output}\n"
         f"next:    python upscale.py photo.jpg --weights={output}\n"

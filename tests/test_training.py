@@ -164,6 +164,12 @@ def test_other_settings_or_data_are_refused_with_the_difference(tmp_path, data):
     train(tiny(2), tmp_path / "run", data=data, validation=data)
     with pytest.raises(TrainingError, match=r"learning_rate: 0\.0001 there, 0\.5 now"):
         train(tiny(2, learning_rate=0.5), tmp_path / "run", data=data, validation=data)
+    # A run from before a setting was there goes on with its default.
+    path = tmp_path / "run" / "run.json"
+    run = json.loads(path.read_text())
+    del run["settings"]["degradation"]
+    path.write_text(json.dumps(run))
+    train(tiny(2), tmp_path / "run", data=data, validation=data)
     (data / "2.png").unlink()
     with pytest.raises(TrainingError, match="data: "):
         train(tiny(2), tmp_path / "run", data=data, validation=data)

@@ -15,13 +15,14 @@ from absl import logging
 from PIL import Image
 
 from srgan_tf import images
+from srgan_tf.data import shards
 
 
 class Photos:
     """Pictures on disk as uint8 RGB, decoded once and kept while they fit into `cache_bytes`.
 
     Args:
-        source: a folder, a glob pattern, a file or a list of these.
+        source: a folder, a glob pattern, a file or a list of these: of pictures, or of shards (see `data.shards`).
         smallest: least height and width in pixels.
         lr_source: the LR pictures of the same names (or ending in x2, x3, x4, x8, LR), for paired training.
         scale: HR size over LR size, checked where lr_source is given.
@@ -35,7 +36,7 @@ class Photos:
 
     def __init__(self, source, smallest: int = 96, lr_source=None, scale: int = 4, cache_bytes: int = 4 << 30):
         self.scale, self.smallest, self._cache, self._room = scale, smallest, {}, cache_bytes
-        self.pairs = self._pair(images.find(source), lr_source)
+        self.pairs = self._pair(shards.find(source) or images.find(source), lr_source)
         with ThreadPoolExecutor() as pool:
             problems = dict(zip(self.pairs, pool.map(self._check, self.pairs)))
         self.unusable = {str(pair[0]): problem for pair, problem in problems.items() if problem}
@@ -57,16 +58,14 @@ class Photos:
         def stem(path):
             return re.sub(r"([_-]?(x[2348]|LR|HR))+$", "", path.stem, flags=re.IGNORECASE)
 
-        lr_paths = {stem(path): path for path in images.find(lr_source)}
-        return [(path, lr_paths.get(stem(path), path.with_name("(no LR picture)"))) for path in hr_paths]
+        lr_paths = {stem(path): path for path in shards.find(lr_source) or images.find(lr_source)}
+        return [(path, lr_paths.get(stem(path), Path(f"{path} (no LR picture)"))) for path in hr_paths]
 
     def _check(self, pair: tuple) -> str | None:
         """Why this picture cannot be used, or None. Decodes it, as far as the cache has room."""
         try:
-            if self._room > 0:
-                sizes = [array.shape[:2] for array in self.read(pair)]
-            else:
-                sizes = [Image.open(path).size[::-1] for path in pair]
+            decoded = self._room > 0
+            sizes = [array.shape[:2] for array in self.read(pair)] if decoded else [_size(path) for path in pair]
         except (images.ImageError, OSError) as error:
             return str(error)
         if min(sizes[0]) < self.smallest:
@@ -86,7 +85,8 @@ class Photos:
 
     def fingerprint(self) -> str:
         """Short hash of the names and sizes of the files: tells whether a resumed run sees the same data."""
-        listing = "\n".join(f"{path.name} {path.stat().st_size}" for pair in self.pairs for path in pair)
+        files = [path for pair in self.pairs for path in pair]
+        listing = "\n".join(f"{f.name} {f.size if isinstance(f, shards.Record) else f.stat().st_size}" for f in files)
         return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
     def batch(self, step: int, batch: int, crop: int, seed: int, mine: slice = slice(None)) -> tuple[np.ndarray, ...]:
@@ -105,6 +105,11 @@ class Photos:
             self.unusable[str(pair[0])] = str(error)
             logging.log_first_n(logging.WARNING, "left out: %s", 5, error)
             return self._crop(self.pairs[int(rng.integers(len(self.pairs)))], crop, seed, rng)
+
+
+def _size(path) -> tuple[int, int]:
+    """Height and width, without decoding."""
+    return (path.height, path.width) if isinstance(path, shards.Record) else Image.open(path).size[::-1]
 
 
 def random_crop(arrays: tuple[np.ndarray, ...], crop: int, seed: int, scale: int) -> tuple[np.ndarray, ...]:

@@ -81,4 +81,5 @@ def import_tensorflow() -> None:
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")
-        tf.zeros(())  # sets the devices up, which says more of the kind
+        if "TF_CONFIG" not in os.environ:  # several workers must come together before anything is computed
+            tf.zeros(())  # sets the devices up, which says more of the kind

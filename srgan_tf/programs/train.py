@@ -22,6 +22,7 @@ flags.DEFINE_string("data_lr", None, "folder of their LR pictures (default: made
 flags.DEFINE_string("validation", None, "HR pictures to score: a folder or pattern (default: bundled held-out ones)")
 flags.DEFINE_string("init", None, "weights to start from: a run, an .npz, a .keras")
 flags.DEFINE_string("feature_weights", None, "VGG-19 weights on disk (keras.applications' .h5 without top)")
+flags.DEFINE_string("strategy", "auto", "one device, mirrored (all GPUs), multiworker (TF_CONFIG), or auto")
 flags.DEFINE_bool("deterministic", False, "the same bits every time, somewhat slower")
 flags.DEFINE_float("save_seconds", 45, "seconds between checkpoints: at most so much work is lost")
 _FIELDS = [field for field in dataclasses.fields(Recipe) if field.name != "name"]
@@ -43,8 +44,10 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_tensorflow()
     from srgan_tf import compat, training
+    from srgan_tf import strategy as strategies
 
     compat.keep_memory()
+    strategy = strategies.choose(FLAGS.strategy)
     _, stopped_by = training.train(
         recipe,
         output,
@@ -56,11 +59,13 @@ def main(arguments: list[str]) -> None:
         deterministic=FLAGS.deterministic,
         save_seconds=FLAGS.save_seconds,
         catch_signals=True,
+        strategy=strategy,
     )
     if stopped_by:
         print(f"\nstopped, saved in {output}; to go on: {shlex.join(['python', *sys.argv])}", file=sys.stderr)
         sys.exit(128 + stopped_by)
-    print(training.summary(recipe, output, FLAGS.validation))
+    if strategies.is_chief(strategy):
+        print(training.summary(recipe, output, FLAGS.validation))
 
 
 def command() -> None:

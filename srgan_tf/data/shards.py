@@ -1,0 +1,156 @@
+"""TFRecord shards: a folder of pictures in few large files, for data past one disk or a slow file system.
+
+A record is a `tf.train.Example` of the file as it was (`image/encoded`, `image/filename`). Beside each shard lies its
+index, `….json`, so that `Photos` reads any record at once: shards give the batches that a folder gives, resumable and
+shared among workers in the same way.
+"""
+
+import json
+import os
+import sys
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from srgan_tf import images
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture in a shard; reads like a `Path`."""
+
+    shard: Path
+    name: str  # its path under the folder that the shards were made of
+    offset: int  # of the record in the shard, bytes
+    size: int  # of the record, bytes
+    crc: int  # zlib.crc32 of the record
+    height: int  # pixels
+    width: int
+
+    def read_bytes(self) -> bytes:
+        """The file as it was.
+
+        Raises:
+            ImageError: the shard is damaged there.
+        """
+        with open(self.shard, "rb") as file:
+            file.seek(self.offset)
+            record = file.read(self.size)
+        if zlib.crc32(record) != self.crc:
+            raise images.ImageError(f"{self}: damaged, its checksum differs; remove that shard and make it again")
+        return tf.train.Example.FromString(record).features.feature["image/encoded"].bytes_list.value[0]
+
+    @property
+    def stem(self) -> str:
+        return Path(self.name).stem
+
+    def __str__(self) -> str:
+        return f"{self.shard}:{self.name}"
+
+
+def find(source) -> list[Record]:
+    """The records of the shards that a folder, a pattern, a file or a list of these names; none where there are none.
+
+    Raises:
+        ImageError: a shard's index is missing or damaged, or the shard is not of the size that it tells.
+    """
+    if isinstance(source, (list, tuple)):
+        return [record for item in source for record in find(item)]
+    path = Path(source)
+    found = sorted(path.glob("*.tfrecord")) if path.is_dir() else images.find(source)
+    return [record for shard in found if shard.suffix == ".tfrecord" for record in read_index(shard)]
+
+
+def read_index(shard: Path) -> list[Record]:
+    try:
+        index = json.loads(shard.with_suffix(".json").read_text(encoding="utf-8"))
+        if index["bytes"] != shard.stat().st_size:
+            raise ValueError(f"{shard.stat().st_size} bytes instead of {index['bytes']}")
+        return [Record(shard, **record) for record in index["records"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise images.ImageError(
+            f"{shard}: not whole ({images.reason(error)}); make the shards again by the same command"
+        ) from None
+
+
+def make(source, output, megabytes: float = 256, smallest: int = 96, workers: int | None = None) -> list[Record]:
+    """Write the pictures of `source` into shards in `output`; run again, it goes on where it stopped.
+
+    Args:
+        source: as for `images.find`.
+        output: a folder.
+        megabytes: size of a shard, to the next whole picture.
+        smallest: least height and width of a picture, pixels.
+        workers: shards written at a time; the processors by default.
+
+    Returns:
+        All records. Every one was read back through TensorFlow, which checks its own checksums. Files that cannot be
+        used are named on stderr and left out.
+
+    Raises:
+        ImageError: nothing usable, or shards of other pictures lie in `output`.
+    """
+    output, paths = Path(output), images.find(source)
+    root = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
+    groups, room = [], 0
+    for path in paths:
+        if room <= 0:
+            groups.append([])
+            room = megabytes * 1e6
+        groups[-1].append(path)
+        room -= path.stat().st_size
+    output.mkdir(parents=True, exist_ok=True)
+    names = [output / f"shard-{i:05d}-of-{len(groups):05d}.tfrecord" for i in range(len(groups))]
+    if others := sorted(set(output.glob("*.tfrecord")) - set(names)):
+        raise images.ImageError(f"{others[0]}: made of other pictures or of other settings; give another --output")
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        made = list(pool.map(lambda shard, group: _make_shard(shard, group, root, smallest), names, groups))
+    records = [record for shard in made for record in shard]
+    if not records:
+        raise images.ImageError(f"{source}: no usable picture among {len(paths)} (at least {smallest}x{smallest} px)")
+    return records
+
+
+def _make_shard(shard: Path, paths: list[Path], root: Path, smallest: int) -> list[Record]:
+    listing = [[str(path.relative_to(root)), path.stat().st_size] for path in paths]
+    index = shard.with_suffix(".json")
+    if index.exists():
+        records = read_index(shard)
+        if json.loads(index.read_text(encoding="utf-8"))["files"] != listing:
+            raise images.ImageError(f"{shard}: made of other pictures; give another --output")
+        return records
+    records, offset = [], 0
+    with images.write_aside(shard) as temporary:
+        with tf.io.TFRecordWriter(temporary) as writer:
+            for path in paths:
+                try:
+                    height, width = images.load(path).pixels.shape[:2]
+                    if min(height, width) < smallest:
+                        raise images.ImageError(f"{path}: {width}x{height} px is smaller than {smallest}")
+                except images.ImageError as error:
+                    print(f"left out: {error}", file=sys.stderr)
+                    continue
+                name = str(path.relative_to(root))
+                record = _example(path.read_bytes(), name)
+                writer.write(record)
+                # TFRecord: 8 bytes of length and 4 of its checksum before the record, 4 of checksum after it.
+                records.append(Record(shard, name, offset + 12, len(record), zlib.crc32(record), height, width))
+                offset += len(record) + 16
+        written = [zlib.crc32(record) for record in tf.data.TFRecordDataset(temporary).as_numpy_iterator()]
+        if written != [record.crc for record in records]:
+            raise images.ImageError(f"{shard}: what was written does not read back; is the disk sound?")
+    rows = [{k: v for k, v in asdict(record).items() if k != "shard"} for record in records]
+    with images.write_aside(index) as temporary:  # last: what has an index is whole
+        Path(temporary).write_text(json.dumps({"bytes": offset, "files": listing, "records": rows}), encoding="utf-8")
+    return records
+
+
+def _example(data: bytes, name: str) -> bytes:
+    def feature(value: bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    features = {"image/encoded": feature(data), "image/filename": feature(name.encode())}
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
