@@ -67,13 +67,14 @@ def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: f
     return kind(learning_rate, **(adam if "dam" in name or name == "LAMB" else options))
 
 
-def _is_legacy(optimizer) -> bool:
+def is_legacy(optimizer) -> bool:
+    """Whether it is of Keras 2's old kind, as tensorflow-addons' are."""
     return not KERAS_3 and isinstance(optimizer, keras.optimizers.legacy.Optimizer)
 
 
 def build_optimizer(optimizer, variables: list) -> None:
     """Make an optimizer's slots for these variables."""
-    if _is_legacy(optimizer):
+    if is_legacy(optimizer):
         optimizer._create_all_weights(variables)
     else:
         optimizer.build(variables)
@@ -81,7 +82,7 @@ def build_optimizer(optimizer, variables: list) -> None:
 
 def optimizer_variables(optimizer) -> list:
     """All state of a built optimizer."""
-    return optimizer.weights if _is_legacy(optimizer) else optimizer.variables
+    return optimizer.weights if is_legacy(optimizer) else optimizer.variables
 
 
 def learning_rate(optimizer) -> tf.Tensor:

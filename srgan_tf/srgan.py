@@ -2,6 +2,7 @@
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from srgan_tf import compat, losses, metrics
 from srgan_tf.data.bicubic import downscale
@@ -312,6 +313,9 @@ class SRGAN(keras.Model):
     def get_compile_config(self):
         optimizers = {"g_optimizer": self.optimizer, "d_optimizer": self.d_optimizer}
         serialized = {name: keras.optimizers.serialize(each) for name, each in optimizers.items() if each is not None}
+        for optimizer in filter(compat.is_legacy, optimizers.values()):
+            name = type(optimizer).__name__
+            logging.warning("a .keras file does not keep the state of %s; a run's checkpoints do", name)
         return {**serialized, **self.settings}
 
     def compile_from_config(self, config):

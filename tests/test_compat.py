@@ -25,6 +25,15 @@ def test_keras_optimizers_by_name():
         compat.make_optimizer("Nosuch", 1e-4)
 
 
+def test_keras_file_without_an_optimizers_state_says_so(tmp_path, caplog):
+    """A .keras file drops a legacy optimizer's state without a word."""
+    addons()
+    model = SRGAN(Generator(1, 4))
+    model.compile("LAMB")
+    model.save(tmp_path / "model.keras")
+    assert "LAMB" in caplog.text and "checkpoint" in caplog.text
+
+
 def test_addons_optimizer_without_addons_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_addons", None)
     with pytest.raises(ValueError, match="pip install -r requirements-addons"):
@@ -46,6 +55,9 @@ def test_addons_optimizer_trains_and_its_state_goes_through_a_checkpoint(tmp_pat
     hr = tf.cast(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)), tf.uint8)
     model, other = made(), made()
     assert type(model.optimizer) is kind
+    other.compile(name)
+    assert type(other.optimizer) is kind
+    other = made()
     for _ in range(7):  # Lookahead's slow weights move at the sixth
         model.train_step(hr)
     tf.train.Checkpoint(**model.state()).write(str(tmp_path / "state"))
