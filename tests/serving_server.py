@@ -50,7 +50,7 @@ class Server(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._model = model
         self.faults, self._lock = itertools.chain(faults, itertools.repeat(None)), threading.Lock()
         self.requests = []  # (fault, version asked for, largest number at work with it)
-        self._working = 0
+        self._working, self._one_at_a_time = 0, threading.Lock()
         self._server = grpc.server(
             ThreadPoolExecutor(16), options=[("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
         )
@@ -86,7 +86,10 @@ class Server(prediction_service_pb2_grpc.PredictionServiceServicer):
             time.sleep(SLOW)
         inputs = {name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()}
         try:
-            outputs = self._model.signatures[spec.signature_name or "serving_default"](**inputs)
+            # One at a time: with oneDNN, TensorFlow 2.15 and 2.21 crash within seconds where several threads run
+            # convolutions (deploy/serving/compose.yaml turns it off for that reason).
+            with self._one_at_a_time:
+                outputs = self._model.signatures[spec.signature_name or "serving_default"](**inputs)
         except (tf.errors.InvalidArgumentError, TypeError, KeyError) as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         outputs = {name: value.numpy() for name, value in outputs.items()}
