@@ -120,10 +120,11 @@ def write_curves(path, log) -> None:
     for name in rows[0] if rows else ():
         if "/" in name and name != "val/psnr_y":
             groups.setdefault(name.split("/")[0], []).append(name)
-    size = (4 * len(groups), 3.4)
-    figure, panels = pyplot.subplots(1, len(groups), figsize=size, layout="constrained", squeeze=False)
+    lines = -(-len(groups) // 3)
+    figure = pyplot.figure(figsize=(4 * min(3, len(groups)), 3.4 * lines), layout="constrained")
     steps = [int(row["step"]) for row in rows]
-    for axes, (group, names) in zip(panels[0], groups.items()):
+    for i, (group, names) in enumerate(groups.items(), 1):
+        axes = figure.add_subplot(lines, min(3, len(groups)), i)
         for name in names:
             axes.plot(steps, [float(row[name]) for row in rows], marker="." if len(rows) < 40 else None, label=name)
         axes.set(xlabel="step", title="PSNR on Y, dB" if group == "validation" else group)
