@@ -217,6 +217,7 @@ def drive(exported, direct, tmp_path, sizes, rates, kills, *options) -> collecti
     return collections.Counter(line.strip() for line in server.log)
 
 
+@pytest.mark.slow
 def test_a_batch_survives_faults_and_a_killed_server(exported, direct, tmp_path):
     sizes = [(20, 24)] * 3 + [(90, 300)] + [(60, 64)] * 8
     drive(exported, direct, tmp_path, sizes, ["unavailable=0.1", "dtype=0.1"], 1, "--concurrency=2")

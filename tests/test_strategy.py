@@ -74,6 +74,7 @@ def test_two_devices_follow_one(folder):
         np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_lost_worker_ends_the_other_and_both_go_on(folder):
     """In two lives two workers end as two devices do in one, with the same weights; the chief alone writes."""
     chief, other = start_workers(folder, {}, {"DIE_AT": "3"})
