@@ -35,7 +35,7 @@ class Checkpoints(keras.callbacks.Callback):
     Args:
         folder: where the checkpoints lie.
         seconds: at most so much work is lost where the process is killed.
-        keep: how many of the newest stay; the best by val_psnr_y stays as well.
+        keep: how many of the newest stay; without a discriminator the best by val_psnr_y as well.
         writes: whether this process is the one that writes; the others restore and count.
     """
 
@@ -120,7 +120,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         score = (logs or {}).get("val_psnr_y", -math.inf)
-        improved = score > self.best
+        # Of a GAN run the newest is the one to use: its PSNR falls as detail comes.
+        improved = score > self.best and self.run.discriminator is None
         self.best = max(self.best, float(score))
         self.save(best=improved)
 

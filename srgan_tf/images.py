@@ -87,7 +87,7 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
         ImageError: the file is missing, unreadable, truncated, no picture or too large.
     """
     name = "standard input" if isinstance(source, bytes) else source
-    if not isinstance(source, bytes) and Path(source).is_char_device():
+    if isinstance(source, (str, os.PathLike)) and Path(source).is_char_device():
         raise ImageError(f"{name}: a device, not a file")  # /dev/zero would be read until memory runs out
     try:
         file = Path(source) if isinstance(source, (str, os.PathLike)) else source

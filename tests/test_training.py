@@ -222,6 +222,8 @@ def test_gan_resumes_with_both_networks_and_its_feature_network(tmp_path, data, 
     assert run["feature_network"] == "vgg16" and run["features"] == "VGG-16 φ5,3" and len(asked) == 1
     monkeypatch.setattr(features, "_vgg19", vgg19)
     train(gan, tmp_path / "parts", **options)
+    states = sorted((tmp_path / "parts" / "checkpoints").glob("step-*/state.json"))
+    assert not any(json.loads(state.read_text())["is_best"] for state in states)  # PSNR does not choose among GANs
     assert_same(final(tmp_path / "whole", 6), final(tmp_path / "parts", 6))
 
 
