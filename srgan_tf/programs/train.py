@@ -1,6 +1,6 @@
 """Train a generator by a recipe, or go on with a run that was stopped.
 
-python train.py                                             the demo: five minutes, no data, no network
+python train.py                                             the demo: some minutes, no data, no network
 python train.py --recipe=srresnet --data=DIV2K_train_HR     the paper's SRResNet
 """
 
