@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 # Imported on first use: `import srgan_tf` and the programs' --help must not wait for TensorFlow.
 _HOMES = {
     "Generator": "srgan_tf.generator",
+    "Compact": "srgan_tf.compact",
     "Discriminator": "srgan_tf.discriminator",
     "SRGAN": "srgan_tf.srgan",
     "Photos": "srgan_tf.data",

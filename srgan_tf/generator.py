@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf import compat
+from srgan_tf.named_arrays import NamedArrays
 
 layers = keras.layers
 
@@ -118,7 +118,7 @@ class ResidualBlock(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
-class Generator(keras.Model):
+class Generator(NamedArrays, keras.Model):
     """Super-resolution generator G, exactly the paper's at its defaults (figure 4, section 2.1.1).
 
     9x9 convolution and PReLU; `blocks` residual blocks; a 3x3 convolution with batch norm and the long skip;
@@ -237,30 +237,6 @@ class Generator(keras.Model):
             for name, layer in named
             for variable in layer.weights
         }
-
-    def get_arrays(self) -> dict[str, np.ndarray]:
-        """The weights as float32 arrays by flat name; PReLU slopes as [channels]."""
-        arrays = {n: np.array(compat.local(compat.tf_variable(v))) for n, v in self.named_weights().items()}
-        return {name: array.reshape(-1) if name.endswith("alpha") else array for name, array in arrays.items()}
-
-    def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        """Set all weights from arrays by flat name (of any float type).
-
-        Raises:
-            ValueError: names a missing, unknown, misshapen or non-finite array; nothing is set then.
-        """
-        variables = self.named_weights()
-        if unknown := sorted(set(arrays) ^ set(variables)):
-            raise ValueError(
-                f"weights do not fit this generator: {unknown[0]!r} and {len(unknown) - 1} more names differ"
-            )
-        for name, variable in variables.items():
-            if np.size(arrays[name]) != np.prod(variable.shape) or np.shape(arrays[name])[-1:] != variable.shape[-1:]:
-                raise ValueError(f"weight {name!r} has shape {np.shape(arrays[name])}, not {tuple(variable.shape)}")
-            if not np.isfinite(arrays[name]).all():
-                raise ValueError(f"weight {name!r} is not finite")
-        for name, variable in variables.items():
-            variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
 
     def start_as_interpolation(self) -> None:
         """Set fresh weights so that the output starts as a smooth enlargement of the input.

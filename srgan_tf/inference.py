@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from srgan_tf.compact import Compact
 from srgan_tf.generator import Generator
 
 # LR px a side of the pieces of the second half. Their overlap costs more than what caches gain: at 200 px, 2 cores,
@@ -74,17 +75,18 @@ def mean_of_flips(function, lr: np.ndarray) -> np.ndarray:
 
 def fold_batch_norm(generator: Generator) -> Generator:
     """The same function at inference without batch norm: each is multiplied into the convolution before it."""
+    if not generator.batch_norm:
+        return generator
     config = {**generator.get_config(), "batch_norm": False, "zero_init": False}
     arrays = generator.get_arrays()
-    if generator.batch_norm:
-        pairs = [(f"{b.name}/conv{i}", f"{b.name}/bn{i}", b.bn1) for b in generator.residual_blocks for i in (1, 2)]
-        for conv, norm, layer in [*pairs, ("trunk/conv", "trunk/bn", generator.trunk_bn)]:
-            gamma, beta, mean, variance = (
-                arrays.pop(f"{norm}/{name}") for name in ("gamma", "beta", "moving_mean", "moving_variance")
-            )
-            factor = gamma / np.sqrt(variance + layer.epsilon)
-            arrays[f"{conv}/kernel"] = arrays[f"{conv}/kernel"] * factor
-            arrays[f"{conv}/bias"] = (arrays[f"{conv}/bias"] - mean) * factor + beta
+    pairs = [(f"{b.name}/conv{i}", f"{b.name}/bn{i}", b.bn1) for b in generator.residual_blocks for i in (1, 2)]
+    for conv, norm, layer in [*pairs, ("trunk/conv", "trunk/bn", generator.trunk_bn)]:
+        gamma, beta, mean, variance = (
+            arrays.pop(f"{norm}/{name}") for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        factor = gamma / np.sqrt(variance + layer.epsilon)
+        arrays[f"{conv}/kernel"] = arrays[f"{conv}/kernel"] * factor
+        arrays[f"{conv}/bias"] = (arrays[f"{conv}/bias"] - mean) * factor + beta
     names = ("blocks", "channels", "scale", "batch_norm", "output_activation", "zero_init")
     folded = Generator(**{name: config[name] for name in names})
     folded.set_arrays(arrays)
@@ -107,15 +109,17 @@ class FastGenerator:
         self.scale, self.context = generator.scale, generator.context
         # What is left of the context after the trunk: half or third pixels count as whole ones.
         self.tail_context = generator.context - (4 + 2 * generator.blocks + 1)
-        folded, self._dtype = fold_batch_norm(generator), dtype
+        folded = fold_batch_norm(generator)
         arrays = folded.get_arrays()
-        self._weights = {name: tf.constant(array, dtype) for name, array in arrays.items()}
         # float32: half a level of 255 is below bfloat16's resolution near 1.
         self._last = tf.constant(arrays["tail/conv/kernel"]), tf.constant(arrays["tail/conv/bias"])
-        self._generator = folded
+        self._compile(folded, arrays, dtype, tf.TensorSpec([None, None, None, generator.channels], dtype))
+
+    def _compile(self, generator, arrays: dict, dtype, features: tf.TensorSpec) -> None:
+        self._generator, self._dtype = generator, dtype
+        self._weights = {name: tf.constant(array, dtype) for name, array in arrays.items()}
         # The signature leaves sizes open: one graph serves every tile of every picture.
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
-        features = tf.TensorSpec([None, None, None, generator.channels], dtype)
         self.trunk = tf.function(self._trunk, input_signature=[picture])
         self.tail = tf.function(self._tail, input_signature=[features])
 
@@ -148,3 +152,26 @@ class FastGenerator:
             x = self._prelu(x, f"upsample{i}/prelu")
         kernel, bias = self._last
         return generator.activation(generator.tail_conv.in_columns(tf.cast(x, tf.float32), kernel) + bias)
+
+
+class FastCompact(FastGenerator):
+    """`FastGenerator` for `Compact`, whose second function is the addition of LR and the pixel shuffle alone."""
+
+    def __init__(self, generator: Compact, dtype=tf.float32):
+        self.scale, self.context, self.tail_context = generator.scale, generator.context, 0
+        features = tf.TensorSpec([None, None, None, 3 * generator.scale**2], tf.float32)
+        self._compile(generator, generator.get_arrays(), dtype, features)
+
+    def _trunk(self, lr):
+        x = tf.cast(lr, self._dtype)
+        for conv in self._generator.convs:
+            x = tf.nn.relu(self._conv(x, conv.name))
+        return tf.cast(self._conv(x, "last"), tf.float32) + tf.tile(lr * 2 - 1, [1, 1, 1, self.scale**2])
+
+    def _tail(self, x):
+        return tf.nn.depth_to_space(x, self.scale)
+
+
+def fast(generator, dtype=tf.float32) -> FastGenerator:
+    """The fast form of a `Generator` or `Compact`."""
+    return (FastCompact if isinstance(generator, Compact) else FastGenerator)(generator, dtype)

@@ -14,6 +14,7 @@ class Recipe:
     name: str
     steps: int  # optimizer steps, batches
     # The generator
+    generator: str = "srresnet"  # the paper's, or compact: a small one for phones
     scale: int = 4  # SR size over LR size: 2, 3, 4 or 8
     blocks: int = 16  # residual blocks, the paper's B
     channels: int = 64  # feature maps
@@ -68,7 +69,10 @@ class Recipe:
             raise ValueError("jit_compile does not go with --degradation=real, whose sizes vary from step to step")
         if self.warmup and self.schedule == "step":
             raise ValueError("warmup goes with --schedule=constant or cosine, not step")
+        if self.generator == "compact" and (self.interpolate_init or self.zero_init):
+            raise ValueError("interpolate_init and zero_init go with --generator=srresnet, not compact")
         choices = {
+            "generator": ("srresnet", "compact"),
             "scale": (2, 3, 4, 8),
             "degradation": ("bicubic", "real"),
             "pixel": ("mse", "mae"),
@@ -162,6 +166,21 @@ _ALL = (
         freeze_batch_norm=True,
         validate_every=200,
         **_SHORT_GAN,
+    ),
+    # The shipped `compact`, for phones: 57,960 weights, trained from the start.
+    Recipe(
+        name="compact",
+        generator="compact",
+        blocks=9,
+        channels=24,
+        steps=100_000,
+        pixel="mae",
+        learning_rate=1e-3,
+        warmup=500,
+        schedule="cosine",
+        clip_norm=2.0,
+        ema_decay=0.999,
+        validate_every=5000,
     ),
     # For photographs as they come, from the shipped `srresnet`: LR blurred, noisy and compressed (Wang et al. 2021).
     # First in pixels, as they do, so that D need not teach G to denoise; then against D. Not trained here yet.

@@ -14,6 +14,7 @@ import tensorflow as tf
 from srgan_tf import compat, evaluation, features, images, page, sheets, weights
 from srgan_tf import strategy as strategies
 from srgan_tf.callbacks import Checkpoints, CsvLog, Hints, Progress, TensorBoard, TrainingError
+from srgan_tf.compact import Compact
 from srgan_tf.data import Photos, downscale, patches
 from srgan_tf.data.benchmarks import BenchmarkError
 from srgan_tf.discriminator import Discriminator
@@ -139,7 +140,7 @@ def train(
 
 def first_stage(recipe: Recipe) -> Recipe:
     """The recipe that this one starts from, for the same generator."""
-    same = ("scale", "blocks", "channels", "batch_norm", "seed", "precision", "jit_compile")
+    same = ("generator", "scale", "blocks", "channels", "batch_norm", "seed", "precision", "jit_compile")
     return dataclasses.replace(RECIPES[recipe.starts_from], **{name: getattr(recipe, name) for name in same})
 
 
@@ -149,7 +150,12 @@ def build(recipe: Recipe, init=None, network=None) -> SRGAN:
     network: the `FeatureNetwork` of the recipe's content loss.
     """
     compat.set_precision(recipe.precision)
-    generator = Generator(recipe.blocks, recipe.channels, recipe.scale, recipe.batch_norm, zero_init=recipe.zero_init)
+    if recipe.generator == "compact":
+        generator = Compact(recipe.blocks, recipe.channels, recipe.scale)
+    else:
+        generator = Generator(
+            recipe.blocks, recipe.channels, recipe.scale, recipe.batch_norm, zero_init=recipe.zero_init
+        )
     discriminator = None
     if recipe.discriminator:
         discriminator = Discriminator(recipe.crop, recipe.pooled, recipe.spectral_norm)

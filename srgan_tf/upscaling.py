@@ -9,9 +9,9 @@ from absl import logging
 
 from srgan_tf import encoding, images, weights
 from srgan_tf.data import bicubic
-from srgan_tf.generator import Generator
 from srgan_tf.images import Picture
-from srgan_tf.inference import FastGenerator, mean_of_flips, spans, tiled
+from srgan_tf.inference import fast, mean_of_flips, spans, tiled
+from srgan_tf.named_arrays import NamedArrays
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 MEMORY = 1 << 30
@@ -212,11 +212,11 @@ def _open(model, dtype):
     """A function of LR float [1, h, w, 3] in [0, 1] giving SR in [-1, 1], with `scale` and `context`."""
     if hasattr(model, "largest"):
         return model
-    if not isinstance(model, Generator):
+    if not isinstance(model, NamedArrays):
         if Path(model).suffix == ".tflite" or (Path(model) / "saved_model.pb").exists():
             return _Exported(model)
         model = weights.load(model)
-    return FastGenerator(model, dtype)
+    return fast(model, dtype)
 
 
 class _Exported:

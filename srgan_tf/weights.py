@@ -20,13 +20,14 @@ class WeightsError(ValueError):
 def save_weights(generator, path, dtype="float32") -> None:
     """Write a generator (float32, or float16 for half the size) as an .npz of flat names with its configuration."""
     config = {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype")}
+    config["generator"] = type(generator).__name__
     arrays = {name: array.astype(dtype) for name, array in generator.get_arrays().items()}
     with write_aside(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, config=json.dumps(config), **arrays)
 
 
 def load(source):
-    """A ready `Generator` from what `source` names.
+    """A ready `Generator` or `Compact` from what `source` names.
 
     Args:
         source: a shipped name (see `shipped`), a training run's folder (its best checkpoint, a GAN's newest), a
@@ -58,6 +59,14 @@ def load(source):
 def architecture(generator) -> dict:
     """The part of a generator's configuration on which its SR depends, beside the weights."""
     return {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype", "zero_init")}
+
+
+def generator_class(name: str) -> type:
+    """The architecture by its name, Generator or Compact."""
+    from srgan_tf.compact import Compact
+    from srgan_tf.generator import Generator
+
+    return {"Generator": Generator, "Compact": Compact}[name]
 
 
 def blend(a, b, amount: float):
@@ -115,11 +124,10 @@ def _of_run(folder: Path) -> Path:
 
 
 def _load_npz(path: Path):
-    from srgan_tf.generator import Generator
-
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
-    generator = Generator(**json.loads(str(arrays.pop("config"))))
+    config = json.loads(str(arrays.pop("config")))
+    generator = generator_class(config.pop("generator", "Generator"))(**config)
     generator.set_arrays(arrays)
     return generator
 
@@ -127,14 +135,14 @@ def _load_npz(path: Path):
 def _load_keras(path: Path):
     import keras
 
-    from srgan_tf.generator import Generator
+    from srgan_tf.named_arrays import NamedArrays
     from srgan_tf.srgan import SRGAN
 
     model = keras.models.load_model(path, compile=False)
     if isinstance(model, SRGAN):
         model = model.best_generator
-    if not isinstance(model, Generator):
-        raise ValueError(f"it holds a {type(model).__name__}, not a Generator")
+    if not isinstance(model, NamedArrays):
+        raise ValueError(f"it holds a {type(model).__name__}, not a generator")
     return model
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from srgan_tf import images, metrics
 from srgan_tf.export import ExportError
-from srgan_tf.inference import PIECE, FastGenerator
+from srgan_tf.inference import PIECE, fast
 from srgan_tf.weights import PRETRAINED
 
 MAX_PIXELS = 1920 * 1088  # LR pixels a request; times scale² times 3 bytes come back
@@ -94,7 +94,7 @@ class _Served(tf.Module):
 
     def __init__(self, generator, max_pixels: int):
         super().__init__()
-        self._network, self._max_pixels = FastGenerator(generator), max_pixels
+        self._network, self._max_pixels = fast(generator), max_pixels
 
     def signatures(self) -> dict:
         pictures = [None, None, None, 3]

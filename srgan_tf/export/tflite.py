@@ -1,5 +1,6 @@
 """A generator as .tflite files for devices, in a form whose int8 runs whole in XNNPACK."""
 
+import itertools
 import warnings
 from collections import defaultdict
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from srgan_tf import images
+from srgan_tf.compact import Compact, repeat_kernel
 from srgan_tf.data import bicubic
 from srgan_tf.export.metadata import with_metadata
 from srgan_tf.inference import fold_batch_norm
@@ -23,7 +25,7 @@ def convert(generator, kind: str, size: int | None = None, name: str = "generato
     """A .tflite model: LR [1, h, w, 3] → SR [1, scale * h, scale * w, 3].
 
     Args:
-        generator: a `Generator` of any size and scale.
+        generator: a `Generator` or `Compact` of any size and scale.
         kind: "float32", "float16" (weights stored in half precision) and "dynamic" (weights in 8 bits) take and give
             RGB in [0, 1] at any size; "int8" takes and gives uint8 RGB, 0-255, at one size.
         size: LR pixels a side, for int8.
@@ -51,6 +53,8 @@ def convert(generator, kind: str, size: int | None = None, name: str = "generato
 def prepare(generator) -> dict[str, np.ndarray]:
     """The weights for `network`: batch norm folded, channels turned as they must be, the tail before the shuffle."""
     arrays = fold_batch_norm(generator).get_arrays()
+    if isinstance(generator, Compact):
+        return {**arrays, "last/kernel": arrays["last/kernel"] / 2, "last/bias": arrays["last/bias"] / 2}
     _turn_signs(generator, arrays)
     kernel, bias = _before_shuffle(arrays["tail/conv/kernel"], arrays["tail/conv/bias"], generator.shuffle)
     if generator.output_activation in (None, "linear"):  # [-1, 1] → [0, 1]
@@ -74,12 +78,22 @@ def network(generator, arrays: dict, mark=_as_it_is):
         arrays: of `prepare`.
         mark: sees each tensor that int8 has to know the range of, and its name; gives what takes its place.
     """
-    shuffle, last = generator.shuffle, len(generator.upsample_convs) - 1
 
     def conv(x, name, sign=1):
         return tf.nn.bias_add(
             tf.nn.conv2d(x, sign * arrays[f"{name}/kernel"], 1, "SAME"), sign * arrays[f"{name}/bias"]
         )
+
+    def compact(lr):
+        x = lr = mark(lr, "lr")
+        for layer in generator.convs:
+            x = mark(tf.nn.relu(conv(x, layer.name)), layer.name)
+        x = mark(conv(x, "last"), "last") + mark(tf.nn.conv2d(lr, repeat_kernel(generator.scale), 1, "SAME"), "repeat")
+        return {"sr": tf.nn.depth_to_space(mark(x, "sr"), generator.scale)}
+
+    if isinstance(generator, Compact):
+        return compact
+    shuffle, last = generator.shuffle, len(generator.upsample_convs) - 1
 
     def prelu(x, name, copies=1):
         x = mark(x, name)
@@ -133,6 +147,12 @@ def _equalise(generator, arrays: dict, seen: dict) -> None:
 
     One of them reaches ten times as far as another, and int8 has one step for all.
     """
+    if isinstance(generator, Compact):
+        names = [layer.name for layer in [*generator.convs, generator.last]]
+        for name, reader in itertools.pairwise(names):
+            reach = np.max(seen[name], 0) / np.max(seen[name])
+            _scale(arrays, 1 / np.maximum(reach, 0.01), [name], [reader])
+        return
     blocks = [block.name for block in generator.residual_blocks]
     reach = np.max([np.max(seen[name], 0) / np.max(seen[name]) for name in ("head", *blocks)], 0)
     stream = ["trunk/conv", *(f"{name}/conv2" for name in blocks)]
@@ -175,7 +195,7 @@ def _quantised(generator, arrays: dict):
     _equalise(generator, arrays, _measured(generator, arrays, lambda x: np.abs(x).max((0, 1, 2))))
     ends = _measured(generator, arrays, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
     ranges = {name: (min(0, np.min(values)), max(1e-6, np.max(values))) for name, values in ends.items()}
-    ranges |= {"lr": (0, 1), "sr": (0, 1)}  # so that uint8 in and out are the pictures' own values
+    ranges |= dict.fromkeys(("lr", "repeat", "sr"), (0, 1))  # so that uint8 in and out are the pictures' own values
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))
 
 
