@@ -24,6 +24,7 @@ class Recipe:
     # The data
     batch: int = 16  # crops a step
     crop: int = 96  # side of the HR crops in pixels
+    candidates: int = 1  # random places for each crop, of which the one with most detail is taken
     seed: int = 0  # of the initial weights and of the crops
     degradation: str = "bicubic"  # of HR to LR; real: blurred, noisy and compressed, as Real-ESRGAN's
     # The generator's loss
@@ -58,7 +59,7 @@ class Recipe:
     def __post_init__(self):
         if self.crop % self.scale:
             raise ValueError(f"crop must be a multiple of scale, but {self.crop} is not one of {self.scale}")
-        for field in ("steps", "batch", "crop", "blocks", "channels", "validate_every"):
+        for field in ("steps", "batch", "crop", "candidates", "blocks", "channels", "validate_every"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
         if self.features and not re.fullmatch("[1-5],[1-4]", self.features):

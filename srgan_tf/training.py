@@ -117,7 +117,8 @@ def train(
         ]
 
     def crops(**share):
-        return patches(photos, recipe.batch, recipe.crop, recipe.seed, start=checkpoints.step, **share)
+        share |= {"start": checkpoints.step, "candidates": recipe.candidates}
+        return patches(photos, recipe.batch, recipe.crop, recipe.seed, **share)
 
     with strategies.watched(strategy, lambda: checkpoints.step):
         while checkpoints.step < recipe.steps and checkpoints.stop_signal is None:

@@ -4,6 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from srgan_tf.data import Photos, downscale, patches
+from srgan_tf.data.patches import random_crop
 from srgan_tf.images import ImageError
 
 
@@ -125,3 +126,13 @@ def test_without_room_pictures_are_decoded_each_time_to_the_same_batches(folder)
 def test_glob_and_list(folder):
     assert len(Photos(str(folder / "[0-2].png"), 32).pairs) == 3
     assert len(Photos([folder / "0.png", folder / "4.png"], 32).pairs) == 2
+
+
+def test_of_several_candidates_the_one_with_most_detail():
+    """A picture that is flat but for one striped corner: with many candidates the crops lie there."""
+    picture = np.full((200, 200, 3), 90, np.uint8)
+    picture[:50, :50:2] = 160
+    stripes = [
+        sum(160 in random_crop((picture,), 40, seed, 4, candidates)[0] for seed in range(20)) for candidates in (1, 60)
+    ]
+    assert stripes[0] < 10 and stripes[1] >= 18

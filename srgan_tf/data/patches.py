@@ -89,22 +89,24 @@ class Photos:
         listing = "\n".join(f"{f.name} {f.size if isinstance(f, shards.Record) else f.stat().st_size}" for f in files)
         return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
-    def batch(self, step: int, batch: int, crop: int, seed: int, mine: slice = slice(None)) -> tuple[np.ndarray, ...]:
+    def batch(
+        self, step: int, batch: int, crop: int, seed: int, mine: slice = slice(None), candidates: int = 1
+    ) -> tuple[np.ndarray, ...]:
         """Batch number `step`, of which `mine` is made: HR [n, crop, crop, 3], and LR where there is some."""
         rng = np.random.default_rng([seed, step])
         rounds = -(-batch // len(self.pairs))
         chosen = np.concatenate([rng.permutation(len(self.pairs)) for _ in range(rounds)])[:batch]
         seeds = rng.integers(2**63, size=batch)
-        crops = [self._crop(self.pairs[i], crop, s, rng) for i, s in list(zip(chosen, seeds))[mine]]
+        crops = [self._crop(self.pairs[i], crop, s, rng, candidates) for i, s in list(zip(chosen, seeds))[mine]]
         return tuple(np.stack(arrays) for arrays in zip(*crops))
 
-    def _crop(self, pair, crop: int, seed: int, rng) -> tuple[np.ndarray, ...]:
+    def _crop(self, pair, crop: int, seed: int, rng, candidates: int) -> tuple[np.ndarray, ...]:
         try:
-            return random_crop(self.read(pair), crop, int(seed), self.scale)
+            return random_crop(self.read(pair), crop, int(seed), self.scale, candidates)
         except images.ImageError as error:  # damaged past what its header told: another picture stands in
             self.unusable[str(pair[0])] = str(error)
             logging.log_first_n(logging.WARNING, "left out: %s", 5, error)
-            return self._crop(self.pairs[int(rng.integers(len(self.pairs)))], crop, seed, rng)
+            return self._crop(self.pairs[int(rng.integers(len(self.pairs)))], crop, seed, rng, candidates)
 
 
 def _size(path) -> tuple[int, int]:
@@ -112,12 +114,26 @@ def _size(path) -> tuple[int, int]:
     return (path.height, path.width) if isinstance(path, shards.Record) else Image.open(path).size[::-1]
 
 
-def random_crop(arrays: tuple[np.ndarray, ...], crop: int, seed: int, scale: int) -> tuple[np.ndarray, ...]:
-    """The same random square of HR (crop px) and, where given, LR (crop / scale px), flipped and quarter-turned."""
+def random_crop(
+    arrays: tuple[np.ndarray, ...], crop: int, seed: int, scale: int, candidates: int = 1
+) -> tuple[np.ndarray, ...]:
+    """The same random square of HR (crop px) and, where given, LR (crop / scale px), flipped and quarter-turned.
+
+    Of several candidates the one with most detail: half of the random crops of photographs hold a tenth of what
+    bicubic lacks.
+    """
     rng = np.random.default_rng(seed)
     grid = scale if len(arrays) == 2 else 1
     height, width = arrays[0].shape[:2]
-    y, x = (int(rng.integers((side - crop) // grid + 1)) for side in (height, width))
+    places = [[int(rng.integers((side - crop) // grid + 1)) for side in (height, width)] for _ in range(candidates)]
+
+    def detail(place):
+        """Mean distance of green from its mean over 4x4 px."""
+        y, x = (at * grid for at in place)
+        blocks = arrays[0][y : y + crop // 4 * 4, x : x + crop // 4 * 4, 1].reshape(crop // 4, 4, crop // 4, 4)
+        return np.abs(blocks - blocks.mean((1, 3), np.float32, keepdims=True)).mean()
+
+    y, x = max(places, key=detail) if candidates > 1 else places[0]
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     result = []
     for array, step, size in zip(arrays, (grid, 1), (crop, crop // scale)):
@@ -134,6 +150,7 @@ def patches(
     start: int = 0,
     workers: int = 1,
     worker: int = 0,
+    candidates: int = 1,
 ) -> tf.data.Dataset:
     """Endless batches of random crops, flipped and quarter-turned.
 
@@ -145,20 +162,24 @@ def patches(
         seed: the same seed gives the same batches.
         start: first batch, for resuming. Costs nothing on files; a Dataset is read up to there.
         workers, worker: make only the worker-th share of each batch.
+        candidates: random places for each crop, of which the one with most detail is taken.
 
     Returns:
         Dataset of uint8 HR [batch / workers, crop, crop, 3] in 0-255, or of (LR, HR) for paired folders.
     """
     mine = slice(worker, None, workers)
     if isinstance(source, tf.data.Dataset):
-        return _from_dataset(source, batch, crop, seed, start, mine)
+        return _from_dataset(source, batch, crop, seed, start, mine, candidates)
     photos = source if isinstance(source, Photos) else Photos(source, smallest=crop)
     paired = len(photos.pairs[0]) == 2
     share = len(range(batch)[mine])
 
     def make(step):
         arrays = tf.numpy_function(
-            lambda n: photos.batch(int(n), batch, crop, seed, mine), [step], [tf.uint8] * (1 + paired), stateful=False
+            lambda n: photos.batch(int(n), batch, crop, seed, mine, candidates),
+            [step],
+            [tf.uint8] * (1 + paired),
+            stateful=False,
         )
         arrays = [tf.ensure_shape(a, (share, side, side, 3)) for a, side in zip(arrays, (crop, crop // photos.scale))]
         return (arrays[1], arrays[0]) if paired else arrays[0]
@@ -166,12 +187,12 @@ def patches(
     return tf.data.Dataset.range(start, 2**62).map(make, num_parallel_calls=2).prefetch(4)
 
 
-def _from_dataset(source, batch, crop, seed, start, mine) -> tf.data.Dataset:
+def _from_dataset(source, batch, crop, seed, start, mine, candidates) -> tf.data.Dataset:
     share = range(batch)[mine]
 
     def make(n, image):
         def cut(n, image):
-            return random_crop((image,), crop, hash((seed, int(n))) % 2**63, 1)[0]
+            return random_crop((image,), crop, hash((seed, int(n))) % 2**63, 1, candidates)[0]
 
         return tf.ensure_shape(tf.numpy_function(cut, [n, image], tf.uint8, stateful=False), (crop, crop, 3))
 
