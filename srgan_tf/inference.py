@@ -102,7 +102,7 @@ class FastGenerator:
 
     Args:
         generator: the network.
-        dtype: of the convolutions, tf.float32 or tf.bfloat16. Sums over the picture stay float32.
+        dtype: of the convolutions, tf.float32 or tf.bfloat16; the last one, with 3 outputs, is always float32.
     """
 
     def __init__(self, generator: Generator, dtype=tf.float32):
@@ -116,7 +116,7 @@ class FastGenerator:
         self._compile(folded, arrays, dtype, tf.TensorSpec([None, None, None, generator.channels], dtype))
 
     def _compile(self, generator, arrays: dict, dtype, features: tf.TensorSpec) -> None:
-        self._generator, self._dtype = generator, dtype
+        self.generator, self._dtype, self.precision = generator, dtype, dtype.name
         self._weights = {name: tf.constant(array, dtype) for name, array in arrays.items()}
         # The signature leaves sizes open: one graph serves every tile of every picture.
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
@@ -140,13 +140,13 @@ class FastGenerator:
 
     def _trunk(self, lr):
         x = skip = self._prelu(self._conv(tf.cast(lr, self._dtype), "head/conv"), "head/prelu")
-        for block in self._generator.residual_blocks:
+        for block in self.generator.residual_blocks:
             y = self._prelu(self._conv(x, f"{block.name}/conv1"), f"{block.name}/prelu")
             x = x + self._conv(y, f"{block.name}/conv2")
         return self._conv(x, "trunk/conv") + skip
 
     def _tail(self, x):
-        generator = self._generator
+        generator = self.generator
         for i in range(len(generator.upsample_convs)):
             x = tf.nn.depth_to_space(self._conv(x, f"upsample{i}/conv"), generator.shuffle)
             x = self._prelu(x, f"upsample{i}/prelu")
@@ -164,7 +164,7 @@ class FastCompact(FastGenerator):
 
     def _trunk(self, lr):
         x = tf.cast(lr, self._dtype)
-        for conv in self._generator.convs:
+        for conv in self.generator.convs:
             x = tf.nn.relu(self._conv(x, conv.name))
         return tf.cast(self._conv(x, "last"), tf.float32) + tf.tile(lr * 2 - 1, [1, 1, 1, self.scale**2])
 

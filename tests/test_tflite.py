@@ -10,6 +10,7 @@ from flatbuffers import encode, number_types, table
 from PIL import Image
 
 from srgan_tf import backends, compat
+from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.export import parity, tflite
 from srgan_tf.generator import Generator
 
@@ -150,7 +151,7 @@ def test_the_example_for_devices_leaves_no_seam(generator, files, tmp_path, kind
     spec = importlib.util.spec_from_file_location("ondevice", ROOT / "deploy" / "ondevice" / "upscale.py")
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    photo = np.asarray(Image.open(next((tflite.PHOTOS / "heldout").iterdir())).convert("RGB"))[:131, :90]
+    photo = np.asarray(Image.open(next((PHOTOS / "heldout").iterdir())).convert("RGB"))[:131, :90]
     wanted = backends.from_generator(generator, "g")(photo[None])[0].astype(int)
     upscaler = example.Upscaler(str(files / f"{kind}.tflite"), 48, generator.context, 2)
     allowed = 1 if kind == "float32" else 12

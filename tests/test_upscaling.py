@@ -10,6 +10,7 @@ from srgan_tf import images, inference, metrics, upscaling, weights
 from srgan_tf.data import bicubic
 from srgan_tf.generator import Generator
 from srgan_tf.inference import FastGenerator, fold_batch_norm, spans, tiled
+from srgan_tf.weights import load
 
 
 @functools.cache
@@ -160,14 +161,14 @@ def test_opaque_stays_opaque():
 
 def test_memory_running_out_halves_the_tiles(monkeypatch):
     upscaler, image = upscaling.Upscaler(generator()), noise(150, 150, 3)
-    whole, network = upscaler(image).astype(int), upscaler._network
+    whole, run = upscaler(image).astype(int), upscaler._run
 
-    def cramped(lr):
+    def cramped(network, lr):
         if max(lr.shape[1:3]) > 80:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM")
-        return network(lr)
+        return run(network, lr)
 
-    monkeypatch.setattr(upscaler, "_network", cramped)
+    monkeypatch.setattr(upscaler, "_run", cramped)
     assert np.abs(upscaler(image) - whole).max() <= 1
 
 
@@ -175,8 +176,10 @@ def test_one_graph_for_all_sizes():
     upscaler = upscaling.Upscaler(generator())
     for side in (5, 30, 31):
         upscaler(noise(side, 2 * side, 3))
-    assert upscaler._network.trunk.experimental_get_tracing_count() == 1
-    assert upscaler._network.tail.experimental_get_tracing_count() == 1
+    assert upscaler.precision in ("float32", "bfloat16")
+    network = upscaler._networks[np.dtype(np.uint8)]
+    assert network.trunk.experimental_get_tracing_count() == 1
+    assert network.tail.experimental_get_tracing_count() == 1
 
 
 def test_bfloat16_is_close():
@@ -184,6 +187,38 @@ def test_bfloat16_is_close():
     full, half = (upscaling.Upscaler(generator(), precision=p)(image) for p in ("float32", "bfloat16"))
     assert np.abs(full.astype(float) - half).mean() < 2
     assert upscaling.pick_precision("auto") in (tf.float32, tf.bfloat16)
+
+
+@pytest.fixture
+def with_bfloat16(monkeypatch):
+    """A processor that has it, as far as `auto` can tell."""
+    pick = upscaling.pick_precision
+    monkeypatch.setattr(upscaling, "pick_precision", lambda p: tf.bfloat16 if p == "auto" else pick(p))
+
+
+def test_sixteen_bits_are_computed_in_float32(with_bfloat16):
+    image = noise(30, 40, 3).astype(np.uint16) * 257
+    auto, full, half = (upscaling.Upscaler("srresnet", precision=p)(image) for p in ("auto", "float32", "bfloat16"))
+    np.testing.assert_array_equal(auto, full)
+    assert (auto != half).any()
+
+
+@pytest.mark.parametrize("name", ["srresnet", "srgan"])
+def test_bfloat16_is_near_with_what_is_shipped(name):
+    generator = load(name)
+    network, exact = (FastGenerator(generator, dtype) for dtype in (tf.bfloat16, tf.float32))
+    assert upscaling._near(network, exact)
+
+
+def test_auto_leaves_bfloat16_where_it_is_far_off(with_bfloat16):
+    sound, steep = load("srresnet"), load("srresnet")
+    arrays = steep.get_arrays()
+    arrays["tail/conv/kernel"] *= 4  # four times the contrast, and four times the rounding
+    steep.set_arrays(arrays)
+    image = noise(20, 30, 3)
+    for generator, wanted in ((sound, "bfloat16"), (steep, "float32")):
+        auto, expected = (upscaling.Upscaler(generator, precision=p)(image) for p in ("auto", wanted))
+        np.testing.assert_array_equal(auto, expected)
 
 
 def test_resize_down_by_whole_factors_is_downscale():

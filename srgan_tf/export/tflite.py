@@ -3,19 +3,16 @@
 import itertools
 import warnings
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf import images
 from srgan_tf.compact import Compact, repeat_kernel
-from srgan_tf.data import bicubic
+from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
 from srgan_tf.inference import fold_batch_norm
 
 KINDS = ("float32", "float16", "dynamic", "int8")
-PHOTOS = Path(__file__).parents[1] / "photos"
 # Percent of a tensor's values that may lie beyond each end of its int8 range. By trial on the paper's generator: int8
 # loses .148 dB on Set5 with 0.05, .150 with 0.005, .160 with 0.001.
 CLIPPED = 0.05
@@ -171,19 +168,6 @@ def _before_shuffle(kernel, bias, shuffle: int):
             (down, y), (right, x) = divmod(row + i - reach, shuffle), divmod(column + j - reach, shuffle)
             moved[down + near, right + near, y, x, :, row, column] = kernel[i, j]
     return moved.reshape(*moved.shape[:2], shuffle**2 * channels, -1), np.tile(bias, shuffle**2)
-
-
-def photographs(folder: str, scale: int, side: int) -> list[np.ndarray]:
-    """The middle of each bundled photograph, shrunk by the scale: float32 [1, h, w, 3] in [0, 1], at most side px."""
-    result = []
-    for path in sorted((PHOTOS / folder).glob("*.jpg")):
-        hr = images.read(path)[None]
-        top, left = (max(0, size - side * scale) // 2 for size in hr.shape[1:3])
-        height, width = (min(size // scale, side) * scale for size in hr.shape[1:3])
-        hr = hr[:, top : top + height, left : left + width] / np.float32(127.5) - 1
-        lr = np.clip(bicubic.downscale(tf.constant(hr), scale).numpy(), -1, 1)
-        result.append((np.floor((lr + 1) * 127.5 + 0.5) / 255).astype(np.float32))
-    return result
 
 
 def _quantised(generator, arrays: dict):

@@ -1,0 +1,24 @@
+"""The photographs that come with the package, as LR pictures to try a generator on."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from srgan_tf import images
+from srgan_tf.data import bicubic
+
+PHOTOS = Path(__file__).parents[1] / "photos"
+
+
+def photographs(folder: str, scale: int, side: int) -> list[np.ndarray]:
+    """The middle of each bundled photograph, shrunk by the scale: float32 [1, h, w, 3] in [0, 1], at most side px."""
+    result = []
+    for path in sorted((PHOTOS / folder).glob("*.jpg")):
+        hr = images.read(path)[None]
+        top, left = (max(0, size - side * scale) // 2 for size in hr.shape[1:3])
+        height, width = (min(size // scale, side) * scale for size in hr.shape[1:3])
+        hr = hr[:, top : top + height, left : left + width] / np.float32(127.5) - 1
+        lr = np.clip(bicubic.downscale(tf.constant(hr), scale).numpy(), -1, 1)
+        result.append((np.floor((lr + 1) * 127.5 + 0.5) / 255).astype(np.float32))
+    return result
