@@ -77,20 +77,42 @@ def fold_batch_norm(generator: Generator) -> Generator:
     """The same function at inference without batch norm: each is multiplied into the convolution before it."""
     if not generator.batch_norm:
         return generator
-    config = {**generator.get_config(), "batch_norm": False, "zero_init": False}
     arrays = generator.get_arrays()
-    pairs = [(f"{b.name}/conv{i}", f"{b.name}/bn{i}", b.bn1) for b in generator.residual_blocks for i in (1, 2)]
-    for conv, norm, layer in [*pairs, ("trunk/conv", "trunk/bn", generator.trunk_bn)]:
-        gamma, beta, mean, variance = (
-            arrays.pop(f"{norm}/{name}") for name in ("gamma", "beta", "moving_mean", "moving_variance")
-        )
-        factor = gamma / np.sqrt(variance + layer.epsilon)
+    for conv, norm, epsilon in _norms(generator):
+        gamma, beta, mean, variance = (arrays.pop(f"{norm}/{name}") for name in _NORM)
+        factor = gamma / np.sqrt(variance + epsilon)
         arrays[f"{conv}/kernel"] = arrays[f"{conv}/kernel"] * factor
         arrays[f"{conv}/bias"] = (arrays[f"{conv}/bias"] - mean) * factor + beta
-    names = ("blocks", "channels", "scale", "batch_norm", "output_activation", "zero_init")
-    folded = Generator(**{name: config[name] for name in names})
-    folded.set_arrays(arrays)
-    return folded
+    result = _like(generator, batch_norm=False)
+    result.set_arrays(arrays)
+    return result
+
+
+def add_batch_norm(generator: Generator) -> Generator:
+    """The same function at inference with the paper's batch norms, which leave everything as it is."""
+    if generator.batch_norm:
+        return generator
+    arrays, result = generator.get_arrays(), _like(generator, batch_norm=True)
+    for _, norm, epsilon in _norms(result):
+        for name, value in zip(_NORM, (1, 0, 0, 1 - epsilon)):
+            arrays[f"{norm}/{name}"] = np.full(generator.channels, value, np.float32)
+    result.set_arrays(arrays)
+    return result
+
+
+_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+def _norms(generator: Generator) -> list[tuple[str, str, float]]:
+    """Each convolution's name, its batch norm's, and the norm's epsilon."""
+    pairs = [(f"{b.name}/conv{i}", f"{b.name}/bn{i}", b.bn1) for b in generator.residual_blocks for i in (1, 2)]
+    pairs.append(("trunk/conv", "trunk/bn", generator.trunk_bn))
+    return [(conv, norm, layer.epsilon) for conv, norm, layer in pairs]
+
+
+def _like(generator: Generator, batch_norm: bool) -> Generator:
+    names = ("blocks", "channels", "scale", "output_activation")
+    return Generator(**{name: getattr(generator, name) for name in names}, batch_norm=batch_norm)
 
 
 class FastGenerator:

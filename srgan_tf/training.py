@@ -19,6 +19,7 @@ from srgan_tf.data import Photos, downscale, patches
 from srgan_tf.data.benchmarks import BenchmarkError
 from srgan_tf.discriminator import Discriminator
 from srgan_tf.generator import Generator
+from srgan_tf.inference import add_batch_norm, fold_batch_norm
 from srgan_tf.recipes import RECIPES, Recipe
 from srgan_tf.srgan import SRGAN
 
@@ -161,9 +162,11 @@ def build(recipe: Recipe, init=None, network=None) -> SRGAN:
     if recipe.discriminator:
         discriminator = Discriminator(recipe.crop, recipe.pooled, recipe.spectral_norm)
     if init is not None:
-        arrays = weights.load(init).get_arrays()
+        start = weights.load(init)
+        if isinstance(start, Generator):  # batch norm may come or go: it is the same function
+            start = (add_batch_norm if generator.batch_norm else fold_batch_norm)(start)
         try:
-            generator.set_arrays(arrays)
+            generator.set_arrays(start.get_arrays())
         except ValueError as error:
             raise weights.WeightsError(f"{init}: {error}") from None
     elif recipe.interpolate_init:

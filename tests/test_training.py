@@ -15,9 +15,10 @@ from PIL import Image
 
 from srgan_tf import training
 from srgan_tf.callbacks import TrainingError
+from srgan_tf.generator import Generator
 from srgan_tf.recipes import Recipe
 from srgan_tf.training import train
-from srgan_tf.weights import load
+from srgan_tf.weights import load, save_weights
 
 TINY = {"blocks": 1, "channels": 4, "batch": 2, "crop": 16, "validate_every": 7, "ema_decay": 0.9, "warmup": 3}
 
@@ -265,3 +266,15 @@ def test_help_needs_no_tensorflow():
     check = f"import atexit, sys; atexit.register(lambda: print('tensorflow' in sys.modules)); {code}"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0 and "--recipe" in done.stdout and done.stdout.endswith("False\n")
+
+
+def test_weights_fit_with_and_without_batch_norm(tmp_path):
+    """A recipe without batch norm goes on from weights with it, and the other way round: the same function."""
+    lr = np.random.default_rng(0).uniform(0, 1, (1, 9, 8, 3)).astype(np.float32)
+    for there, here in ((True, False), (False, True)):
+        start = Generator(2, 8, batch_norm=there)
+        save_weights(start, tmp_path / "start.npz")
+        recipe = Recipe("x", 1, blocks=2, channels=8, batch_norm=here)
+        model = training.build(recipe, tmp_path / "start.npz")
+        assert model.generator.batch_norm == here
+        np.testing.assert_allclose(model.generator(lr), start(lr), atol=1e-5)

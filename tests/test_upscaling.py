@@ -9,7 +9,7 @@ import tensorflow as tf
 from srgan_tf import images, inference, metrics, upscaling, weights
 from srgan_tf.data import bicubic
 from srgan_tf.generator import Generator
-from srgan_tf.inference import FastGenerator, fold_batch_norm, spans, tiled
+from srgan_tf.inference import FastGenerator, add_batch_norm, fold_batch_norm, spans, tiled
 from srgan_tf.weights import load
 
 
@@ -36,7 +36,9 @@ def test_folded_and_fast_are_the_same_function(scale, monkeypatch):
     network = generator(scale=scale)
     lr = np.random.default_rng(0).random((1, 90, 77, 3), np.float32)
     expected = network(lr, training=False)
-    np.testing.assert_allclose(fold_batch_norm(network)(lr, training=False), expected, atol=2e-5)
+    folded = fold_batch_norm(network)
+    np.testing.assert_allclose(folded(lr, training=False), expected, atol=2e-5)
+    np.testing.assert_allclose(add_batch_norm(folded)(lr, training=False), expected, atol=2e-5)
     np.testing.assert_allclose(FastGenerator(network)(lr), expected, atol=2e-5)
 
 
