@@ -24,12 +24,16 @@ def rate(take, times: int) -> float:
     return times / (time.perf_counter() - start)
 
 
-if __name__ == "__main__":
+def rates(folder: str | None = None) -> tuple[float, float]:
+    """Batches a second delivered, and steps a second that consume them."""
     compat.keep_memory()
-    photos = Photos(sys.argv[1] if len(sys.argv) > 1 else str(training.BUNDLED / "train"))
-    batches = iter(patches(photos))
+    batches = iter(patches(Photos(folder or str(training.BUNDLED / "train"))))
     delivered = rate(lambda: next(batches), 200)
     model = training.build(RECIPES["srresnet"])
     step, batch = tf.function(model.train_step), next(batches)
-    consumed = rate(lambda: float(step(batch)["loss"]), 5)
+    return delivered, rate(lambda: float(step(batch)["loss"]), 5)
+
+
+if __name__ == "__main__":
+    delivered, consumed = rates(*sys.argv[1:2])
     print(f"{delivered:.0f} batches/s delivered, {consumed:.2f} steps/s consumed: {delivered / consumed:.0f} times")

@@ -1,0 +1,173 @@
+"""How the package stands beside what users would pick instead: `python benchmarks/compare.py [ROW ...]`.
+
+Rows are told by the beginning of their names (train, upscale-128, limit, growth, cold, pipeline); all by default. What
+is measured goes into benchmarks/results.json, and from there into results.md and results.png. The others live in an
+environment of their own, made on first use in benchmarks/.peers (3 GB). Contenders take turns in one run, so that
+what else the machine does hits all alike; seconds are medians, with the quartiles beside them.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import limits
+import numpy as np
+from contenders import ENVIRONMENT, HERE, PEERS, in_turns, row
+
+RESULTS = HERE / "results.json"
+
+
+def against(name: str, what: str, goal: float, contenders: dict, mine: list[str]) -> dict:
+    """A row of the fastest of mine against the fastest other."""
+    ran = {k: v["seconds"] for k, v in contenders.items() if "seconds" in v}
+    ours, other = (min((s, k) for k, s in ran.items() if (k in mine) == own) for own in (True, False))
+    ratio = other[0] / ours[0]
+    measured = f"{ratio:.2f} times {other[1]} ({ours[0]:.3f} s against {other[0]:.3f} s)"
+    return row(name, what, f"at least {goal} times the fastest other", measured, ratio >= goal, contenders=contenders)
+
+
+def train(wanted) -> list[dict]:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        hr = Path(folder) / "hr.npy"
+        np.save(hr, np.random.default_rng(0).integers(0, 256, (16, 96, 96, 3), np.uint8))
+        for task in ("srresnet", "srgan"):
+            for short, precision in (("f32", "float32"), ("bf16", "mixed_bfloat16")):
+                name = f"train-{task}-{short}"
+                if not wanted(name):
+                    continue
+                job = {"task": task, "hr": str(hr), "precision": precision, "bfloat16": short == "bf16"}
+                found = in_turns(
+                    [
+                        ("srgan_tf", "in_srgan_tf", job),
+                        ("PyTorch", "in_torch", {**job, "compiled": False}),
+                        ("PyTorch compiled", "in_torch", {**job, "compiled": True}),
+                        ("Keras", "in_keras", job),
+                    ],
+                    rounds=7 if task == "srresnet" else 5,
+                )
+                what = f"{task} step, 16 crops of 96x96, {precision}"
+                rows.append(against(name, what, 1.15, found, ["srgan_tf"]))
+    return rows
+
+
+def upscale(wanted) -> list[dict]:
+    import srgan_tf
+    from srgan_tf import images
+    from srgan_tf.data import bicubic
+    from srgan_tf.data.bundled import PHOTOS
+    from srgan_tf.export import tflite
+
+    rows, generator = [], srgan_tf.load("srresnet")
+    hr = images.read(PHOTOS / "heldout" / "coffee.jpg")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        weights, float_lite = str(folder / "weights.npz"), str(folder / "float32.tflite")
+        srgan_tf.save_weights(generator, weights)
+        Path(float_lite).write_bytes(tflite.convert(generator, "float32"))
+        for name, (height, width) in {"128": (128, 128), "510x339": (339, 510), "720p": (720, 1280)}.items():
+            if not wanted(f"upscale-{name}"):
+                continue
+            small = bicubic.downscale(hr[None], 4).numpy()[0]
+            reach = [(0, max(0, n - have)) for n, have in zip((height, width), small.shape)]
+            lr = np.pad(small, [*reach, (0, 0)], "symmetric")[None, :height, :width]
+            np.save(folder / "lr.npy", lr.astype(np.float32) / 255)
+            job = {"task": "upscale", "weights": weights, "lr": str(folder / "lr.npy"), "tflite": float_lite}
+            contenders = [
+                ("srgan_tf", "in_srgan_tf", {**job, "precision": "auto"}),
+                ("srgan_tf float32", "in_srgan_tf", {**job, "precision": "float32"}),
+                ("Keras", "in_keras", job),
+                ("PyTorch", "in_torch", {**job, "compiled": False, "bfloat16": False}),
+                ("PyTorch compiled", "in_torch", {**job, "compiled": True, "bfloat16": False}),
+                ("PyTorch bfloat16", "in_torch", {**job, "compiled": True, "bfloat16": True}),
+                ("ONNX Runtime", "in_runtimes", {**job, "runtime": "onnxruntime"}),
+                ("OpenVINO", "in_runtimes", {**job, "runtime": "openvino", "precision": "f32"}),
+                ("OpenVINO bfloat16", "in_runtimes", {**job, "runtime": "openvino", "precision": "bf16"}),
+                ("LiteRT", "in_runtimes", {**job, "runtime": "litert"}),
+            ]
+            if name == "128":
+                lite = folder / "int8.tflite"
+                lite.write_bytes(tflite.convert(generator, "int8", 128))
+                contenders.append(("LiteRT int8", "in_runtimes", {**job, "runtime": "litert", "tflite": str(lite)}))
+            outputs = {one[0]: str(folder / f"{i}.npy") for i, one in enumerate(contenders)}
+            contenders = [(n, script, {**j, "output": outputs[n]}) for n, script, j in contenders]
+            found = in_turns(contenders, rounds=7 if name == "128" else 3, together=name == "128")
+            wanted_sr = srgan_near_truth(outputs, found, hr if name == "128" else None)
+            near = {k: v for k, v in found.items() if k in wanted_sr}
+            what = f"x4 of {width}x{height}, the paper's generator, no back-projection"
+            rows.append(against(f"upscale-{name}", what, 1.0, near, ["srgan_tf", "srgan_tf float32"]))
+            rows[-1]["contenders"] = found
+            rows[-1]["goal"] = "the fastest of those within 0.05 dB"
+    return rows
+
+
+def srgan_near_truth(outputs: dict, found: dict, hr) -> list[str]:
+    """Who is within 0.05 dB of the Keras call: against HR where there is one, else as near as 40 dB to it."""
+
+    def levels(name):
+        return np.rint((np.clip(np.load(outputs[name]), -1, 1) + 1) * 127.5)
+
+    def psnr(a, b):
+        return float(10 * np.log10(255**2 / max(np.mean((a - b) ** 2), 1e-9)))
+
+    def region(x):
+        return hr[: x.shape[1], : x.shape[2]][None].astype(float)
+
+    near = []
+    reference = levels("Keras") if Path(outputs["Keras"]).exists() else None
+    for name, figures in found.items():
+        if not Path(outputs[name]).exists():
+            continue
+        sr = levels(name)
+        if reference is None:
+            reference = sr
+        figures["psnr_to_keras"] = psnr(sr, reference)
+        loss = 0.0
+        if hr is not None:
+            loss = psnr(reference, region(reference)) - psnr(sr, region(sr))
+            figures["psnr_lost"] = loss
+        if loss <= 0.05 and figures["psnr_to_keras"] >= 40:
+            near.append(name)
+    return near
+
+
+def main(wanted: list[str]) -> None:
+    def is_wanted(name):
+        return not wanted or any(name.startswith(one) or one.startswith(name) for one in wanted)
+
+    rows = {r["id"]: r for r in json.loads(RESULTS.read_text())["rows"]} if RESULTS.exists() else {}
+    groups = {"train": train, "upscale": upscale, **limits.GROUPS}
+    for name, group in groups.items():
+        if is_wanted(name):
+            rows |= {r["id"]: r for r in group(is_wanted)}
+            write(list(rows.values()))
+    if not rows:
+        sys.exit(f"error: no row of this name; there are {', '.join(groups)}")
+
+
+def write(rows: list[dict]) -> None:
+    lines = Path("/proc/cpuinfo").read_text().split("\n") if Path("/proc/cpuinfo").exists() else []
+    processor = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
+    machine = f"{os.cpu_count()} cores, {processor}, Python {platform.python_version()}"
+    when = time.strftime("%Y-%m-%d")
+    RESULTS.write_text(json.dumps({"machine": machine, "date": when, "rows": rows}, indent=1, default=float) + "\n")
+    lines = [
+        f"{machine}, {when}; made by `python benchmarks/compare.py`.\n",
+        "| | goal | measured | |",
+        "|---|---|---|---|",
+    ]
+    for r in rows:
+        measured = f"{r['measured']} {r.get('reason', '')}".strip()
+        lines.append(f"| `{r['id']}` {r['what']} | {r['goal']} | {measured} | {'met' if r['met'] else '**missed**'} |")
+    (HERE / "results.md").write_text("\n".join(lines) + "\n")
+    if (ENVIRONMENT / "bin" / "python").exists():
+        subprocess.run([ENVIRONMENT / "bin" / "python", PEERS / "plot.py", RESULTS, HERE / "results.png"], check=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,54 @@
+"""The package itself: `Upscaler`'s network tile by tile, and `SRGAN`'s training step."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from worker import serve
+
+import srgan_tf
+from srgan_tf import compat, features
+
+
+def upscale(job):
+    upscaler = srgan_tf.Upscaler(job["weights"], precision=job["precision"], back_projection=False)
+    lr = np.rint(np.load(job["lr"])[0] * 255).astype(np.uint8)
+    return lambda: upscaler(lr)[None] / 127.5 - 1
+
+
+def stream(job):
+    """A picture of any size, whose rows are let go as they are made."""
+    upscaler, lr = srgan_tf.Upscaler(job["weights"]), np.load(job["lr"])
+    return lambda: sum(len(rows) for rows in upscaler.rows(lr)) and None
+
+
+def train(job):
+    compat.set_precision(job["precision"])
+    discriminator = network = None
+    if job["task"] == "srgan":
+        arrays, rng, before = {}, np.random.default_rng(0), 3
+        for group, (filters, depth) in enumerate(zip((64, 128, 256, 512, 512), features.DEPTHS["vgg19"]), 1):
+            for n in range(1, depth + 1):
+                arrays[f"conv{group}_{n}/kernel"] = rng.normal(0, (9 * before) ** -0.5, (3, 3, before, filters))
+                arrays[f"conv{group}_{n}/bias"], before = np.zeros(filters), filters
+        network = features.FeatureNetwork("vgg19", (5, 4), arrays)
+        discriminator = srgan_tf.Discriminator()
+    model = srgan_tf.SRGAN(srgan_tf.Generator(), discriminator, network)
+    model.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))
+    return steps(model, np.load(job["hr"]))
+
+
+def steps(model, *batch):
+    """A function that trains one step on the batch."""
+    batches = iter(tf.data.Dataset.from_tensors(batch if len(batch) > 1 else batch[0]).repeat())
+    step = model.make_train_function()
+    return lambda: {name: float(value) for name, value in step(batches).items()} and None
+
+
+if __name__ == "__main__":
+    compat.keep_memory()
+    tasks = {"upscale": upscale, "stream": stream}
+    serve(lambda job: tasks.get(job["task"], train)(job), {"tensorflow": tf.__version__})
