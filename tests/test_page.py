@@ -13,14 +13,12 @@ class Reader(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.sources, self.text, self.lines = [], [], []
+        self.sources, self.text = [], []
 
     def handle_starttag(self, tag, attributes):
         for name, value in attributes:
             if name in ("src", "href"):
                 self.sources.append(value)
-            if name == "points":
-                self.lines.append([tuple(map(float, point.split(","))) for point in value.split()])
 
     def handle_data(self, data):
         self.text.append(data.strip())
@@ -29,19 +27,17 @@ class Reader(HTMLParser):
 def test_report_is_one_page_that_holds_the_run(tmp_path):
     settings = {"name": "a<b", "steps": 30}
     (tmp_path / "run.json").write_text(json.dumps({"settings": settings, "versions": {"keras": "3"}, "started": "x"}))
-    (tmp_path / "log.csv").write_text("step,loss,val/psnr_y\n10,4,20\n20,2,nan\n30,1,26\n")
+    Image.new("RGB", (9, 7), (4, 5, 6)).save(tmp_path / "curves.png")
     rows = [{"model": "ours", "psnr_y": 26.123456, "parameters": 1550659, "lpips_alex": None}]
     (tmp_path / "evaluation" / "sheets" / "set").mkdir(parents=True)
     (tmp_path / "evaluation" / "results.json").write_text(json.dumps({"rows": rows}))
     Image.new("RGB", (8, 5), (1, 2, 3)).save(tmp_path / "evaluation" / "sheets" / "set" / "one.png")
     reader = Reader()
     reader.feed(page.write(tmp_path).read_text(encoding="utf-8"))
-    (source,) = reader.sources  # nothing from elsewhere
-    kind, data = source.split(",")
-    assert kind == "data:image/png;base64"
-    assert Image.open(io.BytesIO(base64.b64decode(data))).getpixel((0, 0)) == (1, 2, 3)
-    assert {"a<b", "steps", "30", "26.12", "1,550,659", "–", "keras", "val/psnr_y"} <= set(reader.text)
-    loss, psnr = reader.lines
-    assert len(loss) == 3 and len(psnr) == 2
-    assert loss[0][1] < loss[1][1] < loss[2][1] and psnr[0][1] > psnr[1][1]  # SVG's y points down
-    assert loss[1][0] - loss[0][0] == loss[2][0] - loss[1][0]
+    pictures = []
+    for source in reader.sources:  # nothing from elsewhere
+        kind, data = source.split(",")
+        assert kind == "data:image/png;base64"
+        pictures.append(Image.open(io.BytesIO(base64.b64decode(data))).getpixel((0, 0)))
+    assert pictures == [(4, 5, 6), (1, 2, 3)]
+    assert {"a<b", "steps", "30", "26.12", "1,550,659", "–", "keras"} <= set(reader.text)
