@@ -70,7 +70,7 @@ class Contender:
     def summary(self) -> dict:
         if not self.seconds:
             return {"failed": True, **self.versions}
-        low, median, high = np.percentile(self.seconds, [25, 50, 75])
+        low, median, high = (round(float(s), 5) for s in np.percentile(self.seconds, [25, 50, 75]))
         figures = {"seconds": median, "quartiles": [low, high], "peak_mib": self.peak}
         return {**figures, **self.versions}
 
