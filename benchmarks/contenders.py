@@ -34,7 +34,12 @@ class Contender:
         command = [python_of(script), str(PEERS / f"{script}.py"), json.dumps(job)]
         environment = {**os.environ, "PYTHONPATH": f"{PEERS}:{HERE.parent}", "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
-            command, stdin=-1, stdout=-1, stderr=None if os.environ.get("SRGAN_TF_VERBOSE") else subprocess.DEVNULL, text=True, env=environment
+            command,
+            stdin=-1,
+            stdout=-1,
+            stderr=None if os.environ.get("SRGAN_TF_VERBOSE") else subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
         self.alive = "versions" in self._answer()
 

@@ -29,7 +29,7 @@ class Recipe:
     degradation: str = "bicubic"  # of HR to LR; real: blurred, noisy and compressed, as Real-ESRGAN's
     # The generator's loss
     pixel: str = "mse"  # mse (equation 4) or mae
-    features: str = ""  # i,j of VGG φi,j, where content is compared (equation 5), such as 5,4; empty: in pixels
+    features: str = ""  # i,j of VGG φi,j, where content is compared (equation 5): 5,4, or 2,2+4,3; empty: in pixels
     feature_network: str = "auto"  # vgg19 (downloaded), vgg16 (bundled), or auto: vgg19 where it can be had
     pixel_weight: float = 0.0  # of the pixel loss beside a content loss on features
     tv_weight: float = 0.0  # of the total variation
@@ -62,8 +62,8 @@ class Recipe:
         for field in ("steps", "batch", "crop", "candidates", "blocks", "channels", "validate_every"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
-        if self.features and not re.fullmatch("[1-5],[1-4]", self.features):
-            raise ValueError(f"features must be i,j of VGG's φi,j, such as 5,4, not {self.features!r}")
+        if self.features and not re.fullmatch(r"[1-5],[1-4](\+[1-5],[1-4])*", self.features):
+            raise ValueError(f"features must be i,j of VGG's φi,j, such as 5,4 or 2,2+4,3, not {self.features!r}")
         if self.discriminator and not self.pooled and self.crop % 16:
             raise ValueError(f"crop must be a multiple of 16 for the discriminator, not {self.crop}; or use --pooled")
         if self.jit_compile and self.degradation == "real":

@@ -126,7 +126,9 @@ def write_curves(path, log) -> None:
     for i, (group, names) in enumerate(groups.items(), 1):
         axes = figure.add_subplot(lines, min(3, len(groups)), i)
         for name in names:
-            axes.plot(steps, [float(row[name] or "nan") for row in rows], marker="." if len(rows) < 40 else None, label=name)
+            axes.plot(
+                steps, [float(row[name] or "nan") for row in rows], marker="." if len(rows) < 40 else None, label=name
+            )
         axes.set(xlabel="step", title="PSNR on Y, dB" if group == "validation" else group)
         if group in ("loss", "ratio", "grad"):
             axes.set_yscale("log")

@@ -90,8 +90,9 @@ def train(
         network = None
         if recipe.features:
             # What `auto` found is the run's for good: a resumed run must not change its loss.
-            layer = tuple(int(n) for n in recipe.features.split(","))
-            network = features.load(run.get("feature_network", recipe.feature_network), layer, feature_weights)
+            *also, layer = sorted(tuple(map(int, one.split(","))) for one in recipe.features.split("+"))
+            which = run.get("feature_network", recipe.feature_network)
+            network = features.load(which, layer, feature_weights, also=also)
             run |= {"feature_network": network.network, "features": network.name}
         model = build(recipe, init, network)
     if chief:

@@ -56,7 +56,10 @@ def test_vgg19_is_that_of_keras_applications_evaluated_by_hand(pictures, random_
 def test_bundled_vgg16_is_torchvisions(pictures, layer):
     network = features.FeatureNetwork("vgg16", layer)
     normal = ((pictures.astype(np.float64) + 1) / 2 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    expected = evaluate(normal, features.bundled(), plan((2, 2, 3, 3, 3), *layer)) * network.scale
+    expected = (
+        evaluate(normal, features.bundled(), plan((2, 2, 3, 3, 3), *layer))
+        * network.scales[f"conv{layer[0]}_{layer[1]}"]
+    )
     np.testing.assert_allclose(network(pictures), expected, rtol=2e-3, atol=1e-4 * expected.max())
     assert network.name == f"VGG-16 φ{layer[0]},{layer[1]}"
 
@@ -74,7 +77,7 @@ def test_bundled_vgg16_is_the_original_to_half_precision(pictures):
     original = {f"conv{n}/{part}": tree[f"Conv_{k}"][part] for k, n in enumerate(names) for part in ("kernel", "bias")}
     normal = ((pictures.astype(np.float64) + 1) / 2 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     network = features.FeatureNetwork("vgg16", (5, 3))
-    expected = evaluate(normal, original, names) * network.scale
+    expected = evaluate(normal, original, names) * network.scales["conv5_3"]
     np.testing.assert_allclose(network(pictures), expected, atol=5e-3 * expected.max())
 
 
@@ -90,6 +93,15 @@ def test_content_loss_reaches_every_weight_of_a_fresh_generator():
     assert len(wanted) == 37 + 33 + 19
     for name, gradient in gradients.items():
         assert gradient is not None and np.isfinite(gradient).all() and np.abs(gradient).max() > 0, name
+
+
+def test_several_layers_are_the_mean_of_each(pictures):
+    one, other = (features.FeatureNetwork("vgg16", layer) for layer in ((2, 2), (3, 3)))
+    both = features.load("vgg16", (3, 4), also=[(2, 2)])
+    assert both.name == "VGG-16 φ2,2+3,3"
+    sr = pictures[:, ::-1]
+    np.testing.assert_allclose(both.loss(pictures, sr), (one.loss(pictures, sr) + other.loss(pictures, sr)) / 2, 1e-5)
+    assert features.FeatureNetwork(**both.get_config()).layers == both.layers
 
 
 def test_no_gradient_goes_into_hr():
