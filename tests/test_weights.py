@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -8,16 +10,18 @@ from srgan_tf.evaluation import judge
 from srgan_tf.weights import WeightsError, load, shipped
 
 
+def test_shipped_weights_are_of_the_size_told():
+    sizes = {name: load(name).count_params() for name in shipped()}
+    assert sizes == {"srresnet": 1_550_659 + 4_224, "srgan": 1_550_659 + 4_224, "compact": 57_960}
+
+
 @pytest.mark.parametrize("name", shipped())
-def test_shipped_weights_are_the_papers_generator(name):
-    generator = load(name)
-    assert generator.count_params() == 1_550_659 + 4_224
-
-
-def test_shipped_srresnet_scores_as_its_card_says(benchmarks):
+def test_shipped_weights_score_as_their_cards_say(benchmarks, name):
+    card = (weights.PRETRAINED / f"{name}.md").read_text()
+    told = float(re.search(r"\| Set5 \| ([\d.]+) \|", card)[1])
     pictures = find_benchmark("Set5", 4, benchmarks)
-    scores = [result.scores["srresnet"]["psnr_y"] for result in judge([open_backend("srresnet")], pictures, ())]
-    assert np.mean(scores) == pytest.approx(30.36, abs=0.02)
+    scores = [result.scores[name]["psnr_y"] for result in judge([open_backend(name)], pictures, ())]
+    assert np.mean(scores) == pytest.approx(told, abs=0.01)
 
 
 def test_damaged_shipped_file_is_named(tmp_path, monkeypatch):

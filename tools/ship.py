@@ -1,0 +1,24 @@
+"""A run's generator → srgan_tf/pretrained: `python -m tools.ship runs/mine srresnet`, after its card and scores.
+
+In half precision, with the paper's batch norms (which do nothing where a run had none), and its SHA-256 beside the
+others'.
+"""
+
+import hashlib
+import sys
+
+from srgan_tf import weights
+from srgan_tf.generator import Generator
+from srgan_tf.inference import add_batch_norm
+
+if __name__ == "__main__":
+    run, name = sys.argv[1:]
+    generator = weights.load(run)
+    if isinstance(generator, Generator):
+        generator = add_batch_norm(generator)
+    path = weights.PRETRAINED / f"{name}.npz"
+    weights.save_weights(generator, path, "float16")
+    sums = weights.shipped() | {name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    lines = [f"{digest}  {known}.npz" for known, digest in sorted(sums.items())]
+    (weights.PRETRAINED / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+    print(path, path.stat().st_size, "bytes")
