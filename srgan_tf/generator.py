@@ -11,6 +11,24 @@ from srgan_tf.named_arrays import NamedArrays
 layers = keras.layers
 
 
+def fold(kernel, block: int) -> tf.Tensor:
+    """The kernel that does between pictures folded into channels, a block of pixels each, what this one does there.
+
+    [size, size, channels, filters] → [taps, taps, block² * channels, block² * filters].
+    """
+    size, _, channels, filters = kernel.shape
+    lead = -(size // 2) % block
+    taps = -(-(size + lead + block - 1) // block)
+    kernels = []
+    for row in range(block):
+        for column in range(block):
+            pads = [[lead + at, taps * block - size - lead - at] for at in (row, column)]
+            shifted = tf.reshape(tf.pad(kernel, [*pads, [0, 0], [0, 0]]), [taps, block, taps, block, channels, -1])
+            folded = tf.transpose(shifted, [0, 2, 1, 3, 4, 5])
+            kernels.append(tf.reshape(folded, [taps, taps, block**2 * channels, filters]))
+    return tf.concat(kernels, -1)
+
+
 @keras.saving.register_keras_serializable("srgan_tf")
 class OutputConv(layers.Conv2D):
     """The last 9x9 convolution: 64 channels in, 3 out, at the full size of the SR picture.
@@ -39,18 +57,8 @@ class OutputConv(layers.Conv2D):
         return (self._in_blocks if training else self.in_columns)(inputs, kernel) + bias
 
     def _in_blocks(self, inputs, kernel):
-        size, _, channels, filters = kernel.shape
-        block, lead = self.block, -(size // 2) % self.block
-        taps = -(-(size + lead + block - 1) // block)
-        kernels = []
-        for row in range(block):
-            for column in range(block):
-                pads = [[lead + at, taps * block - size - lead - at] for at in (row, column)]
-                shifted = tf.reshape(tf.pad(kernel, [*pads, [0, 0], [0, 0]]), [taps, block, taps, block, channels, -1])
-                folded = tf.transpose(shifted, [0, 2, 1, 3, 4, 5])
-                kernels.append(tf.reshape(folded, [taps, taps, block**2 * channels, filters]))
-        folded = tf.nn.conv2d(tf.nn.space_to_depth(inputs, block), tf.concat(kernels, -1), 1, "SAME")
-        return tf.nn.depth_to_space(folded, block)
+        folded = tf.nn.space_to_depth(inputs, self.block)
+        return tf.nn.depth_to_space(tf.nn.conv2d(folded, fold(kernel, self.block), 1, "SAME"), self.block)
 
     def in_columns(self, inputs, kernel):
         rows, columns, channels, filters = kernel.shape

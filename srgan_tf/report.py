@@ -55,20 +55,22 @@ def table(rows: list[dict]) -> str:
             _cells(benchmark, f"*{row['model']} (paper)*", row, columns, "*{}*")
             for row in quoted(benchmark, mine[0]["scale"])
         ]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    rule = [("-" * (width + 1) + ":") if i > 1 else "-" * (width + 2) for i, width in enumerate(widths)]
-    text = ["| " + " | ".join(_aligned(cells, widths)) + " |" for cells in lines]
-    text.insert(1, "|" + "|".join(rule) + "|")
-    return "\n".join([*text, "", LEGEND.format(scale=rows[0]["scale"])])
+    return f"{markdown(*lines, left=2)}\n\n{LEGEND.format(scale=rows[0]['scale'])}"
+
+
+def markdown(headings: list[str], *lines: list[str], left: int = 1) -> str:
+    """A Markdown table, aligned for a terminal too: the first columns to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(headings, *lines)]
+    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    rows = [
+        [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))] for r in (headings, *lines)
+    ]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (rows[0], rule, *rows[1:]))
 
 
 def _cells(benchmark: str, model: str, row: dict, columns: list[str], form: str = "{}") -> list[str]:
     values = [(COLUMNS[name][1], row.get(name)) for name in columns]
     return [benchmark, model, *("–" if value is None else form.format(f.format(value)) for f, value in values)]
-
-
-def _aligned(cells: list[str], widths: list[int]) -> list[str]:
-    return [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(cells, widths))]
 
 
 def versions() -> dict[str, str]:

@@ -107,10 +107,3 @@ def timed(rows: list[Row], paths: list, side: int, rounds: int = 5) -> list[Row]
             model(lr)
             best[i] = min(best[i], time.perf_counter() - started)
     return [replace(row, seconds=seconds) for row, seconds in zip(rows, best)]
-
-
-def table(headings: list[str], lines: list[list[str]]) -> str:
-    """A Markdown table, aligned for a terminal too."""
-    widths = [max(map(len, column)) for column in zip(headings, *lines)]
-    rows = [headings, ["-" * width for width in widths], *lines]
-    return "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows)

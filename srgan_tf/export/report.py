@@ -11,7 +11,7 @@ import tensorflow as tf
 from srgan_tf import images, weights
 from srgan_tf.export import ExportError, parity, saved_model, tflite
 from srgan_tf.export.parity import Reference, timed
-from srgan_tf.report import versions
+from srgan_tf.report import markdown, versions
 
 NEAR = 16  # LR px of context that matter: with them the paper's generator differs by 1 of 255 from the whole picture
 TILES = (64, 96, 128, 192, 256)  # LR px a side, timed for the table of tiles
@@ -66,7 +66,7 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
                 raise ExportError(f"{path}: cannot write it ({images.reason(error)})") from None
             paths.append(path)
     rows = timed(rows, paths, sizes[0])
-    text = parity.table(parity.HEADINGS, [row.cells() for row in rows])
+    text = markdown(parity.HEADINGS, *(row.cells() for row in rows))
     text += f"\n\nTimes: best of 5 in turns, {sizes[0]} x {sizes[0]} LR pixels."
     print(text)
     _write_report(output / "report.md", text, generator, paths, arguments)
@@ -102,4 +102,4 @@ def tiles(generator, path) -> str:
         inner = [max(side - 2 * context, 0) for context in contexts]
         each = [f"{1e6 * row.seconds / n**2:.1f}" if n else "–" for n in inner]
         lines.append([str(side), f"{row.seconds:.3f}", *each])
-    return parity.table(["LR px a side", "s/tile", *(f"µs/useful px, {c} of context" for c in contexts)], lines)
+    return markdown(["LR px a side", "s/tile", *(f"µs/useful px, {c} of context" for c in contexts)], *lines)

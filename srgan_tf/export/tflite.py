@@ -10,6 +10,7 @@ import tensorflow as tf
 from srgan_tf.compact import Compact, repeat_kernel
 from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
+from srgan_tf.generator import fold
 from srgan_tf.inference import fold_batch_norm
 
 KINDS = ("float32", "float16", "dynamic", "int8")
@@ -53,7 +54,8 @@ def prepare(generator) -> dict[str, np.ndarray]:
     if isinstance(generator, Compact):
         return {**arrays, "last/kernel": arrays["last/kernel"] / 2, "last/bias": arrays["last/bias"] / 2}
     _turn_signs(generator, arrays)
-    kernel, bias = _before_shuffle(arrays["tail/conv/kernel"], arrays["tail/conv/bias"], generator.shuffle)
+    kernel = fold(arrays["tail/conv/kernel"], generator.shuffle).numpy()
+    bias = np.tile(arrays["tail/conv/bias"], generator.shuffle**2)
     if generator.output_activation in (None, "linear"):  # [-1, 1] → [0, 1]
         kernel, bias = kernel / 2, (bias + 1) / 2
     return {**arrays, "tail/conv/kernel": kernel, "tail/conv/bias": bias}
@@ -155,19 +157,6 @@ def _equalise(generator, arrays: dict, seen: dict) -> None:
     stream = ["trunk/conv", *(f"{name}/conv2" for name in blocks)]
     readers = ["upsample0/conv", "trunk/conv", *(f"{name}/conv1" for name in blocks)]
     _scale(arrays, 1 / np.maximum(reach, 0.01), ["head/conv", *stream], readers)
-
-
-def _before_shuffle(kernel, bias, shuffle: int):
-    """The convolution that gives, before depth_to_space, what this one gives after it."""
-    side, _, channels, filters = kernel.shape
-    reach = side // 2
-    near = -(-reach // shuffle)
-    moved = np.zeros((2 * near + 1, 2 * near + 1, shuffle, shuffle, channels, shuffle, shuffle, filters), np.float32)
-    for row, column in np.ndindex(shuffle, shuffle):  # of the output pixel in its group
-        for i, j in np.ndindex(side, side):
-            (down, y), (right, x) = divmod(row + i - reach, shuffle), divmod(column + j - reach, shuffle)
-            moved[down + near, right + near, y, x, :, row, column] = kernel[i, j]
-    return moved.reshape(*moved.shape[:2], shuffle**2 * channels, -1), np.tile(bias, shuffle**2)
 
 
 def _quantised(generator, arrays: dict):
