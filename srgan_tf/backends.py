@@ -126,7 +126,7 @@ def _lite(path: Path, name: str) -> Backend:
         interpreter = _interpreter(str(path))
         interpreter.allocate_tensors()
         wanted, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        side = wanted["shape_signature"][1:3]
+        side = [int(n) for n in wanted["shape_signature"][1:3]]  # numpy's own would not fit into JSON
     except (ValueError, RuntimeError, IndexError) as error:
         raise WeightsError(f"{path}: not a LiteRT model of pictures ({_first_line(error)})") from None
 
@@ -144,9 +144,11 @@ def _lite(path: Path, name: str) -> Backend:
         height, width = lr.shape[1:3]
         grown = [(0, max(length - given, 0)) for length, given in zip(side, (height, width))]
         lr = np.pad(lr, [(0, 0), *grown, (0, 0)], "edge")
-        return tiled(picture, lr, side, side // 4, scale, shrink=False)[:, : scale * height, : scale * width]
+        return tiled(picture, lr, side, [n // 4 for n in side], scale, shrink=False)[
+            :, : scale * height, : scale * width
+        ]
 
-    any_size = side.min() < 0
+    any_size = min(side) < 0
     scale = _probe_scale(picture, path, (PROBE, PROBE) if any_size else tuple(side))
 
     def run(lr):

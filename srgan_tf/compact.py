@@ -1,7 +1,6 @@
 """A generator for phones: a twenty-fifth of the paper's weights, of convolutions and ReLU alone."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from srgan_tf.named_arrays import NamedArrays
@@ -11,11 +10,11 @@ layers = keras.layers
 
 @keras.saving.register_keras_serializable("srgan_tf")
 class Compact(NamedArrays, keras.Model):
-    """A plain stack of 3x3 convolutions at LR size, whose last gives what LR lacks of SR, pixel by pixel.
+    """A plain stack of 3x3 convolutions at LR size, whose last gives what bilinear interpolation lacks of SR.
 
-    Not the paper's: after Du et al. 2021 (ABPN), made for int8 on phones. No batch norm; ReLU, which costs int8
-    nothing; and LR itself, each pixel repeated scale x scale times, is added before the pixel shuffle, so that 8
-    bits need only hold the difference. 57,960 weights at the defaults.
+    Not the paper's: in the manner of Du et al. 2021 (ABPN), made for int8 on phones. No batch norm; ReLU, which costs
+    int8 nothing; and 8 bits need only hold the difference from LR enlarged. Bilinear, for where so small a network
+    leaves colours as they are, LR's repeated pixels would show. 57,960 weights at the defaults.
 
     Args:
         blocks: 3x3 convolutions between the first and the last.
@@ -40,7 +39,7 @@ class Compact(NamedArrays, keras.Model):
         self.blocks, self.channels, self.scale = blocks, channels, scale
         options = {"padding": "same", "kernel_initializer": "he_normal"}
         self.convs = [layers.Conv2D(channels, 3, name=f"conv{i:02d}", **options) for i in range(blocks + 1)]
-        # He's start is for ReLU, which the last has not; a tenth of it starts near LR enlarged.
+        # He's start is for ReLU, which the last has not; less of it starts near LR enlarged.
         start = keras.initializers.VarianceScaling(0.02)
         self.last = layers.Conv2D(3 * scale**2, 3, padding="same", kernel_initializer=start, name="last")
         self.build((None, None, None, 3))
@@ -55,8 +54,8 @@ class Compact(NamedArrays, keras.Model):
         for conv in self.convs:
             x = tf.nn.relu(conv(x))
         # float32 under mixed precision too: half a level of 255 is below bfloat16's resolution near 1.
-        anchor = tf.tile(tf.cast(lr, tf.float32) * 2 - 1, [1, 1, 1, self.scale**2])
-        return tf.nn.depth_to_space(anchor + tf.cast(self.last(x), tf.float32), self.scale)
+        lacking = tf.cast(self.last(x), tf.float32)
+        return enlarge(tf.cast(lr, tf.float32) * 2 - 1, self.scale) + tf.nn.depth_to_space(lacking, self.scale)
 
     @property
     def context(self) -> int:
@@ -74,6 +73,7 @@ class Compact(NamedArrays, keras.Model):
         return {**super().get_config(), "blocks": self.blocks, "channels": self.channels, "scale": self.scale}
 
 
-def repeat_kernel(scale: int) -> np.ndarray:
-    """The 1x1 convolution [1, 1, 3, 3 * scale²] that repeats LR for the pixel shuffle."""
-    return np.tile(np.eye(3, dtype=np.float32), scale**2)[None, None]
+def enlarge(lr, scale: int) -> tf.Tensor:
+    """Bilinear interpolation: [batch, height, width, channels] → [batch, scale * height, scale * width, channels]."""
+    size = [n or tf.shape(lr)[axis] for axis, n in zip((1, 2), lr.shape[1:3])]
+    return tf.image.resize(lr, [scale * n for n in size], "bilinear")

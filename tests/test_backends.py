@@ -1,5 +1,7 @@
 """Every kind of model gives the same SR as the generator it was made from."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -97,6 +99,7 @@ def test_lite_of_fixed_size_is_tiled_without_seams(generator, lr, wanted, tmp_pa
     backend = backends.open_backend(path)
     sr = backend(large)
     assert sr.shape == (1, 2 * 77, 2 * 130, 3)
+    assert json.dumps(backend.scale) == "2"  # the tables write it down
     exact = backends.from_generator(generator, "exact")(large)
     assert np.abs(sr.astype(int) - exact).max() <= 1
     small = np.abs(backend(lr).astype(int) - wanted)[:, : 2 * 5, : 2 * 12]

@@ -35,13 +35,13 @@ def test_size_is_for_phones():
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_without_weights_it_repeats_pixels(lr, scale):
+def test_without_weights_it_is_bilinear(lr, scale):
     generator = Compact(blocks=1, channels=4, scale=scale)
     generator.set_arrays({name: np.zeros_like(array) for name, array in generator.get_arrays().items()})
     picture = (lr[0] * 255).astype(np.uint8)
-    wanted = np.asarray(Image.fromarray(picture).resize((31 * scale, 27 * scale), Image.Resampling.NEAREST))
+    wanted = np.asarray(Image.fromarray(picture).resize((31 * scale, 27 * scale), Image.Resampling.BILINEAR))
     sr = np.asarray(generator(picture[None].astype(np.float32) / 255))[0]
-    assert np.abs((sr + 1) * 127.5 - wanted).max() < 1e-3
+    assert np.abs((sr + 1) * 127.5 - wanted).max() < 1.01  # Pillow rounds, twice
 
 
 def test_context_is_what_a_pixel_depends_on():

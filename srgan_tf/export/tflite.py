@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.compact import Compact, repeat_kernel
+from srgan_tf.compact import Compact, enlarge
 from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
 from srgan_tf.generator import fold
@@ -87,8 +87,8 @@ def network(generator, arrays: dict, mark=_as_it_is):
         x = lr = mark(lr, "lr")
         for layer in generator.convs:
             x = mark(tf.nn.relu(conv(x, layer.name)), layer.name)
-        x = mark(conv(x, "last"), "last") + mark(tf.nn.conv2d(lr, repeat_kernel(generator.scale), 1, "SAME"), "repeat")
-        return {"sr": tf.nn.depth_to_space(mark(x, "sr"), generator.scale)}
+        x = tf.nn.depth_to_space(mark(conv(x, "last"), "last"), generator.scale)
+        return {"sr": mark(x + mark(enlarge(lr, generator.scale), "enlarged"), "sr")}
 
     if isinstance(generator, Compact):
         return compact
@@ -168,7 +168,7 @@ def _quantised(generator, arrays: dict):
     _equalise(generator, arrays, _measured(generator, arrays, lambda x: np.abs(x).max((0, 1, 2))))
     ends = _measured(generator, arrays, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
     ranges = {name: (min(0, np.min(values)), max(1e-6, np.max(values))) for name, values in ends.items()}
-    ranges |= dict.fromkeys(("lr", "repeat", "sr"), (0, 1))  # so that uint8 in and out are the pictures' own values
+    ranges |= dict.fromkeys(("lr", "enlarged", "sr"), (0, 1))  # so that uint8 in and out are the pictures' own values
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))
 
 
