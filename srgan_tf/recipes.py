@@ -139,8 +139,8 @@ _ALL = (
     Recipe(name="srgan-vgg22", features="2,2", **_PAPER_GAN),
     # SRGAN-VGG54, which the paper calls SRGAN: 29.40, 26.02.
     Recipe(name="srgan", features="5,4", **_PAPER_GAN),
-    # The shipped `srresnet`, from the start on photographs of free licence. No batch norm, whose noise keeps the
-    # smallest errors from being learnt: the shipped file has the paper's layers, which do nothing.
+    # `srresnet-next` of pretrained/, from the start on photographs of free licence. No batch norm: its card has the
+    # trials. The file has the paper's layers, which do nothing.
     Recipe(
         name="srresnet-photos",
         batch_norm=False,
@@ -155,7 +155,8 @@ _ALL = (
         clip_norm=2.0,
         ema_decay=0.999,
     ),
-    # The shipped `srgan`, from the shipped `srresnet`: batch and crop are what 2 cores afford.
+    # A GAN from the shipped `srresnet`: batch and crop are what 2 cores afford. Made the shipped `srgan` when it still
+    # kept batch norm, frozen, in place of folding it.
     Recipe(
         name="srgan-photos",
         batch_norm=False,
@@ -169,7 +170,7 @@ _ALL = (
         validate_every=200,
         **_SHORT_GAN,
     ),
-    # The shipped `compact`, for phones: 57,960 weights, from the start.
+    # `compact`, for phones: 57,960 weights, from the start. The shipped file comes of two such runs: see its card.
     Recipe(
         name="compact",
         generator="compact",

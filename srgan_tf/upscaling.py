@@ -218,7 +218,7 @@ def _open(model, precision: str) -> tuple:
     dtype = pick_precision(precision)
     if hasattr(model, "largest"):
         return model, model
-    known = str(model) in weights.shipped()
+    known = str(model) in weights.shipped() and not Path(str(model)).exists()  # then that is loaded
     if not isinstance(model, NamedArrays):
         if Path(model).suffix == ".tflite" or (Path(model) / "saved_model.pb").exists():
             return (_Exported(model),) * 2

@@ -10,7 +10,7 @@ from srgan_tf import images, inference, metrics, upscaling, weights
 from srgan_tf.data import bicubic
 from srgan_tf.generator import Generator
 from srgan_tf.inference import FastGenerator, add_batch_norm, fold_batch_norm, spans, tiled
-from srgan_tf.weights import load
+from srgan_tf.weights import load, save_weights
 
 
 @functools.cache
@@ -221,6 +221,17 @@ def test_auto_leaves_bfloat16_where_it_is_far_off(with_bfloat16):
     for generator, wanted in ((sound, "bfloat16"), (steep, "float32")):
         auto, expected = (upscaling.Upscaler(generator, precision=p)(image) for p in ("auto", wanted))
         np.testing.assert_array_equal(auto, expected)
+
+
+def test_a_file_of_a_shipped_name_is_not_trusted(with_bfloat16, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    steep = load("srresnet")
+    arrays = steep.get_arrays()
+    arrays["tail/conv/kernel"] *= 4
+    steep.set_arrays(arrays)
+    (tmp_path / "srgan").mkdir()
+    save_weights(steep, tmp_path / "srgan" / "generator.npz")
+    assert upscaling.Upscaler("srgan").precision == "float32"
 
 
 def test_resize_down_by_whole_factors_is_downscale():
