@@ -97,8 +97,8 @@ def upscale(wanted) -> list[dict]:
             outputs = {one[0]: str(folder / f"{i}.npy") for i, one in enumerate(contenders)}
             contenders = [(n, script, {**j, "output": outputs[n]}) for n, script, j in contenders]
             found = in_turns(contenders, rounds=7 if name == "128" else 3, together=name == "128")
-            wanted_sr = srgan_near_truth(outputs, found, hr if name == "128" else None)
-            near = {k: v for k, v in found.items() if k in wanted_sr}
+            near_enough = near_truth(outputs, found, hr if name == "128" else None)
+            near = {k: v for k, v in found.items() if k in near_enough}
             what = f"x4 of {width}x{height}, the paper's generator, no back-projection"
             rows.append(against(f"upscale-{name}", what, 1.0, near, ["srgan_tf", "srgan_tf float32"]))
             rows[-1]["contenders"] = found
@@ -106,7 +106,7 @@ def upscale(wanted) -> list[dict]:
     return rows
 
 
-def srgan_near_truth(outputs: dict, found: dict, hr) -> list[str]:
+def near_truth(outputs: dict, found: dict, hr) -> list[str]:
     """Who is within 0.05 dB of the Keras call: against HR where there is one, else as near as 40 dB to it."""
 
     def levels(name):

@@ -28,15 +28,11 @@ class Compact(NamedArrays, keras.Model):
         ValueError: at construction, for a scale or size that the architecture does not have.
     """
 
-    batch_norm, output_activation = False, None
+    batch_norm = False
 
     def __init__(self, blocks: int = 9, channels: int = 24, scale: int = 4, **kwargs):
         super().__init__(**kwargs)
-        if scale not in (2, 3, 4, 8):
-            raise ValueError(f"scale must be 2, 3, 4 or 8, not {scale!r}")
-        if blocks < 1 or channels < 1:
-            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
-        self.blocks, self.channels, self.scale = blocks, channels, scale
+        self.set_size(blocks, channels, scale)
         options = {"padding": "same", "kernel_initializer": "he_normal"}
         self.convs = [layers.Conv2D(channels, 3, name=f"conv{i:02d}", **options) for i in range(blocks + 1)]
         # He's start is for ReLU, which the last has not; less of it starts near LR enlarged.

@@ -166,11 +166,7 @@ class Generator(NamedArrays, keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if scale not in (2, 3, 4, 8):
-            raise ValueError(f"scale must be 2, 3, 4 or 8, not {scale!r}")
-        if blocks < 1 or channels < 1:
-            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
-        self.blocks, self.channels, self.scale = blocks, channels, scale
+        self.set_size(blocks, channels, scale)
         self.batch_norm, self.output_activation, self.zero_init = batch_norm, output_activation, zero_init
         self.head_conv = _conv(channels, 9, "head_conv")
         self.head_prelu = _prelu("head_prelu")

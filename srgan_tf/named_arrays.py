@@ -1,4 +1,4 @@
-"""What all generators share: their weights as one flat name → array dictionary."""
+"""What all generators share: their size, and their weights as one flat name → array dictionary."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,6 +8,13 @@ from srgan_tf import compat
 
 class NamedArrays:
     """A mixin for a Keras model with `named_weights`: all its variables by flat name, the names of the weight files."""
+
+    def set_size(self, blocks: int, channels: int, scale: int) -> None:
+        if scale not in (2, 3, 4, 8):
+            raise ValueError(f"scale must be 2, 3, 4 or 8, not {scale!r}")
+        if blocks < 1 or channels < 1:
+            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
+        self.blocks, self.channels, self.scale = blocks, channels, scale
 
     def named_weights(self) -> dict[str, tf.Variable]:
         raise NotImplementedError

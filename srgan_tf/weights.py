@@ -61,14 +61,6 @@ def architecture(generator) -> dict:
     return {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype", "zero_init")}
 
 
-def generator_class(name: str) -> type:
-    """The architecture by its name, Generator or Compact."""
-    from srgan_tf.compact import Compact
-    from srgan_tf.generator import Generator
-
-    return {"Generator": Generator, "Compact": Compact}[name]
-
-
 def blend(a, b, amount: float):
     """A generator between two of one architecture: each array (1 - amount) * a + amount * b.
 
@@ -124,10 +116,13 @@ def _of_run(folder: Path) -> Path:
 
 
 def _load_npz(path: Path):
+    from srgan_tf.compact import Compact
+    from srgan_tf.generator import Generator
+
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     config = json.loads(str(arrays.pop("config")))
-    generator = generator_class(config.pop("generator", "Generator"))(**config)
+    generator = {"Generator": Generator, "Compact": Compact}[config.pop("generator", "Generator")](**config)
     generator.set_arrays(arrays)
     return generator
 
