@@ -74,6 +74,38 @@ def test_the_form_for_devices_is_the_same_function(arguments):
     assert np.abs(tflite.network(generator, arrays)(tf.constant(lr))["sr"] - wanted).max() < 1e-4
 
 
+def carrying() -> Generator:
+    """A generator that adds detail to an interpolation, which weights far above its others carry through."""
+    generator = unusual(scale=4, batch_norm=False)
+    generator.start_as_interpolation()
+    arrays, rng = generator.get_arrays(), np.random.default_rng(0)
+    for name in arrays:
+        if name.endswith("conv2/kernel") or name == "tail/conv/kernel":
+            arrays[name] += rng.normal(0, 0.02, arrays[name].shape)
+    generator.set_arrays(arrays)
+    return generator
+
+
+def test_large_weights_taken_apart_are_the_same_function():
+    generator = carrying()
+    arrays, lr = tflite.prepare(generator), np.random.default_rng(0).uniform(0, 1, (1, 13, 11, 3)).astype(np.float32)
+    tflite._part(arrays)
+    assert {name for name in arrays if name.endswith("loud")} >= {"upsample0/conv/loud", "upsample1/conv/loud"}
+    wanted = np.clip((np.asarray(generator(lr)) + 1) / 2, 0, 1)
+    assert np.abs(tflite.network(generator, arrays)(tf.constant(lr))["sr"] - wanted).max() < 1e-4
+
+
+@pytest.mark.parametrize(("kind", "least"), [("dynamic", 48), ("int8", 36)])
+def test_eight_bits_leave_the_detail_beside_the_carried_picture(tmp_path, kind, least):
+    generator = carrying()
+    (tmp_path / "g.tflite").write_bytes(tflite.convert(generator, kind, 48))
+    colours = np.eye(3)[np.random.default_rng(0).integers(0, 3, (1, 12, 12))]
+    lr = np.kron(colours, np.full((1, 4, 4, 1), 255)).astype(np.uint8)
+    made = backends.from_generator(generator, "keras"), backends.open_backend(tmp_path / "g.tflite")
+    wanted, sr = (backend(lr).astype(float) for backend in made)
+    assert 10 * np.log10(255**2 / np.mean((sr - wanted) ** 2)) > least
+
+
 @pytest.mark.parametrize("kind", tflite.KINDS)
 def test_files_pass_their_check(generator, files, kind):
     side = 48 if kind == "int8" else parity.SIDE
