@@ -124,7 +124,8 @@ class FastGenerator:
 
     Args:
         generator: the network.
-        dtype: of the convolutions, tf.float32 or tf.bfloat16; the last one, with 3 outputs, is always float32.
+        dtype: of the convolutions, tf.float32 or tf.bfloat16. The first and the last one and the sums of the residual
+            blocks are always float32: half a level of 255 is below bfloat16's resolution near 1.
     """
 
     def __init__(self, generator: Generator, dtype=tf.float32):
@@ -133,13 +134,14 @@ class FastGenerator:
         self.tail_context = generator.context - (4 + 2 * generator.blocks + 1)
         folded = fold_batch_norm(generator)
         arrays = folded.get_arrays()
-        # float32: half a level of 255 is below bfloat16's resolution near 1.
-        self._last = tf.constant(arrays["tail/conv/kernel"]), tf.constant(arrays["tail/conv/bias"])
         self._compile(folded, arrays, dtype, tf.TensorSpec([None, None, None, generator.channels], dtype))
 
     def _compile(self, generator, arrays: dict, dtype, features: tf.TensorSpec) -> None:
         self.generator, self._dtype, self.precision = generator, dtype, dtype.name
-        self._weights = {name: tf.constant(array, dtype) for name, array in arrays.items()}
+        self._weights = {
+            name: tf.constant(array, tf.float32 if name.startswith(("head/", "tail/")) else dtype)
+            for name, array in arrays.items()
+        }
         # The signature leaves sizes open: one graph serves every tile of every picture.
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
         self.trunk = tf.function(self._trunk, input_signature=[picture])
@@ -150,9 +152,8 @@ class FastGenerator:
         return tiled(self.tail, self.trunk(lr), PIECE, self.tail_context, self.scale)
 
     def _conv(self, x, name: str):
-        return tf.nn.bias_add(
-            tf.nn.conv2d(x, self._weights[f"{name}/kernel"], 1, "SAME"), self._weights[f"{name}/bias"]
-        )
+        kernel, bias = self._weights[f"{name}/kernel"], self._weights[f"{name}/bias"]
+        return tf.nn.bias_add(tf.nn.conv2d(tf.cast(x, kernel.dtype), kernel, 1, "SAME"), bias)
 
     def _prelu(self, x, name: str):
         slope = self._weights[f"{name}/alpha"]
@@ -161,19 +162,19 @@ class FastGenerator:
         return tf.nn.relu(x) - slope * tf.nn.relu(-x)
 
     def _trunk(self, lr):
-        x = skip = self._prelu(self._conv(tf.cast(lr, self._dtype), "head/conv"), "head/prelu")
+        x = skip = self._prelu(self._conv(lr, "head/conv"), "head/prelu")
         for block in self.generator.residual_blocks:
             y = self._prelu(self._conv(x, f"{block.name}/conv1"), f"{block.name}/prelu")
-            x = x + self._conv(y, f"{block.name}/conv2")
-        return self._conv(x, "trunk/conv") + skip
+            x = x + tf.cast(self._conv(y, f"{block.name}/conv2"), x.dtype)
+        return tf.cast(tf.cast(self._conv(x, "trunk/conv"), x.dtype) + skip, self._dtype)
 
     def _tail(self, x):
         generator = self.generator
         for i in range(len(generator.upsample_convs)):
             x = tf.nn.depth_to_space(self._conv(x, f"upsample{i}/conv"), generator.shuffle)
             x = self._prelu(x, f"upsample{i}/prelu")
-        kernel, bias = self._last
-        return generator.activation(generator.tail_conv.in_columns(tf.cast(x, tf.float32), kernel) + bias)
+        kernel, bias = self._weights["tail/conv/kernel"], self._weights["tail/conv/bias"]
+        return generator.activation(generator.tail_conv.in_columns(tf.cast(x, kernel.dtype), kernel) + bias)
 
 
 class FastCompact(FastGenerator):
@@ -185,7 +186,7 @@ class FastCompact(FastGenerator):
         self._compile(generator, generator.get_arrays(), dtype, features)
 
     def _trunk(self, lr):
-        x = tf.cast(lr, self._dtype)
+        x = lr
         for conv in self.generator.convs:
             x = tf.nn.relu(self._conv(x, conv.name))
         return tf.concat([tf.cast(self._conv(x, "last"), tf.float32), lr * 2 - 1], -1)
