@@ -114,11 +114,10 @@ def near_truth(outputs: dict, found: dict, hr) -> list[str]:
     def levels(name):
         return np.rint((np.clip(np.load(outputs[name]), -1, 1) + 1) * 127.5)
 
-    def psnr(a, b):
+    def psnr(a, b):  # where both are: SR goes on below a photograph that was too small
+        height, width = np.minimum(a.shape, b.shape)[1:3]
+        a, b = a[:, :height, :width], b[:, :height, :width]
         return float(10 * np.log10(255**2 / max(np.mean((a - b) ** 2), 1e-9)))
-
-    def region(x):
-        return hr[: x.shape[1], : x.shape[2]][None].astype(float)
 
     near = []
     reference = levels("Keras") if Path(outputs["Keras"]).exists() else None
@@ -131,7 +130,7 @@ def near_truth(outputs: dict, found: dict, hr) -> list[str]:
         figures["psnr_to_keras"] = psnr(sr, reference)
         loss = 0.0
         if hr is not None:
-            loss = psnr(reference, region(reference)) - psnr(sr, region(sr))
+            loss = psnr(reference, hr[None].astype(float)) - psnr(sr, hr[None].astype(float))
             figures["psnr_lost"] = loss
         if loss <= 0.05 and figures["psnr_to_keras"] >= 40:
             near.append(name)
