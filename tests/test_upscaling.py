@@ -205,7 +205,7 @@ def test_sixteen_bits_are_computed_in_float32(with_bfloat16):
     assert (auto != half).any()
 
 
-@pytest.mark.parametrize("name", ["srresnet", "srgan"])
+@pytest.mark.parametrize("name", ["srresnet", "srgan", "srgan-real"])
 def test_bfloat16_is_near_with_what_is_shipped(name):
     generator = load(name)
     network, exact = (FastGenerator(generator, dtype) for dtype in (tf.bfloat16, tf.float32))
