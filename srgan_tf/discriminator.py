@@ -46,7 +46,7 @@ class Discriminator(keras.Model):
         if not pooled and (crop < 16 or crop % 16):
             raise ValueError(f"crop must be a multiple of 16, not {crop!r}; or use pooled=True")
         self.crop, self.pooled, self.spectral_norm = crop, pooled, spectral_norm
-        wrap = compat.SpectralNormalization if spectral_norm else (lambda layer, name: layer)
+        wrap = compat.SpectralNormalization if spectral_norm else (lambda layer, **options: layer)
         initial = [_high_pass] + ["glorot_uniform"] * (len(PLAN) - 1)
         self.convs = [
             wrap(layers.Conv2D(filters, 3, stride, "same", name=f"conv{i}", kernel_initializer=kernel), name=f"sn{i}")
@@ -56,7 +56,8 @@ class Discriminator(keras.Model):
         self.norms = [layers.BatchNormalization(name=f"bn{i}") for i in norms]
         self.flatten = layers.GlobalAveragePooling2D() if pooled else layers.Flatten()
         self.dense1 = wrap(layers.Dense(1024, name="dense1"), name="sn_dense1")
-        self.dense2 = wrap(layers.Dense(1, name="dense2", dtype="float32"), name="sn_dense2")
+        # Both: the wrapper casts what it returns to its own dtype.
+        self.dense2 = wrap(layers.Dense(1, name="dense2", dtype="float32"), name="sn_dense2", dtype="float32")
         self.build((None, None if pooled else crop, None if pooled else crop, 3))
 
     def build(self, input_shape):

@@ -37,6 +37,16 @@ def test_pooled_takes_any_size():
     assert discriminator(tf.zeros((1, 40, 56, 3))).shape == (1, 1)
 
 
+@pytest.mark.parametrize("spectral_norm", [False, True])
+def test_logits_are_float32_in_mixed_precision(spectral_norm):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        discriminator = Discriminator(pooled=True, spectral_norm=spectral_norm)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert discriminator(tf.zeros((2, 16, 16, 3)), training=True).dtype == tf.float32
+
+
 def test_spectral_norm_bounds_every_matrix():
     discriminator = Discriminator(pooled=True, spectral_norm=True)
     pictures = tf.random.stateless_uniform((1, 16, 16, 3), seed=(1, 2), minval=-1)
