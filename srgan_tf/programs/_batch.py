@@ -34,10 +34,11 @@ flags.DEFINE_bool("verbose", False, "say what is used: precision, tile size")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make: where from (None: standard input) and where to (None: standard output)."""
+    """One picture to make: from where (None: standard input), to where (None: standard output), `--compare`d where."""
 
     source: Path | None
     target: Path | None
+    compared: Path | None = None
 
     def __str__(self):
         return str(self.source or "standard input")
@@ -66,14 +67,17 @@ def plan(arguments: list[str], output: Path, suffix: str, format: str | None) ->
         def ending_of(path):
             return f".{format}" if format else encoding.format_of(path) or ".png"
 
+        def free(path, ending):
+            folder = output / (path.relative_to(base).parent if path != base else Path())
+            target = folder / f"{path.stem}{suffix}{ending}"
+            if target in targets:  # of files that differ in their ending alone
+                target = folder / f"{path.name}{suffix}{ending}"
+            targets.add(target)
+            return target
+
         # Those that keep their ending come first, so that their names do not depend on what else is there.
         for path in sorted(found, key=lambda path: path.suffix.lower() != ending_of(path)):
-            inside, ending = path.relative_to(base).parent if path != base else Path(), ending_of(path)
-            target = output / inside / f"{path.stem}{suffix}{ending}"
-            if target in targets:  # of files that differ in their ending alone
-                target = target.with_name(f"{path.name}{suffix}{ending}")
-            targets.add(target)
-            jobs.append(Job(path, target))
+            jobs.append(Job(path, free(path, ending_of(path)), free(path, "_compare.png")))
     return jobs, problems
 
 
@@ -143,8 +147,7 @@ def make(job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
         raise images.ImageError(f"{job.target.parent}: cannot make this folder ({error.strerror})") from None
     upscaling.write_upscaled(upscaler, picture, job.target, FLAGS.quality, tile)
     if FLAGS.compare:
-        compared = job.target.with_name(f"{job.target.stem}_compare.png")
-        encoding.write_comparison(compared, picture, job.target, upscaler.scale)
+        encoding.write_comparison(job.compared, picture, job.target, upscaler.scale)
 
 
 def work(jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None) -> tuple[int, list[str]]:
