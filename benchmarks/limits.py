@@ -64,10 +64,11 @@ def limit_int8(generator) -> dict:
             model.allocate_tensors()
             return best(model.invoke)
 
-    # A 1x1 convolution is a matrix product: 64 * 64 by 1024 by 1024.
-    kernel = np.random.default_rng(0).normal(0, 0.03, (1, 1, 1024, 1024)).astype(np.float32)
+    # The fastest of the convolutions tried: 1x1 of 128 to 576 channels reach 84 to 96 % of it, of 1024 half.
+    side, channels = 128, 256
+    kernel = np.random.default_rng(0).normal(0, 0.03, (3, 3, channels, channels)).astype(np.float32)
 
-    @tf.function(input_signature=[tf.TensorSpec([1, 64, 64, 1024], tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec([1, side, side, channels], tf.float32)])
     def product(x):
         x = tf.quantization.fake_quant_with_min_max_args(x, -1, 1)
         return tf.quantization.fake_quant_with_min_max_args(tf.nn.conv2d(x, kernel, 1, "SAME"), -1, 1)
@@ -75,9 +76,10 @@ def limit_int8(generator) -> dict:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([product.get_concrete_function()])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    peak = 64 * 64 * 1024**2 / seconds(converter.convert())
-    whole = WHOLE * 128 * 128 / seconds(tflite.convert(generator, "int8", 128)) / peak
-    what = f"multiplications a second on 128x128 in LiteRT, of a 1x1 convolution's, 1024 to 1024 ({peak / 1e9:.0f} G)"
+    peak = side**2 * kernel.size / seconds(converter.convert())
+    whole = WHOLE * side**2 / seconds(tflite.convert(generator, "int8", side)) / peak
+    shape = f"a 3x3 convolution's, {channels} to {channels}"
+    what = f"multiplications a second on {side}x{side} in LiteRT, of {shape} ({peak / 1e9:.0f} G)"
     return row("limit-int8", what, "stated", f"whole {whole:.0%}", True)
 
 

@@ -17,6 +17,23 @@ SpectralNormalization = keras.layers.SpectralNormalization
 if not KERAS_3:  # asks a tensor in an `if`, which `fit` leaves unconverted in Keras' own layers
     SpectralNormalization.normalize_weights = tf.autograph.to_graph(SpectralNormalization.normalize_weights)
 
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras' own over the last axis. In training, Keras 3 has a dozen passes where TensorFlow's kernel has two."""
+
+    def call(self, inputs, training=None, mask=None):
+        if not (KERAS_3 and training and self.trainable) or self.synchronized:
+            return super().call(inputs, training=training, mask=mask)
+        # Its variance is that of a sample, n / (n - 1) times the one Keras keeps.
+        scale, offset = (tf.convert_to_tensor(v) for v in (self.gamma, self.beta))
+        x, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon)
+        count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), tf.float32)
+        variance *= tf.maximum(count - 1, 1) / count
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + new * (1 - self.momentum))
+        return x
+
+
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 

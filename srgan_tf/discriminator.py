@@ -53,7 +53,7 @@ class Discriminator(keras.Model):
             for i, ((filters, stride), kernel) in enumerate(zip(PLAN, initial))
         ]
         norms = [] if spectral_norm else range(1, len(PLAN))
-        self.norms = [layers.BatchNormalization(name=f"bn{i}") for i in norms]
+        self.norms = [compat.BatchNormalization(name=f"bn{i}") for i in norms]
         self.flatten = layers.GlobalAveragePooling2D() if pooled else layers.Flatten()
         self.dense1 = wrap(layers.Dense(1024, name="dense1"), name="sn_dense1")
         # Both: the wrapper casts what it returns to its own dtype.

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srgan_tf import compat
 from srgan_tf.named_arrays import NamedArrays
 
 layers = keras.layers
@@ -96,9 +97,9 @@ class ResidualBlock(layers.Layer):
         self.prelu = _prelu("prelu")
         self.conv2 = _conv(channels, 3, "conv2")
         if batch_norm:
-            self.bn1 = layers.BatchNormalization(name="bn1")
+            self.bn1 = compat.BatchNormalization(name="bn1")
             last_scale = "zeros" if zero_init else "ones"
-            self.bn2 = layers.BatchNormalization(gamma_initializer=last_scale, name="bn2")
+            self.bn2 = compat.BatchNormalization(gamma_initializer=last_scale, name="bn2")
 
     def build(self, input_shape):
         for layer in self.sublayers():
@@ -175,7 +176,7 @@ class Generator(NamedArrays, keras.Model):
         ]
         self.trunk_conv = _conv(channels, 3, "trunk_conv")
         if batch_norm:
-            self.trunk_bn = layers.BatchNormalization(name="trunk_bn")
+            self.trunk_bn = compat.BatchNormalization(name="trunk_bn")
         self.shuffle = 3 if scale == 3 else 2
         steps = 1 if scale == 3 else int(math.log2(scale))
         self.upsample_convs = [_conv(channels * self.shuffle**2, 3, f"upsample{i}_conv") for i in range(steps)]

@@ -70,3 +70,24 @@ def test_addons_optimizer_trains_and_its_state_goes_through_a_checkpoint(tmp_pat
     for (key, one), two in zip(model.generator.get_arrays().items(), other.generator.get_arrays().values()):
         np.testing.assert_array_equal(one, two, err_msg=key)
     assert not np.array_equal(before["tail/conv/bias"], model.generator.get_arrays()["tail/conv/bias"])
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
+def test_batch_norm_is_keras_own(dtype, tolerance):
+    """Outputs, gradients and running statistics of three training steps, and what inference makes of them."""
+    rng, made = np.random.default_rng(0), []
+    batches = rng.normal(3, 2, (3, 2, 3, 5, 4)).astype(np.float32)
+    weights = tf.constant(rng.normal(size=(2, 3, 5, 4)), tf.float32)
+    for layer in (compat.BatchNormalization(dtype=dtype), keras.layers.BatchNormalization(dtype="float32")):
+        layer.build((None, None, None, 4))
+        found = []
+        for x in map(tf.constant, batches):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = tf.cast(layer(x, training=True), tf.float32)
+                loss = tf.reduce_sum(y * weights)
+            found += [y, *tape.gradient(loss, [x, *(compat.tf_variable(v) for v in layer.trainable_variables)])]
+        made.append([*found, *layer.non_trainable_variables, layer(tf.constant(batches[0]), training=False)])
+    for ours, theirs in zip(*made, strict=True):
+        wanted = np.asarray(theirs)
+        np.testing.assert_allclose(np.asarray(tf.cast(ours, tf.float32)), wanted, atol=tolerance * np.abs(wanted).max())
