@@ -63,7 +63,8 @@ class Upscaler:
         memory: bytes that the pixels in work may take, which sets the size of the tiles. TensorFlow itself and the
             decoded input come on top.
         back_projection: correct each result so that it shrinks back to the picture that it came from, which keeps
-            colours true; False gives the network's own output.
+            colours true; False gives the network's own output. None: for all but the shipped "srgan-real", as noise
+            and JPEG's blocks would come back with it.
         ensemble: average over the eight flips and turns of each tile: about 0.1 dB better, eight times slower.
 
     Raises:
@@ -76,10 +77,12 @@ class Upscaler:
         scale: int | None = None,
         precision: str = "auto",
         memory: int = MEMORY,
-        back_projection: bool = True,
+        back_projection: bool | None = None,
         ensemble: bool = False,
     ):
         network, exact = _open(model, precision)
+        if back_projection is None:
+            back_projection = str(model) != "srgan-real"
         # By the dtype of the picture: bfloat16 has less than 16 bits to give.
         self._networks = {np.dtype(np.uint8): network, np.dtype(np.uint16): exact}
         self._run = mean_of_flips if ensemble else lambda network, lr: network(lr)

@@ -234,6 +234,16 @@ def test_a_file_of_a_shipped_name_is_not_trusted(with_bfloat16, tmp_path, monkey
     assert upscaling.Upscaler("srgan").precision == "float32"
 
 
+def test_noise_is_not_projected_back_by_default():
+    lr = np.random.default_rng(0).integers(0, 256, (12, 14, 3)).astype(np.uint8)
+    for name, wanted in {"srgan-real": False, "srgan": True}.items():
+        made, same, other = (
+            upscaling.Upscaler(name, precision="float32", back_projection=option)(lr).astype(int)
+            for option in (None, wanted, not wanted)
+        )
+        assert (made == same).all() and np.abs(made - other).max() > 8
+
+
 def test_resize_down_by_whole_factors_is_downscale():
     picture = np.random.default_rng(0).random((1, 24, 32, 3), np.float32)
     expected = np.asarray(bicubic.downscale(picture, 2))

@@ -25,7 +25,7 @@ flags.DEFINE_integer("quality", 95, "of JPEG, WebP and AVIF", lower_bound=1, upp
 flags.DEFINE_string("suffix", None, "added to the names of the pictures (default: _x4, or whatever the scale is)")
 flags.DEFINE_bool("overwrite", False, "make anew what is there already, instead of skipping it")
 flags.DEFINE_bool("compare", False, "also write NAME_compare.png: bicubic left, ours right")
-flags.DEFINE_bool("back_projection", True, "keep colours true; --noback_projection gives the network's own output")
+flags.DEFINE_bool("back_projection", None, "make SR shrink back to LR: true colours (default: but for srgan-real)")
 flags.DEFINE_bool("ensemble", False, "average over 8 flips and turns: about 0.1 dB better, 8 times slower")
 flags.DEFINE_float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
 flags.DEFINE_bool("quiet", False, "say nothing but errors")
@@ -49,6 +49,14 @@ def plan(arguments: list[str], output: Path, suffix: str, format: str | None) ->
     from srgan_tf import encoding, images
 
     jobs, problems, targets = [], [], set()
+
+    def free(folder, path, ending):
+        target = folder / f"{path.stem}{suffix}{ending}"
+        if target in targets:  # of files that differ in their ending alone
+            target = folder / f"{path.name}{suffix}{ending}"
+        targets.add(target)
+        return target
+
     for argument in dict.fromkeys(arguments):
         if argument == "-":
             jobs.append(Job(None, None))
@@ -67,17 +75,10 @@ def plan(arguments: list[str], output: Path, suffix: str, format: str | None) ->
         def ending_of(path):
             return f".{format}" if format else encoding.format_of(path) or ".png"
 
-        def free(path, ending):
-            folder = output / (path.relative_to(base).parent if path != base else Path())
-            target = folder / f"{path.stem}{suffix}{ending}"
-            if target in targets:  # of files that differ in their ending alone
-                target = folder / f"{path.name}{suffix}{ending}"
-            targets.add(target)
-            return target
-
         # Those that keep their ending come first, so that their names do not depend on what else is there.
         for path in sorted(found, key=lambda path: path.suffix.lower() != ending_of(path)):
-            jobs.append(Job(path, free(path, ending_of(path)), free(path, "_compare.png")))
+            folder = output / (path.relative_to(base).parent if path != base else Path())
+            jobs.append(Job(path, free(folder, path, ending_of(path)), free(folder, path, "_compare.png")))
     return jobs, problems
 
 
