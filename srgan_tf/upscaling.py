@@ -206,13 +206,16 @@ class Upscaler:
 def _back_project(sr, lr, scale: int):
     """Back-projection (Irani & Peleg 1991): what SR lacks of LR when it is shrunk is added to it, enlarged.
 
-    Networks shift flat colours, saturated ones above all, GANs by up to 23 of 255. On Set5 it brings 0.14 dB and .003
-    LPIPS with the shipped SRResNet, 1.03 dB and .006 with krasserm's SRGAN (`benchmarks/upscaling.py`); the second
-    step takes a third of a GAN's remaining shift, and further ones bring little.
+    Networks shift flat colours, saturated ones above all, GANs by up to 23 of 255. On Set5 it brings 0.05 dB and .0005
+    LPIPS with the shipped SRResNet, 1.03 dB and .006 with krasserm's SRGAN (`benchmarks/upscaling.py`). Values at the
+    end of the range cannot take their share of what is lacking, so that the others take more: without that, the shipped
+    SRGAN was 0.94 of 255 off in the mean on the worst of 125 flat colours, with it 0.34.
     """
     for _ in range(_STEPS):
         sr = tf.clip_by_value(sr, -1, 1)
-        sr += bicubic.upscale(lr * 2 - 1 - bicubic.downscale(sr, scale), scale)
+        lacking = lr * 2 - 1 - bicubic.downscale(sr, scale)
+        movable = [tf.nn.avg_pool2d(tf.cast(can, tf.float32), scale, scale, "VALID") for can in (sr < 1, sr > -1)]
+        sr += bicubic.upscale(lacking / tf.maximum(tf.where(lacking > 0, *movable), 0.25), scale)
     return sr
 
 
