@@ -57,6 +57,13 @@ def test_a_scale_beyond_the_models_is_one_line(tmp_path, tiny):
     assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"at most the model's 4" in done.stderr
 
 
+def test_what_a_format_cannot_hold_is_refused_before_computing(tmp_path, tiny):
+    images.write(tmp_path / "wide.png", np.zeros((1, 4096, 3), np.uint8))  # WebP ends at 16,383 pixels a side
+    done = run(tmp_path / "wide.png", "--format=webp", "--quiet", "--weights", tiny, "--output", tmp_path / "out")
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"more than webp can hold" in done.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_trees_skips_and_failures(tmp_path, tiny):
     folder = tmp_path / "in" / "deep"
     folder.mkdir(parents=True)
