@@ -61,7 +61,7 @@ def fidelity(generator) -> None:
 
     full, half = made(precision="float32"), made(precision="bfloat16")
     keras = [np.asarray(metrics.to_uint8(generator(lr / np.float32(255), training=False))) for _, lr in pairs]
-    own = made(precision="float32", back_projection=False)
+    own = made(precision="float32", back_projection="none")
     for name, one, other in (("float32 to Keras", own, keras), ("bfloat16 to float32", half, full)):
         worst = max(np.abs(a.astype(int) - b).max() for a, b in zip(one, other))
         print(f"{name}: {worst} levels at most, {min(map(psnr, one, other)):.1f} dB at least")

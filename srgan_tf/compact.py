@@ -20,6 +20,7 @@ class Compact(NamedArrays, keras.Model):
         blocks: 3x3 convolutions between the first and the last.
         channels: feature maps.
         scale: 2, 3, 4 or 8.
+        degradation: as of `Generator`.
 
     Call:
         As of `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
@@ -30,9 +31,10 @@ class Compact(NamedArrays, keras.Model):
 
     batch_norm = False
 
-    def __init__(self, blocks: int = 9, channels: int = 24, scale: int = 4, **kwargs):
+    def __init__(self, blocks: int = 9, channels: int = 24, scale: int = 4, degradation: str = "bicubic", **kwargs):
         super().__init__(**kwargs)
         self.set_size(blocks, channels, scale)
+        self.degradation = degradation
         options = {"padding": "same", "kernel_initializer": "he_normal"}
         self.convs = [layers.Conv2D(channels, 3, name=f"conv{i:02d}", **options) for i in range(blocks + 1)]
         # He's start is for ReLU, which the last has not; less of it starts near LR enlarged.
@@ -66,7 +68,8 @@ class Compact(NamedArrays, keras.Model):
         return {f"{c.name}/{v}": getattr(c, v) for c in [*self.convs, self.last] for v in ("kernel", "bias")}
 
     def get_config(self):
-        return {**super().get_config(), "blocks": self.blocks, "channels": self.channels, "scale": self.scale}
+        names = ("blocks", "channels", "scale", "degradation")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def enlarge(lr, scale: int) -> tf.Tensor:

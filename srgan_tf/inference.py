@@ -111,7 +111,7 @@ def _norms(generator: Generator) -> list[tuple[str, str, float]]:
 
 
 def _like(generator: Generator, batch_norm: bool) -> Generator:
-    names = ("blocks", "channels", "scale", "output_activation")
+    names = ("blocks", "channels", "scale", "output_activation", "degradation")
     return Generator(**{name: getattr(generator, name) for name in names}, batch_norm=batch_norm)
 
 

@@ -154,10 +154,15 @@ def build(recipe: Recipe, init=None, network=None) -> SRGAN:
     """
     compat.set_precision(recipe.precision)
     if recipe.generator == "compact":
-        generator = Compact(recipe.blocks, recipe.channels, recipe.scale)
+        generator = Compact(recipe.blocks, recipe.channels, recipe.scale, recipe.degradation)
     else:
         generator = Generator(
-            recipe.blocks, recipe.channels, recipe.scale, recipe.batch_norm, zero_init=recipe.zero_init
+            recipe.blocks,
+            recipe.channels,
+            recipe.scale,
+            recipe.batch_norm,
+            zero_init=recipe.zero_init,
+            degradation=recipe.degradation,
         )
     discriminator = None
     if recipe.discriminator:

@@ -16,10 +16,12 @@ from srgan_tf.metrics import to_uint8
 from srgan_tf.named_arrays import NamedArrays
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+BACK_PROJECTIONS = ("auto", "full", "colour", "none")
 MEMORY = 1 << 30
 # Bytes a LR pixel of a tile takes: measured for the paper's generator, whose second half runs in small pieces.
 _BYTES_FAST, _BYTES_WHOLE = 2_500, 20_000
 _STEPS = 2  # of back-projection; each sees 4 px (LR) further: shrinking 2, and enlarging as many
+_BLUR = 9  # LR px, twice: of what is lacking in colour; noise of 10 of 255 comes through as 0.8
 _UNKNOWN_CONTEXT = 40  # LR px: for exported models, which do not tell theirs; the paper's generator has this much
 _LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
 
@@ -62,9 +64,10 @@ class Upscaler:
             than 3 of 255, which is tried on bundled photographs.
         memory: bytes that the pixels in work may take, which sets the size of the tiles. TensorFlow itself and the
             decoded input come on top.
-        back_projection: correct each result so that it shrinks back to the picture that it came from, which keeps
-            colours true; False gives the network's own output. None: for all but the shipped "srgan-real", as noise
-            and JPEG's blocks would come back with it.
+        back_projection: one of BACK_PROJECTIONS. "full" corrects each result so that it shrinks back to the picture
+            that it came from, which keeps colours true; "colour" does so for what is larger than some 10 px of LR,
+            so that noise and JPEG's blocks do not come back; "none" gives the network's own output. "auto" is
+            "colour" for generators trained on degraded LR, as the shipped "srgan-real" is, and "full" for others.
         ensemble: average over the eight flips and turns of each tile: about 0.1 dB better, eight times slower.
 
     Raises:
@@ -77,12 +80,15 @@ class Upscaler:
         scale: int | None = None,
         precision: str = "auto",
         memory: int = MEMORY,
-        back_projection: bool | None = None,
+        back_projection: str = "auto",
         ensemble: bool = False,
     ):
         network, exact = _open(model, precision)
-        if back_projection is None:
-            back_projection = str(model) != "srgan-real"
+        if back_projection not in BACK_PROJECTIONS:
+            raise ValueError(f"back_projection must be one of {', '.join(BACK_PROJECTIONS)}, not {back_projection!r}")
+        if back_projection == "auto":
+            degradation = getattr(getattr(network, "generator", None), "degradation", "bicubic")
+            back_projection = "full" if degradation == "bicubic" else "colour"
         # By the dtype of the picture: bfloat16 has less than 16 bits to give.
         self._networks = {np.dtype(np.uint8): network, np.dtype(np.uint16): exact}
         self._run = mean_of_flips if ensemble else lambda network, lr: network(lr)
@@ -91,11 +97,12 @@ class Upscaler:
             raise ValueError(f"scale must be at most the model's {network.scale}, not {scale!r}")
         picture = tf.TensorSpec([1, None, None, 3])
         self._back_project = (
-            tf.function(lambda sr, lr: _back_project(sr, lr, network.scale), [picture, picture])
-            if back_projection
+            tf.function(lambda sr, lr: _back_project(sr, lr, network.scale, back_projection), [picture, picture])
+            if back_projection != "none"
             else None
         )
-        self.context = network.context + 4 * _STEPS * back_projection + 2 * (self.scale < network.scale)
+        reach = {"none": 0, "full": 4, "colour": 4 + _BLUR - 1}[back_projection]
+        self.context = network.context + reach * _STEPS + 2 * (self.scale < network.scale)
         self.precision, self.memory = getattr(network, "precision", "its own precision"), memory
         self._bytes = _BYTES_WHOLE if isinstance(network, _Exported) else _BYTES_FAST
         # LR px a side of a tile that fits, as far as a server's limit or running out of memory has taught.
@@ -203,17 +210,21 @@ class Upscaler:
         return np.floor((np.clip(sr, -1, 1) + 1) * half + 0.5).astype(dtype)
 
 
-def _back_project(sr, lr, scale: int):
+def _back_project(sr, lr, scale: int, kind: str):
     """Back-projection (Irani & Peleg 1991): what SR lacks of LR when it is shrunk is added to it, enlarged.
 
     Networks shift flat colours, saturated ones above all, GANs by up to 23 of 255. On Set5 it brings 0.05 dB and .0005
     LPIPS with the shipped SRResNet, 1.03 dB and .006 with krasserm's SRGAN (`benchmarks/upscaling.py`). Values at the
     end of the range cannot take their share of what is lacking, so that the others take more: without that, the shipped
-    SRGAN was 0.94 of 255 off in the mean on the worst of 125 flat colours, with it 0.34.
+    SRGAN was 0.94 of 255 off in the mean on the worst of 125 flat colours, with it 0.34. Of kind "colour" it is
+    only what is lacking over a neighbourhood.
     """
     for _ in range(_STEPS):
         sr = tf.clip_by_value(sr, -1, 1)
         lacking = lr * 2 - 1 - bicubic.downscale(sr, scale)
+        if kind == "colour":
+            for _ in range(2):  # at the border the mean of what there is
+                lacking = tf.nn.avg_pool2d(lacking, _BLUR, 1, "SAME")
         movable = [tf.nn.avg_pool2d(tf.cast(can, tf.float32), scale, scale, "VALID") for can in (sr < 1, sr > -1)]
         sr += bicubic.upscale(lacking / tf.maximum(tf.where(lacking > 0, *movable), 0.25), scale)
     return sr

@@ -58,7 +58,8 @@ def load(source):
 
 def architecture(generator) -> dict:
     """The part of a generator's configuration on which its SR depends, beside the weights."""
-    return {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype", "zero_init")}
+    without = ("name", "trainable", "dtype", "zero_init", "degradation")
+    return {k: v for k, v in generator.get_config().items() if k not in without}
 
 
 def blend(a, b, amount: float):

@@ -14,7 +14,7 @@ from srgan_tf import compat, features
 
 
 def upscale(job):
-    upscaler = srgan_tf.Upscaler(job["weights"], precision=job["precision"], back_projection=False)
+    upscaler = srgan_tf.Upscaler(job["weights"], precision=job["precision"], back_projection="none")
     lr = np.rint(np.load(job["lr"])[0] * 255).astype(np.uint8)
     return lambda: upscaler(lr)[None] / 127.5 - 1
 

@@ -25,7 +25,12 @@ flags.DEFINE_integer("quality", 95, "of JPEG, WebP and AVIF", lower_bound=1, upp
 flags.DEFINE_string("suffix", None, "added to the names of the pictures (default: _x4, or whatever the scale is)")
 flags.DEFINE_bool("overwrite", False, "make anew what is there already, instead of skipping it")
 flags.DEFINE_bool("compare", False, "also write NAME_compare.png: bicubic left, ours right")
-flags.DEFINE_bool("back_projection", None, "make SR shrink back to LR: true colours (default: but for srgan-real)")
+flags.DEFINE_enum(
+    "back_projection",
+    "auto",
+    ("auto", "full", "colour", "none"),
+    "make SR shrink back to LR: full, true colours alone (for noisy LR: srgan-real's default), or none",
+)
 flags.DEFINE_bool("ensemble", False, "average over 8 flips and turns: about 0.1 dB better, 8 times slower")
 flags.DEFINE_float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
 flags.DEFINE_bool("quiet", False, "say nothing but errors")
