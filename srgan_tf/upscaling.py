@@ -19,7 +19,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 BACK_PROJECTIONS = ("auto", "full", "colour", "none")
 MEMORY = 1 << 30
 # Bytes a LR pixel of a tile takes: measured for the paper's generator, whose second half runs in small pieces.
-_BYTES_FAST, _BYTES_WHOLE = 2_500, 20_000
+_BYTES_FAST, _BYTES_WHOLE = 1_850, 20_000
 _STEPS = 2  # of back-projection; each sees 4 px (LR) further: shrinking 2, and enlarging as many
 _BLUR = 9  # LR px, twice: of what is lacking in colour; noise of 10 of 255 comes through as 0.8
 _UNKNOWN_CONTEXT = 40  # LR px: for exported models, which do not tell theirs; the paper's generator has this much
@@ -129,19 +129,28 @@ class Upscaler:
         result = np.concatenate(list(self.rows(pixels)))
         return result[..., 0] if np.ndim(image) == 2 else result
 
-    def tile_size(self, width: int, bands: int = 3, itemsize: int = 1) -> int:
-        """LR px a side of the tiles for a picture of this width, by the memory budget."""
-        smallest = 2 * self.context + 16
+    def tile_size(self, height: int, width: int, bands: int = 3, itemsize: int = 1) -> tuple[int, int]:
+        """LR px down and across of the tiles for a picture: of those that the memory holds, the least in overlaps."""
+        overlap = 2 * self.context
+        smallest, largest = overlap + 16, min(1024, self._largest)
         # A tile, and three bands of the rows that tiles answer for: one in work, one waiting, one being written.
         per_row = 3 * width * self.scale**2 * bands * itemsize
-        budget = self.memory + 2 * self.context * per_row
-        side = (np.sqrt(per_row**2 + 4 * self._bytes * budget) - per_row) / (2 * self._bytes)
-        return int(max(smallest, min(side, 1024, self._largest)))
+        computed, best = np.inf, (smallest, smallest)
+        for columns in range(1, max(2, (width - overlap) // 16 + 1)):
+            across = min(width, -(-(width - overlap) // columns) + overlap)
+            down = int(min(largest, (self.memory + overlap * per_row) / (self._bytes * across + per_row)))
+            if across > max(largest, smallest) or down < min(smallest, height):
+                continue
+            rows = 1 if height <= down else -(-(height - overlap) // (down - overlap))
+            pixels = (height + (rows - 1) * overlap) * (width + (columns - 1) * overlap)
+            if pixels < computed:
+                computed, best = pixels, (down, across)
+        return best
 
     def tiles(self, height: int, width: int, bands: int = 3, itemsize: int = 1) -> int:
         """How often the model will run for a picture."""
-        window = self.tile_size(width, bands, itemsize)
-        return len(spans(height, window, self.context)) * len(spans(width, window, self.context))
+        sizes = (height, width), self.tile_size(height, width, bands, itemsize)
+        return int(np.prod([len(spans(size, window, self.context)) for size, window in zip(*sizes)]))
 
     def rows(self, pixels: np.ndarray, dtype=None, on_tile: Callable[[], None] | None = None) -> Iterator[np.ndarray]:
         """The picture `scale` times larger, as arrays [n, width, bands] from the top.
@@ -162,9 +171,9 @@ class Upscaler:
         if grey_rgb:
             pixels = pixels[..., 2:]
 
-        scale, window = self.scale, self.tile_size(width, bands, dtype.itemsize)
-        columns = spans(width, window, self.context)
-        for down in spans(height, window, self.context):
+        scale, (tall, wide) = self.scale, self.tile_size(height, width, bands, dtype.itemsize)
+        columns = spans(width, wide, self.context)
+        for down in spans(height, tall, self.context):
             seen = pixels[None, down.start : down.stop]
             band = np.empty((scale * (down.last - down.first), scale * width, pixels.shape[2]), dtype)
             inner = slice(scale * (down.first - down.start), scale * (down.last - down.start))
