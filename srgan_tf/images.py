@@ -124,7 +124,7 @@ def _open(data: bytes, max_pixels: int) -> pyvips.Image:
     try:
         return pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
     except pyvips.Error as error:
-        if "not in a known format" not in str(error):
+        if error.message != "unable to load from buffer":  # `str(error)` may lack the cause, which threads share
             raise
     try:
         with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:

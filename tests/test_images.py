@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -156,3 +157,14 @@ def test_an_interrupt_while_the_writer_starts_does_not_hang(tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         encoding.write_rows(tmp_path / "a.png", [], (20, 10, 3), np.uint8)
     assert not list(tmp_path.iterdir())
+
+
+def test_threads_read_formats_that_libvips_leaves_to_pillow(tmp_path):
+    # libvips' error text is shared by all threads: one that fails, or recovers, takes another's cause away.
+    pixels = _noise(20, 30, 3, np.uint8)
+    for name in ("a.bmp", "a.png", "a.jpg", "a.webp"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    names = ["a.bmp", "a.png", "a.jpg", "a.webp"] * 250
+    with ThreadPoolExecutor(8) as pool:
+        shapes = pool.map(lambda name: images.read(tmp_path / name).shape, names)
+    assert set(shapes) == {(20, 30, 3)}
