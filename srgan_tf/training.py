@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from srgan_tf import compat, evaluation, features, images, page, sheets, weights
 from srgan_tf import strategy as strategies
@@ -22,6 +23,7 @@ from srgan_tf.generator import Generator
 from srgan_tf.inference import add_batch_norm, fold_batch_norm
 from srgan_tf.recipes import RECIPES, Recipe
 from srgan_tf.srgan import SRGAN
+from srgan_tf.upscaling import pick_precision
 
 BUNDLED = files("srgan_tf") / "photos"
 LOSS_FIELDS = ("pixel", "pixel_weight", "adversarial", "adversarial_weight", "label_smoothing", "tv_weight")
@@ -68,6 +70,8 @@ def train(
     output, strategy = Path(output), strategies.choose(strategy)
     chief = strategies.is_chief(strategy)
     make_optimizer(recipe)  # a wrong name must be told before anything is trained
+    if recipe.precision == "mixed_bfloat16" and pick_precision() != tf.bfloat16:
+        logging.warning("this device does not multiply bfloat16, which makes it slow: use --precision=float32")
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)

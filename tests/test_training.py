@@ -10,10 +10,11 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT
 from PIL import Image
 
-from srgan_tf import training
+from srgan_tf import compat, training
 from srgan_tf.callbacks import TrainingError
 from srgan_tf.generator import Generator
 from srgan_tf.recipes import Recipe
@@ -278,3 +279,13 @@ def test_weights_fit_with_and_without_batch_norm(tmp_path):
         model = training.build(recipe, tmp_path / "start.npz")
         assert model.generator.batch_norm == here
         np.testing.assert_allclose(model.generator(lr), start(lr), atol=1e-5)
+
+
+@pytest.mark.parametrize("in_hardware", [True, False])
+def test_slow_bfloat16_is_told(tmp_path, data, monkeypatch, caplog, in_hardware):
+    monkeypatch.setattr(training, "pick_precision", lambda: tf.bfloat16 if in_hardware else tf.float32)
+    try:
+        train(tiny(1, precision="mixed_bfloat16"), tmp_path / "run", data, validation=data)
+    finally:
+        compat.set_precision("float32")
+    assert ("--precision=float32" in caplog.text) != in_hardware
