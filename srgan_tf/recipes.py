@@ -38,6 +38,7 @@ class Recipe:
     adversarial: str = "standard"  # standard, or relativistic
     adversarial_weight: float = 1e-3  # equation 3
     label_smoothing: float = 0.0  # of the discriminator's target for HR
+    judges: str = "pixels"  # what D looks at: pixels, or the features φi,j of layers such as 1,2+3,3
     pooled: bool = False  # pool D's features over space before its dense layers
     spectral_norm: bool = False  # bound D's steepness
     starts_from: str = ""  # the recipe that is trained first where no --init is given
@@ -62,9 +63,13 @@ class Recipe:
         for field in ("steps", "batch", "crop", "candidates", "blocks", "channels", "validate_every"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
-        if self.features and not re.fullmatch(r"[1-5],[1-4](\+[1-5],[1-4])*", self.features):
-            raise ValueError(f"features must be i,j of VGG's φi,j, such as 5,4 or 2,2+4,3, not {self.features!r}")
-        if self.discriminator and not self.pooled and self.crop % 16:
+        for field, other in (("features", ""), ("judges", "pixels")):
+            value = getattr(self, field)
+            if value != other and not re.fullmatch(r"[1-5],[1-4](\+[1-5],[1-4])*", value):
+                raise ValueError(f"{field} must be i,j of VGG's φi,j, such as 5,4 or 2,2+4,3, not {value!r}")
+        if self.judges != "pixels" and not self.features:
+            raise ValueError(f"judges={self.judges} goes with a content loss on features: give --features")
+        if self.discriminator and self.judges == "pixels" and not self.pooled and self.crop % 16:
             raise ValueError(f"crop must be a multiple of 16 for the discriminator, not {self.crop}; or use --pooled")
         if self.jit_compile and self.degradation == "real":
             raise ValueError("jit_compile does not go with --degradation=real, whose sizes vary from step to step")

@@ -7,6 +7,7 @@ from absl import logging
 from srgan_tf import compat, losses, metrics
 from srgan_tf.data.bicubic import downscale
 from srgan_tf.data.degradation import degrade
+from srgan_tf.discriminator import FeatureDiscriminator
 from srgan_tf.features import FeatureNetwork
 
 
@@ -30,7 +31,7 @@ class SRGAN(keras.Model):
 
     Args:
         generator: G, trained in place.
-        discriminator: D, trained in place, or None.
+        discriminator: D, trained in place, or None; a `FeatureDiscriminator` judges what `features` makes of pictures.
         features: the `FeatureNetwork` in which content is compared (equation 5); None compares pixels (equation 4).
         ema_decay: keep an exponential moving average of G with this decay, batch-norm statistics included
             (averaged weights beside statistics of other weights are off by 10 dB and more). It is what
@@ -59,6 +60,12 @@ class SRGAN(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if isinstance(discriminator, FeatureDiscriminator):
+            there, asked = features.judged if features else [], list(discriminator.feature_layers)
+            if there != asked:
+                raise ValueError(
+                    f"the discriminator judges features of layers {asked}, but features has {there} to judge"
+                )
         self.degradation, self.seed = degradation, seed
         self.generator, self.discriminator, self.features = generator, discriminator, features
         self.ema_decay, self.freeze_batch_norm = ema_decay, freeze_batch_norm
@@ -200,12 +207,14 @@ class SRGAN(keras.Model):
         """One step of D, then one of G (k = 1), on the same SR: G's forward pass is made once."""
         lr, hr = self.prepare(data)
         logs = {}
+        seen_hr = self._see(hr)
         with tf.GradientTape() as tape:
             sr = self.generator(lr, training=True)
+            seen_sr = self._see(sr)
         if self.discriminator is not None:
-            logs |= self._train_discriminator(hr, tf.stop_gradient(sr))
+            logs |= self._train_discriminator(seen_hr, tf.nest.map_structure(tf.stop_gradient, seen_sr))
         with tape:  # goes on recording, with D as it is after its step
-            parts = self._generator_losses(hr, sr)
+            parts = self._generator_losses(seen_hr, seen_sr)
             total = parts["loss"]
             scaled_total = compat.scale_loss(self.optimizer, total)
         logs |= {**parts, "grad/g": self._descend(self.optimizer, tape, scaled_total, self.generator)}
@@ -213,18 +222,22 @@ class SRGAN(keras.Model):
         self._update_ema()
         return self._log(logs)
 
+    def _see(self, pictures) -> tuple[tf.Tensor, dict]:
+        """What losses and D look at: the pictures, and their features where a network makes some."""
+        return pictures, {} if self.features is None else self.features.each(pictures)
+
     def _generator_losses(self, hr, sr) -> dict[str, tf.Tensor]:
         s = self.settings
-        mse = losses.pixel_loss(hr, sr, "mse")
-        pixel = mse if s["pixel"] == "mse" else losses.pixel_loss(hr, sr, s["pixel"])
-        content = pixel if self.features is None else self.features.loss(hr, sr)
+        mse = losses.pixel_loss(hr[0], sr[0], "mse")
+        pixel = mse if s["pixel"] == "mse" else losses.pixel_loss(hr[0], sr[0], s["pixel"])
+        content = pixel if self.features is None else self.features.distance(hr[1], sr[1])
         parts = {"loss/content": content, "loss/mse": mse}
         total = content
         if self.features is not None:
             parts["ratio/content_mse"] = content / mse
             total += s["pixel_weight"] * pixel
         if s["tv_weight"]:
-            parts["loss/tv"] = losses.total_variation(sr)
+            parts["loss/tv"] = losses.total_variation(sr[0])
             total += s["tv_weight"] * parts["loss/tv"]
         if self.discriminator is not None:
             real, fake = self._judge(hr, sr)
@@ -236,7 +249,11 @@ class SRGAN(keras.Model):
 
     def _judge(self, hr, sr) -> tuple[tf.Tensor, tf.Tensor]:
         """D's logits of HR and SR, in one batch: batch norm in two would take out the means that tell them apart."""
-        return tf.split(self.discriminator(tf.concat([hr, sr], 0), training=True), 2)
+        if isinstance(self.discriminator, FeatureDiscriminator):
+            seen = [tf.concat([hr[1][layer], sr[1][layer]], 0) for layer in self.features.judged]
+        else:
+            seen = tf.concat([hr[0], sr[0]], 0)
+        return tf.split(self.discriminator(seen, training=True), 2)
 
     def _train_discriminator(self, hr, sr) -> dict[str, tf.Tensor]:
         s = self.settings

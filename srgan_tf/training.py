@@ -18,7 +18,7 @@ from srgan_tf.callbacks import Checkpoints, CsvLog, Hints, Progress, TensorBoard
 from srgan_tf.compact import Compact
 from srgan_tf.data import Photos, downscale, patches
 from srgan_tf.data.benchmarks import BenchmarkError
-from srgan_tf.discriminator import Discriminator
+from srgan_tf.discriminator import Discriminator, FeatureDiscriminator
 from srgan_tf.generator import Generator
 from srgan_tf.inference import add_batch_norm, fold_batch_norm
 from srgan_tf.recipes import RECIPES, Recipe
@@ -94,9 +94,10 @@ def train(
         network = None
         if recipe.features:
             # What `auto` found is the run's for good: a resumed run must not change its loss.
-            *also, layer = sorted(tuple(map(int, one.split(","))) for one in recipe.features.split("+"))
+            *also, layer = _layers(recipe.features)
+            judged = [] if recipe.judges == "pixels" else _layers(recipe.judges)
             which = run.get("feature_network", recipe.feature_network)
-            network = features.load(which, layer, feature_weights, also=also)
+            network = features.load(which, layer, feature_weights, also=also, judged=judged)
             run |= {"feature_network": network.network, "features": network.name}
         model = build(recipe, init, network)
     if chief:
@@ -151,6 +152,10 @@ def first_stage(recipe: Recipe) -> Recipe:
     return dataclasses.replace(RECIPES[recipe.starts_from], **{name: getattr(recipe, name) for name in same})
 
 
+def _layers(names: str) -> list[tuple[int, int]]:
+    return sorted(tuple(map(int, one.split(","))) for one in names.split("+"))
+
+
 def build(recipe: Recipe, init=None, network=None) -> SRGAN:
     """The compiled training model of a recipe, its generator loaded from `init` where that is given.
 
@@ -169,7 +174,9 @@ def build(recipe: Recipe, init=None, network=None) -> SRGAN:
             degradation=recipe.degradation,
         )
     discriminator = None
-    if recipe.discriminator:
+    if recipe.discriminator and recipe.judges != "pixels":
+        discriminator = FeatureDiscriminator(network.judged)
+    elif recipe.discriminator:
         discriminator = Discriminator(recipe.crop, recipe.pooled, recipe.spectral_norm)
     if init is not None:
         start = weights.load(init)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan_tf.discriminator import Discriminator
+from srgan_tf.discriminator import Discriminator, FeatureDiscriminator
 
 
 def count(model):
@@ -62,3 +62,22 @@ def test_spectral_norm_bounds_every_matrix():
 def test_crops_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="multiple of 16"):
         Discriminator(crop=90)
+
+
+def test_feature_discriminator_judges_each_place_by_what_is_near_it(tmp_path):
+    discriminator = FeatureDiscriminator([(1, 2), (3, 3)], filters=4)
+    first = 2 * 64 + (64 + 1) * 4 + 3 * (2 * 4 + (9 * 4 + 1) * 4) + (4 + 1)
+    second = 2 * 256 + (256 + 1) * 4 + (2 * 4 + (9 * 4 + 1) * 4) + (4 + 1)
+    assert count(discriminator) == first + second
+    features = [tf.random.stateless_normal((2, side, side, c), (1, side)) for side, c in ((32, 64), (8, 256))]
+    logits = discriminator(features)
+    assert logits.shape == (2, 4 * 4 + 4 * 4) and logits.dtype == tf.float32
+    # The last pixel of the first layer moves the place that sees it, and no other.
+    corner = np.zeros((1, 32, 32, 1), np.float32)
+    corner[:, -1, -1] = 1
+    moved = discriminator([features[0] + corner, features[1]])
+    assert set(np.flatnonzero(np.any(np.array(moved != logits), 0))) == {15}
+    discriminator.save(tmp_path / "d.keras")
+    loaded = keras.models.load_model(tmp_path / "d.keras")
+    np.testing.assert_allclose(loaded(features), logits, atol=1e-6)
+    assert loaded.get_config() == discriminator.get_config()

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from srgan_tf import compat
 from srgan_tf.data import downscale
-from srgan_tf.discriminator import Discriminator
+from srgan_tf.discriminator import Discriminator, FeatureDiscriminator
 from srgan_tf.features import FeatureNetwork
 from srgan_tf.generator import Generator
 from srgan_tf.srgan import SRGAN
@@ -120,23 +120,25 @@ def test_saves_loads_and_goes_on(tmp_path):
     np.testing.assert_allclose(loaded(lr), ours(lr), atol=1e-5)
 
 
-GAN = {"features": FeatureNetwork("vgg16", (2, 2)), "ema_decay": 0.9}
+GAN = {"features": FeatureNetwork("vgg16", (2, 2), judged=[(1, 2), (2, 1)]), "ema_decay": 0.9}
 
 
-def gan(precision="float32", loss=None, **options):
+def gan(precision="float32", loss=None, judges="pixels", **options):
     keras.utils.set_random_seed(1)
     compat.set_precision(precision)
     try:
-        result = SRGAN(Generator(blocks=1, channels=8), Discriminator(32, pooled=True), **{**GAN, **options})
+        d = Discriminator(32, pooled=True) if judges == "pixels" else FeatureDiscriminator([(1, 2), (2, 1)])
+        result = SRGAN(Generator(blocks=1, channels=8), d, **{**GAN, **options})
     finally:
         compat.set_precision("float32")
     result.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3), **(loss or {}))
     return result
 
 
+@pytest.mark.parametrize("judges", ["pixels", "features"])
 @pytest.mark.parametrize("precision", compat.PRECISIONS)
-def test_gan_step_in_every_precision(precision):
-    ours = gan(precision)
+def test_gan_step_in_every_precision(precision, judges):
+    ours = gan(precision, judges=judges)
     before = [w.copy() for w in ours.discriminator.get_weights()]
     data = tf.data.Dataset.from_tensors(crops()).repeat()
     logs = ours.fit(data, steps_per_epoch=3, verbose=0, shuffle=False).history
@@ -146,13 +148,16 @@ def test_gan_step_in_every_precision(precision):
     assert any(not np.array_equal(a, b) for a, b in zip(before, ours.discriminator.get_weights()))
 
 
-def test_generators_loss_is_the_weighted_sum_of_its_parts():
+@pytest.mark.parametrize("judges", ["pixels", "features"])
+def test_generators_loss_is_the_weighted_sum_of_its_parts(judges):
     weights = {"adversarial_weight": 0.5, "pixel_weight": 2.0, "pixel": "mae", "tv_weight": 1e-3}
-    ours = gan(loss=weights)
+    ours = gan(loss=weights, judges=judges)
     lr, hr = ours.prepare(crops())
     sr = ours.generator(lr)
-    parts = {name: float(value) for name, value in ours._generator_losses(hr, sr).items()}
-    fake = np.asarray(ours.discriminator(tf.concat([hr, sr], 0), training=True), np.float64)[len(sr) :]
+    parts = {name: float(value) for name, value in ours._generator_losses(ours._see(hr), ours._see(sr)).items()}
+    both = tf.concat([hr, sr], 0)
+    seen = both if judges == "pixels" else [ours.features.each(both)[layer] for layer in ((1, 2), (2, 1))]
+    fake = np.asarray(ours.discriminator(seen, training=True), np.float64)[len(sr) :]
     expected = (
         parts["loss/content"]
         + 2.0 * np.mean(np.abs(np.asarray(hr) - sr))
@@ -162,16 +167,18 @@ def test_generators_loss_is_the_weighted_sum_of_its_parts():
     assert parts["loss"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_discriminator_alone_learns_when_generator_stands_still():
-    ours = gan(loss={"adversarial": "relativistic", "label_smoothing": 0.1})
+@pytest.mark.parametrize("judges", ["pixels", "features"])
+def test_discriminator_alone_learns_when_generator_stands_still(judges):
+    ours = gan(loss={"adversarial": "relativistic", "label_smoothing": 0.1}, judges=judges)
     ours.optimizer.learning_rate = 0.0
     data = tf.data.Dataset.from_tensors(crops()).repeat()
     logs = ours.fit(data, steps_per_epoch=8, epochs=2, verbose=0, shuffle=False).history
     assert logs["loss/d"][1] < logs["loss/d"][0] and logs["d/real"][1] > logs["d/fake"][1]
 
 
-def test_gan_saves_loads_and_goes_on(tmp_path):
-    ours = gan()
+@pytest.mark.parametrize("judges", ["pixels", "features"])
+def test_gan_saves_loads_and_goes_on(tmp_path, judges):
+    ours = gan(judges=judges)
     ours.train_step(crops())
     ours.save(tmp_path / "gan.keras")
     loaded = keras.models.load_model(tmp_path / "gan.keras")
@@ -186,3 +193,9 @@ def test_gan_saves_loads_and_goes_on(tmp_path):
 def test_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="pixel"):
         model(pixel="l3")
+
+
+@pytest.mark.parametrize("features", [None, FeatureNetwork("vgg16", (2, 2))])
+def test_feature_discriminator_without_its_layers_is_refused(features):
+    with pytest.raises(ValueError, match=r"judges features of layers \[\(2, 2\)\]"):
+        model(discriminator=FeatureDiscriminator([(2, 2)]), features=features)

@@ -251,6 +251,8 @@ def test_newest_three_and_the_best_are_kept(tmp_path, data):
         (["--optimizer=Nosuch"], "Nosuch"),
         (["--blocks=0"], "blocks must be at least 1"),
         (["--features=abc"], "features must be i,j"),
+        (["--recipe=srgan", "--judges=x"], "judges must be i,j"),
+        (["--recipe=srgan-mse", "--judges=1,2"], "judges=1,2 goes with a content loss"),
         (["--recipe=srgan", "--crop=100"], "crop must be a multiple of 16"),
         (["--recipe=srgan", "--warmup=9"], "warmup goes with"),
     ],
