@@ -96,10 +96,9 @@ class Discriminator(keras.Model):
 class FeatureDiscriminator(keras.Model):
     """Tells HR from SR by VGG's features of them, place by place (Park et al. 2018; Sauer et al. 2021).
 
-    It need not learn to see first, so that it keeps ahead of G where few steps are taken, and it takes the features
-    that the content loss has computed already. On each layer's: batch norm, 1x1 convolution, LeakyReLU 0.2; as often
-    as brings all layers to half the size of the deepest, batch norm, 3x3 convolution of stride 2, LeakyReLU; and a
-    1x1 convolution.
+    It need not learn to see first, and takes the features that the content loss has computed already. On each layer's:
+    batch norm, 1x1 convolution, LeakyReLU 0.2; as often as brings all layers to half the size of the deepest, batch
+    norm, 3x3 convolution of stride 2, LeakyReLU; and a 1x1 convolution.
 
     Args:
         layers: the (i, j) of the φi,j, as `FeatureNetwork.judged`.
