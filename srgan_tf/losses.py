@@ -24,6 +24,18 @@ def total_variation(sr: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.image.total_variation(tf.convert_to_tensor(sr)))
 
 
+def phase_loss(hr: tf.Tensor, sr: tf.Tensor, period: int, window: int = 8) -> tf.Tensor:
+    """Mean absolute error of local mean colours, of each of the period x period pixel phases by itself.
+
+    What pixel shuffling can draw over a picture repeats every `period` pixels (hatching, checkerboards; Odena et al.
+    2016), and a shift of colour everywhere: both are all that is left of an error averaged over like phases. The
+    means are of `window` x `window` periods, or of the whole picture where it has fewer; texture averages out.
+    """
+    phases = tf.nn.space_to_depth(hr - sr, period)
+    sides = [min(window, side or window) for side in phases.shape[1:3]]
+    return tf.reduce_mean(tf.abs(tf.nn.avg_pool2d(phases, sides, 1, "VALID")))
+
+
 def generator_loss(real: tf.Tensor, fake: tf.Tensor, kind: str = "standard") -> tf.Tensor:
     """-log D(G(LR)) (equation 6).
 

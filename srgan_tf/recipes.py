@@ -33,6 +33,7 @@ class Recipe:
     feature_network: str = "auto"  # vgg19 (downloaded), vgg16 (bundled), or auto: vgg19 where it can be had
     pixel_weight: float = 0.0  # of the pixel loss beside a content loss on features
     tv_weight: float = 0.0  # of the total variation
+    phase_weight: float = 0.0  # of the local mean error of each pixel phase, against hatching and shifts of colour
     # The adversary
     discriminator: bool = False
     adversarial: str = "standard"  # standard, or relativistic

@@ -98,6 +98,7 @@ class SRGAN(keras.Model):
         adversarial_weight: float = 1e-3,
         label_smoothing: float = 0.0,
         tv_weight: float = 0.0,
+        phase_weight: float = 0.0,
         **kwargs,
     ):
         """Set the training up. The loss is content + adversarial_weight · adversarial (equation 3) and what is added.
@@ -109,6 +110,7 @@ class SRGAN(keras.Model):
             adversarial: "standard" or "relativistic" (see `losses.generator_loss`).
             label_smoothing: of D's target for HR (see `losses.discriminator_loss`).
             tv_weight: of the total variation; 2e-8 in the paper's SRResNet-VGG22.
+            phase_weight: of the `losses.phase_loss`, against hatching and shifts of colour; the paper has none.
             **kwargs: Keras' own, such as jit_compile or run_eagerly.
         """
         for name, value, known in (
@@ -124,6 +126,7 @@ class SRGAN(keras.Model):
             "adversarial_weight": adversarial_weight,
             "label_smoothing": label_smoothing,
             "tv_weight": tv_weight,
+            "phase_weight": phase_weight,
         }
         kwargs.setdefault("jit_compile", False)  # Keras 3 would choose XLA, slower than oneDNN on CPUs
         super().compile(optimizer=self._prepared(g_optimizer, self.generator), **kwargs)
@@ -135,6 +138,8 @@ class SRGAN(keras.Model):
             names.append("ratio/content_mse")
         if tv_weight:
             names.append("loss/tv")
+        if phase_weight:
+            names.append("loss/phase")
         self.logs = {name: keras.metrics.Mean(name=name) for name in names}
 
     @staticmethod
@@ -239,6 +244,9 @@ class SRGAN(keras.Model):
         if s["tv_weight"]:
             parts["loss/tv"] = losses.total_variation(sr[0])
             total += s["tv_weight"] * parts["loss/tv"]
+        if s["phase_weight"]:
+            parts["loss/phase"] = losses.phase_loss(hr[0], sr[0], self.generator.scale)
+            total += s["phase_weight"] * parts["loss/phase"]
         if self.discriminator is not None:
             real, fake = self._judge(hr, sr)
             parts["loss/adversarial"] = losses.generator_loss(real, fake, s["adversarial"])

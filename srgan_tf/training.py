@@ -26,7 +26,10 @@ from srgan_tf.srgan import SRGAN
 from srgan_tf.upscaling import pick_precision
 
 BUNDLED = files("srgan_tf") / "photos"
-LOSS_FIELDS = ("pixel", "pixel_weight", "adversarial", "adversarial_weight", "label_smoothing", "tv_weight")
+LOSS_FIELDS = (
+    *("pixel", "pixel_weight", "adversarial", "adversarial_weight"),
+    *("label_smoothing", "tv_weight", "phase_weight"),
+)
 
 
 def train(

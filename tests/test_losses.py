@@ -39,3 +39,15 @@ def test_pixel_losses_and_total_variation():
     assert float(losses.pixel_loss(hr, sr, "mae")) == pytest.approx(np.mean(np.abs(hr - sr)), rel=1e-4)
     expected = (np.abs(np.diff(sr, axis=1)).sum() + np.abs(np.diff(sr, axis=2)).sum()) / 2
     assert float(losses.total_variation(sr)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_phase_loss_sees_what_repeats_everywhere_and_not_what_differs_from_place_to_place():
+    hr = RNG.uniform(-0.5, 0.5, (2, 64, 48, 3)).astype(np.float32)
+    rows, columns = np.indices((64, 48))
+    for pattern in (rows % 2 * 2 - 1, columns // 2 % 2 * 2 - 1, (rows + columns) % 2 * 2 - 1, np.ones((64, 48))):
+        sr = hr + 0.01 * pattern[..., None].astype(np.float32)
+        assert float(losses.phase_loss(hr, sr, 4)) == pytest.approx(0.01, rel=1e-3)
+    noise = RNG.normal(0, 0.01, hr.shape).astype(np.float32)
+    # The mean absolute value of a normal variable is sqrt(2 / pi) of its deviation, here of a mean of 8x8.
+    assert float(losses.phase_loss(hr, hr + noise, 4)) == pytest.approx(0.01 / 8 * np.sqrt(2 / np.pi), rel=0.1)
+    assert float(losses.phase_loss(hr[:, :8, :8], hr[:, :8, :8] + 0.01, 4)) == pytest.approx(0.01, rel=1e-3)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan_tf import compat
+from srgan_tf import compat, losses
 from srgan_tf.data import downscale
 from srgan_tf.discriminator import Discriminator, FeatureDiscriminator
 from srgan_tf.features import FeatureNetwork
@@ -150,7 +150,7 @@ def test_gan_step_in_every_precision(precision, judges):
 
 @pytest.mark.parametrize("judges", ["pixels", "features"])
 def test_generators_loss_is_the_weighted_sum_of_its_parts(judges):
-    weights = {"adversarial_weight": 0.5, "pixel_weight": 2.0, "pixel": "mae", "tv_weight": 1e-3}
+    weights = {"adversarial_weight": 0.5, "pixel_weight": 2.0, "pixel": "mae", "tv_weight": 1e-3, "phase_weight": 3.0}
     ours = gan(loss=weights, judges=judges)
     lr, hr = ours.prepare(crops())
     sr = ours.generator(lr)
@@ -163,6 +163,7 @@ def test_generators_loss_is_the_weighted_sum_of_its_parts(judges):
         + 2.0 * np.mean(np.abs(np.asarray(hr) - sr))
         + 0.5 * np.mean(np.log1p(np.exp(-fake)))
         + 1e-3 * parts["loss/tv"]
+        + 3.0 * float(losses.phase_loss(hr, sr, ours.generator.scale))
     )
     assert parts["loss"] == pytest.approx(expected, rel=1e-4)
 
