@@ -47,6 +47,28 @@ def tf_variable(variable) -> tf.Variable:
     return variable.value if KERAS_3 else variable
 
 
+if hasattr(keras.optimizers, "Muon"):  # Keras 3.10 on
+
+    @keras.saving.register_keras_serializable("srgan_tf")
+    class Muon(keras.optimizers.Muon):
+        """Muon (Jordan et al. 2024) of convolutions, each kernel as its matrix [height * width * in, out].
+
+        Keras' own takes matrices alone, and a convolution's kernel by AdamW. Kernels next to pictures, of 3 channels
+        in or out, and all that is not a kernel have Adam here, as its authors advise for first and last layers.
+        """
+
+        def _should_use_adamw(self, variable):
+            return len(variable.shape) != 4 or 3 in variable.shape[2:]
+
+        def _muon_update_step(self, gradient, variable, lr, m):
+            m.assign(self.momentum * m + gradient)
+            direction = tf.reshape(gradient + self.momentum * m, [-1, variable.shape[-1]])
+            direction = self.zeropower_via_newtonschulz5(direction, self.ns_steps)
+            # The size of Adam's steps, for which the rates are known (Liu et al. 2025).
+            size = tf.cast(lr, variable.dtype) * 0.2 * max(direction.shape) ** 0.5
+            variable.assign_sub(size * tf.reshape(direction, variable.shape))
+
+
 # tensorflow-addons' optimizers that wrap another; the others are used as Keras' own are.
 WRAPPERS = ("Lookahead", "MovingAverage")
 ADDONS = ("RectifiedAdam", "LAMB", *WRAPPERS)
@@ -54,6 +76,8 @@ ADDONS = ("RectifiedAdam", "LAMB", *WRAPPERS)
 
 def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: float | None = None):
     """An optimizer by the name of its class in keras.optimizers or, where it is installed, tensorflow_addons.
+
+    Muon is `Muon` above, Keras' own for convolutions.
 
     Addons' wrappers wrap Keras 2.15's legacy Adam, the one that they work with.
 
@@ -66,6 +90,10 @@ def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: f
     """
     options = {"global_clipnorm": clip_norm or None}
     adam = {"beta_1": 0.9, "beta_2": beta_2, **options}  # the paper names beta_1 only
+    if name == "Muon":
+        if not hasattr(keras.optimizers, name):
+            raise ValueError(f"optimizer Muon needs Keras 3.10 or later, not {keras.__version__}; Adam is the paper's")
+        return Muon(learning_rate, adam_beta_2=beta_2, weight_decay=None, adam_weight_decay=None, **options)
     if isinstance(kind := getattr(keras.optimizers, name, None), type):
         return kind(learning_rate, **(adam if "dam" in name else options))
     try:

@@ -23,6 +23,9 @@ def test_keras_optimizers_by_name():
     assert float(compat.learning_rate(adam)) == pytest.approx(2e-4)
     with pytest.raises(ValueError, match="Nosuch"):
         compat.make_optimizer("Nosuch", 1e-4)
+    if not hasattr(keras.optimizers, "Muon"):
+        with pytest.raises(ValueError, match="Muon needs Keras"):
+            compat.make_optimizer("Muon", 1e-4)
 
 
 def test_keras_file_without_an_optimizers_state_says_so(tmp_path, caplog):
@@ -91,3 +94,35 @@ def test_batch_norm_is_keras_own(dtype, tolerance):
     for ours, theirs in zip(*made, strict=True):
         wanted = np.asarray(theirs)
         np.testing.assert_allclose(np.asarray(tf.cast(ours, tf.float32)), wanted, atol=tolerance * np.abs(wanted).max())
+
+
+@pytest.mark.skipif(not hasattr(keras.optimizers, "Muon"), reason="Keras has Muon from 3.10 on")
+def test_muon_turns_a_convolutions_gradient_into_its_nearest_orthogonal_matrix():
+    """Beside NumPy's singular values; kernels next to pictures, and all that is no kernel, have Adam's first step."""
+    rng = np.random.default_rng(0)
+    shapes = [(3, 3, 8, 16), (5, 5, 3, 8), (5, 5, 8, 3), (16,)]
+    variables = [keras.Variable(np.zeros(shape, np.float32)) for shape in shapes]
+    gradients = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    gradients[0] *= np.geomspace(1e-2, 1, 16, dtype=np.float32)  # directions of very different size
+    compat.make_optimizer("Muon", 1e-2).apply(list(map(tf.constant, gradients)), variables)
+    steps = [-np.asarray(v) for v in variables]
+    u, _, vh = np.linalg.svd(gradients[0].reshape(72, 16), full_matrices=False)
+    sizes = np.diag(u.T @ steps[0].reshape(72, 16) @ vh.T) / (1e-2 * 0.2 * 72**0.5)
+    assert sizes.min() > 0.5 and sizes.max() < 1.3  # its five iterations bring them near 1
+    for gradient, step in zip(gradients[1:], steps[1:]):
+        np.testing.assert_allclose(step, 1e-2 * np.sign(gradient), rtol=0.01)  # its epsilon
+
+
+@pytest.mark.skipif(not hasattr(keras.optimizers, "Muon"), reason="Keras has Muon from 3.10 on")
+def test_muon_goes_through_a_keras_file(tmp_path):
+    model = SRGAN(Generator(1, 8))
+    model.compile(compat.make_optimizer("Muon", 1e-3))
+    crops = tf.random.stateless_uniform((2, 16, 16, 3), (1, 2), 0, 255, tf.int32)
+    model.train_step(tf.cast(crops, tf.uint8))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is compat.Muon
+    for each in (model, loaded):
+        each.train_step(tf.cast(crops, tf.uint8))
+    for name, array in model.generator.get_arrays().items():
+        np.testing.assert_allclose(loaded.generator.get_arrays()[name], array, atol=1e-6, err_msg=name)
