@@ -101,6 +101,7 @@ def write(folder: Path, rows: list[dict], details: dict, command: str) -> None:
     with write_aside(folder / "results.json") as temporary:
         Path(temporary).write_text(json.dumps(everything, indent=1), encoding="utf-8")
     made = ", ".join(f"{name} {number}" for name, number in made_by.items())
-    text = f"{table(rows)}\n\nMade by `{command}` with {made}.\n"
+    by = f" by `{command}`" if command else ""
+    text = f"{table(rows)}\n\nMade{by} with {made}.\n"
     with write_aside(folder / "results.md") as temporary:
         Path(temporary).write_text(text, encoding="utf-8")

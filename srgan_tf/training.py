@@ -268,16 +268,19 @@ def _write_run(output: Path, run: dict) -> None:
         Path(temporary).write_text(json.dumps(run, indent=2) + "\n")
 
 
-def summary(recipe: Recipe, output, validation=None) -> str:
-    """Score the run, and its first stage, beside bicubic, with a sheet a picture; the commands to type next."""
-    output = Path(output)
+def summary(recipe: Recipe, output, validation=None, command: str = "") -> str:
+    """Score the run, and its first stage, beside bicubic, with a sheet a picture; the commands to type next.
+
+    command: what made the run, for the results.
+    """
+    output, validation = Path(output), validation or str(BUNDLED / "heldout")
     stages = [output / recipe.starts_from] if recipe.starts_from else []
     sources = [str(run) for run in (*stages, output) if (run / "run.json").exists()]
     folder = output / "evaluation"
     for run in sources:
         sheets.write_curves(Path(run) / "curves.png", Path(run) / "log.csv")
     try:
-        evaluation.evaluate(sources, [validation or str(BUNDLED / "heldout")], folder, networks=("alex",), sheet=True)
+        evaluation.evaluate(sources, [validation], folder, networks=("alex",), sheet=True, command=command)
     except BenchmarkError as error:  # pictures too small to score: the training is done all the same
         print(f"not scored: {error}", file=sys.stderr)
     return (

@@ -115,6 +115,15 @@ def test_killed_twenty_times_it_ends_as_the_unbroken_run(tmp_path, data):
     kill_and_resume(tmp_path, data, kills=20, seed=2)
 
 
+def test_results_name_the_command(tmp_path, data):
+    large = Image.fromarray(np.random.default_rng(1).integers(0, 256, (48, 48, 3), dtype=np.uint8))
+    (tmp_path / "large").mkdir()
+    large.save(tmp_path / "large" / "one.png")
+    run = command(tmp_path / "run", data, 2, f"--validation={tmp_path}/large")
+    subprocess.run(run, check=True, capture_output=True)
+    assert f"Made by `python {' '.join(run[1:])}` with" in (tmp_path / "run/evaluation/results.md").read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_saves_and_tells_how_to_go_on(tmp_path, data, number):
     process = subprocess.Popen(command(tmp_path / "run", data, 100000), stderr=subprocess.PIPE, text=True)

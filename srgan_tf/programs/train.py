@@ -61,11 +61,12 @@ def main(arguments: list[str]) -> None:
         catch_signals=True,
         strategy=strategy,
     )
+    command_line = shlex.join(["python", *sys.argv])
     if stopped_by:
-        print(f"\nstopped, saved in {output}; to go on: {shlex.join(['python', *sys.argv])}", file=sys.stderr)
+        print(f"\nstopped, saved in {output}; to go on: {command_line}", file=sys.stderr)
         sys.exit(128 + stopped_by)
     if strategies.is_chief(strategy):
-        print(training.summary(recipe, output, FLAGS.validation))
+        print(training.summary(recipe, output, FLAGS.validation, command_line))
 
 
 def command() -> None:
