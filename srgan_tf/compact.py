@@ -8,15 +8,19 @@ from srgan_tf.named_arrays import NamedArrays
 layers = keras.layers
 
 
-def _near_identity(shape, dtype=None):
-    """He's initial kernels, and for as many channels out as in a little of them on top of the identity.
+@keras.saving.register_keras_serializable("srgan_tf")
+class NearIdentity(keras.initializers.HeNormal):
+    """He's initial 3x3 kernels, and for as many channels out as in a little of them on top of the identity.
 
     That is a residual connection folded into its convolution, as in SESR (Bhardwaj et al. 2022).
     """
-    kernel = keras.initializers.HeNormal()(shape, dtype)
-    if shape[2] != shape[3]:
-        return kernel
-    return 0.1 * kernel + tf.pad(tf.eye(shape[2], dtype=kernel.dtype)[None, None], [[1, 1], [1, 1], [0, 0], [0, 0]])
+
+    def __call__(self, shape, dtype=None, **options):
+        kernel = super().__call__(shape, dtype=dtype, **options)
+        if shape[2] != shape[3]:
+            return kernel
+        identity = tf.eye(shape[2], dtype=kernel.dtype)[None, None]
+        return 0.1 * kernel + tf.pad(identity, [[1, 1], [1, 1], [0, 0], [0, 0]])
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
@@ -46,8 +50,10 @@ class Compact(NamedArrays, keras.Model):
         super().__init__(**kwargs)
         self.set_size(blocks, channels, scale)
         self.degradation = degradation
-        options = {"padding": "same", "kernel_initializer": _near_identity}
-        self.convs = [layers.Conv2D(channels, 3, name=f"conv{i:02d}", **options) for i in range(blocks + 1)]
+        self.convs = [
+            layers.Conv2D(channels, 3, padding="same", kernel_initializer=NearIdentity(), name=f"conv{i:02d}")
+            for i in range(blocks + 1)
+        ]
         # He's start is for ReLU, which the last has not; less of it starts near LR enlarged.
         start = keras.initializers.VarianceScaling(0.02)
         self.last = layers.Conv2D(3 * scale**2, 3, padding="same", kernel_initializer=start, name="last")

@@ -95,21 +95,20 @@ class Recipe:
 
 
 _DEMO_G = {"blocks": 4, "channels": 32, "batch_norm": False, "interpolate_init": True, "ema_decay": 0.99}
-# What a GAN run of hundreds or thousands of steps needs: content in shallower features, which see the hatching that
-# D's first lessons bring and φ5,3 does not; a pooled D, which small crops feed; a smaller say for it.
+# What a GAN run of hundreds or thousands of steps needs: content in layers of all depths, of which φ1,2 sees the
+# finest; a D that looks at these too, which need not learn to see; and a loss on what it would draw everywhere.
 _SHORT_GAN = {
-    "features": "3,3",
+    "features": "1,2+2,2+3,3+4,3",
     "feature_network": "vgg16",
     "pixel_weight": 0.02,
+    "phase_weight": 0.3,
     "discriminator": True,
-    "pooled": True,
-    "adversarial_weight": 4e-4,
+    "judges": "1,2+2,2+3,3+4,3",
+    "adversarial_weight": 5e-3,
 }
 _PAPER_GAN = {"steps": 200_000, "schedule": "step", "discriminator": True, "starts_from": "srresnet"}
 # The shipped weights without a GAN: mean absolute error on crops with detail, the rate falling to 0, weights averaged.
 _PHOTOS = {"candidates": 4, "pixel": "mae", "schedule": "cosine", "clip_norm": 2.0, "ema_decay": 0.999}
-# Against the hatching: four layers, of which φ1,2 sees the finest. They let D have a larger say.
-_PHOTO_GAN = _SHORT_GAN | {"features": "1,2+2,2+3,3+4,3", "validate_every": 250}
 _FINE = {"batch_norm": False, "candidates": 2, "pixel": "mae", "learning_rate": 2e-4, "schedule": "cosine"}
 _REAL = {**_FINE, "degradation": "real", "ema_decay": 0.998}
 
@@ -169,10 +168,10 @@ _ALL = (
         steps=4600,
         batch=4,
         starts_from="srresnet-photos",
-        judges="1,2+2,2+3,3+4,3",
-        ema_decay=0.998,
+        ema_decay=0.99,
+        validate_every=200,
         **_FINE,
-        **_PHOTO_GAN | {"adversarial_weight": 5e-3, "pooled": False, "validate_every": 200},
+        **_SHORT_GAN | {"adversarial_weight": 1e-2},
     ),
     # `compact`, for phones: 57,960 weights, from the start. The shipped file comes of two such runs: see its card.
     Recipe(
@@ -180,8 +179,9 @@ _ALL = (
         generator="compact",
         blocks=9,
         channels=24,
-        steps=40_000,
-        learning_rate=1e-3,
+        steps=24_000,
+        optimizer="Muon",
+        learning_rate=3e-3,
         warmup=500,
         validate_every=2000,
         **_PHOTOS,
@@ -194,9 +194,11 @@ _ALL = (
         steps=1500,
         batch=4,
         starts_from="srresnet-real",
+        pooled=True,
+        validate_every=250,
         **_REAL,
         # Twice that adversarial weight is sharper on JPEG, and hatches noisy surfaces.
-        **_PHOTO_GAN | {"adversarial_weight": 5e-4, "pixel_weight": 0.1},
+        **_SHORT_GAN | {"judges": "pixels", "phase_weight": 0.0, "adversarial_weight": 5e-4, "pixel_weight": 0.1},
     ),
 )
 RECIPES = {recipe.name: recipe for recipe in _ALL}
