@@ -161,8 +161,8 @@ _ALL = (
         warmup=300,
         **_PHOTOS,
     ),
-    # The shipped `srgan`, from the `srresnet` of its day: 30.00, 27.26, LPIPS .104, .177, after 400 more steps against
-    # a fresh D: see its card. Batch and length are what 2 cores afford.
+    # The shipped `srgan`: 30.10, 27.33, LPIPS .103, .180. Not of one run: 400 steps of this, after 3,900 of a former
+    # recipe: see its card. Batch and length are what 2 cores afford.
     Recipe(
         name="srgan-photos",
         steps=4600,
