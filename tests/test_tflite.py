@@ -95,7 +95,25 @@ def test_large_weights_taken_apart_are_the_same_function():
     assert np.abs(tflite.network(generator, arrays)(tf.constant(lr))["sr"] - wanted).max() < 1e-4
 
 
-@pytest.mark.parametrize(("kind", "least"), [("dynamic", 48), ("int8", 36)])
+def test_small_weights_keep_their_step_where_large_ones_are_taken_from_among_them():
+    """Those in the places of the large ones once went with them, and 8 bits rounded them to 0."""
+    arrays = tflite.prepare(weights.load("srresnet"))
+    tail = arrays["tail/conv/kernel"]
+    tflite._part(arrays)
+    chosen, loud = np.argmax(arrays["tail/conv/chosen"][0, 0], axis=0), arrays["tail/conv/loud"]
+    reach, middle = loud.shape[0] // 2, tail.shape[0] // 2
+
+    def rounded(kernel):
+        step = np.abs(kernel).max((0, 1, 2)) / 127
+        return np.rint(kernel / step) * step
+
+    made, near = rounded(arrays["tail/conv/kernel"]), slice(middle - reach, middle + reach + 1)
+    made[near, near, chosen] += rounded(loud)
+    small = np.abs(tail) < np.quantile(np.abs(tail), 0.9)
+    assert np.abs(made - tail)[small].max() <= np.abs(arrays["tail/conv/kernel"]).max() / 254 * 1.001
+
+
+@pytest.mark.parametrize(("kind", "least"), [("dynamic", 48), ("int8", 40)])
 def test_eight_bits_leave_the_detail_beside_the_carried_picture(tmp_path, kind, least):
     generator = carrying()
     (tmp_path / "g.tflite").write_bytes(tflite.convert(generator, kind, 48))

@@ -264,6 +264,8 @@ def test_newest_three_and_the_best_are_kept(tmp_path, data):
         (["--recipe=srgan-mse", "--judges=1,2"], "judges=1,2 goes with a content loss"),
         (["--recipe=srgan", "--crop=100"], "crop must be a multiple of 16"),
         (["--recipe=srgan", "--warmup=9"], "warmup goes with"),
+        (["--recipe=compact", "--zero_init"], "zero_init go with --generator=srresnet"),
+        (["--recipe=srresnet-photos", "--zero_init"], "zero_init goes with --batch_norm"),
     ],
 )
 def test_wrong_flags_give_one_line(tmp_path, flags, words):

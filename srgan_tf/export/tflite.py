@@ -172,7 +172,7 @@ def _part(arrays: dict) -> None:
 
     A filter has one step for all its weights in 8 bits. Where some carry the picture through and the others add
     detail (as `start_as_interpolation` has it), that step would leave nothing of the others. The large ones lie in few
-    channels, near the middle: "chosen" picks these channels, "loud" has their weights.
+    channels, near the middle: "chosen" picks these channels, "loud" has their large weights, 0 for the others.
     """
     for name in [name.removesuffix("/kernel") for name in arrays if name.endswith("/kernel")]:
         kernel = arrays[f"{name}/kernel"]
@@ -183,9 +183,8 @@ def _part(arrays: dict) -> None:
         reach = np.abs(np.argwhere(loud)[:, :2] - middle).max()
         part = np.ix_(*[range(middle - reach, middle + reach + 1)] * 2, channels)
         arrays[f"{name}/chosen"] = np.eye(kernel.shape[2], dtype=np.float32)[None, None, :, channels]
-        arrays[f"{name}/loud"] = kernel[part]
-        arrays[f"{name}/kernel"] = kernel.copy()
-        arrays[f"{name}/kernel"][part] = 0
+        arrays[f"{name}/loud"] = (kernel * loud)[part]
+        arrays[f"{name}/kernel"] = kernel * ~loud
 
 
 def _quantised(generator, arrays: dict):
