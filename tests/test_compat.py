@@ -81,7 +81,8 @@ def test_batch_norm_is_keras_own(dtype, tolerance):
     rng, made = np.random.default_rng(0), []
     batches = rng.normal(3, 2, (3, 2, 3, 5, 4)).astype(np.float32)
     weights = tf.constant(rng.normal(size=(2, 3, 5, 4)), tf.float32)
-    for layer in (compat.BatchNormalization(dtype=dtype), keras.layers.BatchNormalization(dtype="float32")):
+    theirs = keras.layers.BatchNormalization(momentum=0.9, dtype="float32")
+    for layer in (compat.BatchNormalization(dtype=dtype), theirs):
         layer.build((None, None, None, 4))
         found = []
         for x in map(tf.constant, batches):
@@ -94,6 +95,14 @@ def test_batch_norm_is_keras_own(dtype, tolerance):
     for ours, theirs in zip(*made, strict=True):
         wanted = np.asarray(theirs)
         np.testing.assert_allclose(np.asarray(tf.cast(ours, tf.float32)), wanted, atol=tolerance * np.abs(wanted).max())
+
+
+def test_running_statistics_follow_within_tens_of_steps():
+    """Keras' usual momentum leaves a third of where they came from after a hundred, of a run that may have hundreds."""
+    layer, x = compat.BatchNormalization(), tf.constant(np.random.default_rng(0).normal(5, 3, (4, 8, 8, 2)), tf.float32)
+    for _ in range(50):
+        wanted = layer(x, training=True)
+    assert np.abs(layer(x, training=False) - wanted).max() < 0.05
 
 
 @pytest.mark.skipif(not hasattr(keras.optimizers, "Muon"), reason="Keras has Muon from 3.10 on")
