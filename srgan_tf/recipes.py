@@ -141,18 +141,21 @@ _ALL = (
         **_DEMO_G,
     ),
     # The five columns of the paper's table 1, with its scores on Set5 and Set14 after training on 350,000 ImageNet
-    # pictures: PSNR in dB. SRResNet-MSE: 32.05, 28.49.
+    # pictures: PSNR in dB. None was run to its end here: their cost is that of 10 steps on one core with AVX-512 in
+    # float32 (features: VGG-16's), times their steps; on a GPU it is not known. SRResNet-MSE: 32.05, 28.49; 1.1 s a
+    # step, 12 days.
     Recipe(name="srresnet", steps=1_000_000),
-    # SRResNet-VGG22: 30.51, 27.19.
+    # SRResNet-VGG22: 30.51, 27.19; 1.7 s, 19 days.
     Recipe(name="srresnet-vgg22", steps=1_000_000, features="2,2", tv_weight=2e-8),
-    # SRGAN-MSE: 30.64, 26.92.
+    # SRGAN-MSE: 30.64, 26.92; 3.2 s, 7 days after SRResNet's.
     Recipe(name="srgan-mse", **_PAPER_GAN),
     # SRGAN-VGG22: 29.84, 26.44.
     Recipe(name="srgan-vgg22", features="2,2", **_PAPER_GAN),
-    # SRGAN-VGG54, which the paper calls SRGAN: 29.40, 26.02.
+    # SRGAN-VGG54, which the paper calls SRGAN: 29.40, 26.02; 4.9 s, 11 days.
     Recipe(name="srgan", features="5,4", **_PAPER_GAN),
-    # The shipped `srresnet`, from the start on photographs of free licence: 31.39, 28.03; its card has the trials, and
-    # what came after, to 31.45, 28.09. No batch norm: the file has the paper's layers, which do nothing.
+    # The shipped `srresnet`, from the start on photographs of free licence: 31.39, 28.03 after 92 minutes of
+    # processor time; its card has the trials, and what came after, to 31.45, 28.09. No batch norm: the
+    # file has the paper's layers, which do nothing.
     Recipe(
         name="srresnet-photos",
         batch_norm=False,
@@ -163,8 +166,8 @@ _ALL = (
         warmup=300,
         **_PHOTOS,
     ),
-    # The shipped `srgan`: 30.10, 27.33, LPIPS .103, .180. Not of one run: 400 steps of this, after 3,900 of a former
-    # recipe: see its card. Batch and length are what 2 cores afford.
+    # The shipped `srgan`: 30.10, 27.33, LPIPS .103, .180. Not of one run: 400 steps of this (7 minutes of a core),
+    # after 3,900 of a former recipe (71): see its card. Batch and length are what 2 cores afford.
     Recipe(
         name="srgan-photos",
         steps=4600,
@@ -190,7 +193,8 @@ _ALL = (
         **_PHOTOS,
     ),
     # The shipped `srgan-real`, for photographs as they come: LR blurred, noisy and compressed (Wang et al. 2021). From
-    # the shipped `srresnet`, first in pixels, as they do, so that D need not teach G to denoise; then against D.
+    # the shipped `srresnet`, first in pixels, as they do, so that D need not teach G to denoise; then against D:
+    # about 40 and 15 minutes on 2 shared cores; scores in its card.
     Recipe(name="srresnet-real", steps=6000, batch=8, starts_from="srresnet-photos", **_REAL),
     Recipe(
         name="srgan-real",
