@@ -141,21 +141,21 @@ _ALL = (
         **_DEMO_G,
     ),
     # The five columns of the paper's table 1, with its scores on Set5 and Set14 after training on 350,000 ImageNet
-    # pictures: PSNR in dB. None was run to its end here: their cost is that of 10 steps on one core with AVX-512 in
-    # float32 (features: VGG-16's), times their steps; on a GPU it is not known. SRResNet-MSE: 32.05, 28.49; 1.1 s a
-    # step, 12 days.
+    # pictures: PSNR in dB. None was run to its end here: their cost is that of 10 or 12 steps on one core with AVX-512
+    # in float32 (features: VGG-16's), times their steps, for SRGANs after SRResNet-MSE's; on a GPU it is not known.
+    # SRResNet-MSE: 32.05, 28.49; 1.1 s a step, 12 days.
     Recipe(name="srresnet", steps=1_000_000),
     # SRResNet-VGG22: 30.51, 27.19; 1.7 s, 19 days.
     Recipe(name="srresnet-vgg22", steps=1_000_000, features="2,2", tv_weight=2e-8),
-    # SRGAN-MSE: 30.64, 26.92; 3.2 s, 7 days after SRResNet's.
+    # SRGAN-MSE: 30.64, 26.92; 3.2 s, 7 days.
     Recipe(name="srgan-mse", **_PAPER_GAN),
-    # SRGAN-VGG22: 29.84, 26.44.
+    # SRGAN-VGG22: 29.84, 26.44; 3.8 s, 9 days.
     Recipe(name="srgan-vgg22", features="2,2", **_PAPER_GAN),
     # SRGAN-VGG54, which the paper calls SRGAN: 29.40, 26.02; 4.9 s, 11 days.
     Recipe(name="srgan", features="5,4", **_PAPER_GAN),
     # The shipped `srresnet`, from the start on photographs of free licence: 31.39, 28.03 after 92 minutes of
-    # processor time; its card has the trials, and what came after, to 31.45, 28.09. No batch norm: the
-    # file has the paper's layers, which do nothing.
+    # processor time; its card has the trials, and what came after, to 31.45, 28.09. No batch norm: the file has the
+    # paper's layers, which do nothing.
     Recipe(
         name="srresnet-photos",
         batch_norm=False,
