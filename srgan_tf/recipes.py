@@ -154,7 +154,7 @@ _ALL = (
     # SRGAN-VGG54, which the paper calls SRGAN: 29.40, 26.02; 4.9 s, 11 days.
     Recipe(name="srgan", features="5,4", **_PAPER_GAN),
     # The shipped `srresnet`, from the start on photographs of free licence: 31.39, 28.03 after 92 minutes of
-    # processor time; its card has the trials, and what came after, to 31.45, 28.09. No batch norm: the file has the
+    # processor time; its card has the trials, and what came after, to 31.53, 28.13. No batch norm: the file has the
     # paper's layers, which do nothing.
     Recipe(
         name="srresnet-photos",
@@ -166,8 +166,8 @@ _ALL = (
         warmup=300,
         **_PHOTOS,
     ),
-    # The shipped `srgan`: 30.10, 27.33, LPIPS .103, .180. Not of one run: 400 steps of this (7 minutes of a core),
-    # after 3,900 of a former recipe (71): see its card. Batch and length are what 2 cores afford.
+    # 30.06 on Set5, LPIPS .109, after 72 minutes of a core. The shipped `srgan`, 30.10, 27.33, LPIPS .103, .180, is of
+    # 3,900 steps of a former recipe and 400 of this with a fresh D: see its card. Batch, length: what 2 cores afford.
     Recipe(
         name="srgan-photos",
         steps=4600,

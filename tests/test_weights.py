@@ -3,12 +3,14 @@ import re
 import numpy as np
 import pytest
 
-from srgan_tf import weights
+from srgan_tf import metrics, weights
 from srgan_tf.backends import open_backend
 from srgan_tf.data.benchmarks import find_benchmark
 from srgan_tf.evaluation import judge
 from srgan_tf.export.report import export
+from srgan_tf.upscaling import Upscaler
 from srgan_tf.weights import WeightsError, load, shipped
+from tools.teach import teach
 
 
 def test_shipped_weights_are_of_the_size_told():
@@ -78,3 +80,12 @@ def test_damaged_shipped_file_is_named(tmp_path, monkeypatch):
 def test_unknown_names_are_told_the_known_ones():
     with pytest.raises(WeightsError, match=r"nosuch: no such weights; give .*srresnet"):
         load("nosuch")
+
+
+def test_the_teacher_is_better_than_what_it_teaches():
+    """By PSNR of Y on a photograph not trained on; a wrong turn back would cost several dB."""
+    upscaler = Upscaler("srresnet", precision="float32", back_projection="full")
+    photos = find_benchmark("heldout", 4, weights.PRETRAINED.parent / "photos")
+    hr, lr = (picture[:, :side, :side] for picture, side in zip(photos[0].read(), (256, 64)))
+    alone, taught = (metrics.psnr(hr, sr[None])[0] for sr in (upscaler(lr[0]), teach(upscaler, lr[0])))
+    assert taught > alone + 0.02

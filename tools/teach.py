@@ -1,0 +1,42 @@
+"""Pairs to train on whose HR lies halfway to what a better teacher makes of their LR.
+
+python -m tools.teach PHOTOS FOLDER [WEIGHTS]    then  train.py --init=srresnet --data=FOLDER/hr --data_lr=FOLDER/lr …
+
+The teacher is the shipped `srresnet`, or other weights, with back-projection, meant over the half turn and both
+diagonals, in which a former `srresnet` was .17 dB better than alone on Set5. Training's own flips and turns bring the
+other four symmetries of the square in.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from srgan_tf import Upscaler, images
+from srgan_tf.data import downscale
+
+
+def teach(upscaler: Upscaler, lr: np.ndarray) -> np.ndarray:
+    """LR uint8 [height, width, 3] → the teacher's SR, float32 0-255."""
+    total = np.float32(0)
+    for step in (1, -1):
+        turned = lr[::step, ::step]
+        sr = upscaler(turned) + upscaler(turned.swapaxes(0, 1)).swapaxes(0, 1).astype(np.float32)
+        total = total + sr[::step, ::step]
+    return total / 4
+
+
+if __name__ == "__main__":
+    photos, folder, weights = sys.argv[1], Path(sys.argv[2]), (*sys.argv[3:], "srresnet")[0]
+    upscaler = Upscaler(weights, back_projection="full")
+    for kind in ("hr", "lr"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for path in images.find(photos):
+        hr = images.read(path)
+        hr = hr[: hr.shape[0] // 4 * 4, : hr.shape[1] // 4 * 4]
+        lr = downscale(hr[None], 4)[0].numpy()
+        taught = np.rint((teach(upscaler, lr) + hr) / 2)
+        for kind, pixels in (("hr", taught), ("lr", lr)):
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / kind / f"{path.stem}.png")
+        print(path, flush=True)
