@@ -2,15 +2,17 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from srgan_tf import metrics, weights
+from srgan_tf import images, metrics, weights
 from srgan_tf.backends import open_backend
 from srgan_tf.data.benchmarks import find_benchmark
+from srgan_tf.data.patches import Photos
 from srgan_tf.evaluation import judge
 from srgan_tf.export.report import export
 from srgan_tf.upscaling import Upscaler
 from srgan_tf.weights import WeightsError, load, shipped
-from tools.teach import teach
+from tools.teach import make_pairs, teach
 
 
 def test_shipped_weights_are_of_the_size_told():
@@ -89,3 +91,17 @@ def test_the_teacher_is_better_than_what_it_teaches():
     hr, lr = (picture[:, :side, :side] for picture, side in zip(photos[0].read(), (256, 64)))
     alone, taught = (metrics.psnr(hr, sr[None])[0] for sr in (upscaler(lr[0]), teach(upscaler, lr[0])))
     assert taught > alone + 0.02
+
+
+def test_the_teacher_keeps_photographs_of_one_name_apart(tmp_path):
+    hr = images.read(weights.PRETRAINED.parent / "photos" / "heldout" / "chelsea.jpg")
+    for name, picture in (("a", hr[:50, :51]), ("b", hr[50:100, :60])):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.fromarray(picture).save(tmp_path / "photos" / name / "same_HR.png")
+    make_pairs(Upscaler("compact"), tmp_path / "photos", tmp_path)
+    photos = Photos(tmp_path / "hr", smallest=48, lr_source=tmp_path / "lr")
+    assert not photos.unusable
+    assert [tuple(array.shape for array in photos.read(pair)) for pair in photos.pairs] == [
+        ((48, 48, 3), (12, 12, 3)),
+        ((48, 60, 3), (12, 15, 3)),
+    ]

@@ -27,18 +27,22 @@ def teach(upscaler: Upscaler, lr: np.ndarray) -> np.ndarray:
     return total / 4
 
 
-if __name__ == "__main__":
-    photos, folder, weights = sys.argv[1], Path(sys.argv[2]), (*sys.argv[3:], "srresnet")[0]
-    upscaler = Upscaler(weights, back_projection="full")
+def make_pairs(upscaler: Upscaler, photos, folder: Path) -> None:
+    """Write folder/hr and folder/lr; numbered, since photographs of two folders may have one name."""
     for kind in ("hr", "lr"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-    for path in images.find(photos):
+    for number, path in enumerate(images.find(photos)):
         hr = images.read(path)
         height, width = (side // upscaler.scale * upscaler.scale for side in hr.shape[:2])
         hr = hr[:height, :width]
         lr = downscale(hr[None], upscaler.scale)[0].numpy()
         taught = np.rint((teach(upscaler, lr) + hr) / 2)
         for kind, pixels in (("hr", taught), ("lr", lr)):
-            with images.write_aside(folder / kind / f"{path.stem}.png") as temporary:
+            with images.write_aside(folder / kind / f"{number:04}-{path.stem}.png") as temporary:
                 Image.fromarray(pixels.astype(np.uint8)).save(temporary)
         print(path, flush=True)
+
+
+if __name__ == "__main__":
+    photos, folder, weights = sys.argv[1], sys.argv[2], (*sys.argv[3:], "srresnet")[0]
+    make_pairs(Upscaler(weights, back_projection="full"), photos, Path(folder))
