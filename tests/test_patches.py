@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan_tf.data import Photos, downscale, patches
+from srgan_tf.data import Photos, downscale, patches, shards
 from srgan_tf.data.patches import random_crop
 from srgan_tf.images import ImageError
 
@@ -73,6 +73,20 @@ def test_pairs_are_cut_at_the_same_place(folder, tmp_path):
     for lr, hr in take(patches(Photos(folder, 32, tmp_path / "lr", scale=2), batch=4, crop=32), 4):
         assert lr.shape == (4, 16, 16, 3)
         np.testing.assert_allclose(downscale(hr, 2).numpy()[:, 3:-3, 3:-3], lr[:, 3:-3, 3:-3], atol=1)
+
+
+@pytest.mark.parametrize("form", ["files", "shards"])
+def test_frames_of_one_name_are_paired_by_folder(tmp_path, form):
+    for n, scene in enumerate(("000", "001", "002")):
+        save(tmp_path / "hr" / scene / "00.png", np.full((64, 64, 3), 50 * n, np.uint8))
+        save(tmp_path / "lr" / scene / "00.png", np.full((16, 16, 3), 50 * n, np.uint8))
+    sources = [tmp_path / kind for kind in ("hr", "lr")]
+    if form == "shards":
+        for source in sources:
+            shards.make(source, source.with_suffix(".shards"), smallest=16)
+        sources = [source.with_suffix(".shards") for source in sources]
+    photos = Photos(sources[0], 64, sources[1])
+    assert [[array.mean() for array in photos.read(pair)] for pair in photos.pairs] == [[0, 0], [50, 50], [100, 100]]
 
 
 def test_every_kind_of_picture_is_read(tmp_path):

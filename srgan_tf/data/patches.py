@@ -24,7 +24,8 @@ class Photos:
     Args:
         source: a folder, a glob pattern, a file or a list of these: of pictures, or of shards (see `data.shards`).
         smallest: least height and width in pixels.
-        lr_source: the LR pictures of the same names (or ending in x2, x3, x4, x8, LR), for paired training.
+        lr_source: the LR pictures of the same names (or ending in x2, x3, x4, x8, LR), for paired training; of several
+            of one name, the one whose folder has the name of HR's.
         scale: HR size over LR size, checked where lr_source is given.
         cache_bytes: bound on the decoded pictures kept; the others are decoded anew each time.
 
@@ -58,8 +59,16 @@ class Photos:
         def stem(path):
             return re.sub(r"([_-]?(x[2348]|LR|HR))+$", "", path.stem, flags=re.IGNORECASE)
 
-        lr_paths = {stem(path): path for path in shards.find(lr_source) or images.find(lr_source)}
-        return [(path, lr_paths.get(stem(path), Path(f"{path} (no LR picture)"))) for path in hr_paths]
+        # Frames of several folders have one name each: 000/0001.png, 001/0001.png.
+        lr_paths = {}
+        for path in shards.find(lr_source) or images.find(lr_source):
+            lr_paths[stem(path)] = lr_paths[path.parent.name, stem(path)] = path
+
+        def lr_of(path):
+            name = stem(path)
+            return lr_paths.get((path.parent.name, name)) or lr_paths.get(name) or Path(f"{path} (no LR picture)")
+
+        return [(path, lr_of(path)) for path in hr_paths]
 
     def _check(self, pair: tuple) -> str | None:
         """Why this picture cannot be used, or None. Decodes it, as far as the cache has room."""

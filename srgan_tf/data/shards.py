@@ -47,6 +47,10 @@ class Record:
     def stem(self) -> str:
         return Path(self.name).stem
 
+    @property
+    def parent(self) -> Path:
+        return Path(self.name).parent
+
     def __str__(self) -> str:
         return f"{self.shard}:{self.name}"
 
