@@ -27,6 +27,7 @@ class Recipe:
     candidates: int = 1  # random places for each crop, of which the one with most detail is taken
     seed: int = 0  # of the initial weights and of the crops
     degradation: str = "bicubic"  # of HR to LR; real: blurred, noisy and compressed, as Real-ESRGAN's
+    everyday: float = 0.0  # share of the batches whose LR is made as phones and messengers do instead
     # The generator's loss
     pixel: str = "mse"  # mse (equation 4) or mae
     features: str = ""  # i,j of VGG φi,j, where content is compared (equation 5): 5,4, or 2,2+4,3; empty: in pixels
@@ -72,8 +73,10 @@ class Recipe:
             raise ValueError(f"judges={self.judges} goes with a content loss on features: give --features")
         if self.discriminator and self.judges == "pixels" and not self.pooled and self.crop % 16:
             raise ValueError(f"crop must be a multiple of 16 for the discriminator, not {self.crop}; or use --pooled")
-        if self.jit_compile and self.degradation == "real":
-            raise ValueError("jit_compile does not go with --degradation=real, whose sizes vary from step to step")
+        if not 0 <= self.everyday <= 1:
+            raise ValueError(f"everyday must be in [0, 1], not {self.everyday}")
+        if self.jit_compile and (self.degradation == "real" or self.everyday):
+            raise ValueError("jit_compile goes with --degradation=bicubic and --everyday=0 alone: sizes vary otherwise")
         if self.warmup and self.schedule == "step":
             raise ValueError("warmup goes with --schedule=constant or cosine, not step")
         if self.generator == "compact" and (self.interpolate_init or self.zero_init):

@@ -6,7 +6,7 @@ from absl import logging
 
 from srgan_tf import compat, losses, metrics
 from srgan_tf.data.bicubic import downscale
-from srgan_tf.data.degradation import degrade
+from srgan_tf.data.degradation import degrade, degrade_everyday
 from srgan_tf.discriminator import FeatureDiscriminator
 from srgan_tf.features import FeatureNetwork
 
@@ -40,6 +40,7 @@ class SRGAN(keras.Model):
             steps, which then train what inference computes.
         degradation: how LR is made of HR crops: "bicubic", or "real" (see `data.degradation`), for photographs that
             are blurred, noisy or compressed.
+        everyday: share of the batches, in [0, 1], whose LR is made as phones and messengers do instead.
         seed: of the random degradation, which is a function of it and of the step.
 
     Example:
@@ -57,6 +58,7 @@ class SRGAN(keras.Model):
         freeze_batch_norm: bool = False,
         degradation: str = "bicubic",
         seed: int = 0,
+        everyday: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -66,7 +68,7 @@ class SRGAN(keras.Model):
                 raise ValueError(
                     f"the discriminator judges features of layers {asked}, but features has {there} to judge"
                 )
-        self.degradation, self.seed = degradation, seed
+        self.degradation, self.seed, self.everyday = degradation, seed, everyday
         self.generator, self.discriminator, self.features = generator, discriminator, features
         self.ema_decay, self.freeze_batch_norm = ema_decay, freeze_batch_norm
         self.ema_generator = self.d_optimizer = None
@@ -201,12 +203,22 @@ class SRGAN(keras.Model):
         return to_lr_range(lr), to_hr_range(hr)
 
     def _make_lr(self, hr) -> tf.Tensor:
-        if self.degradation == "bicubic":
-            return downscale(hr, self.generator.scale)
+        scale = self.generator.scale
+        if self.degradation == "bicubic" and not self.everyday:
+            return downscale(hr, scale)
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
         step = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
-        return degrade(hr, self.generator.scale, tf.stack([self.seed, step * 1024 + replica]))
+        seed = tf.stack([self.seed, step * 1024 + replica])
+
+        def usual():
+            return downscale(hr, scale) if self.degradation == "bicubic" else degrade(hr, scale, seed)
+
+        if not self.everyday:
+            return usual()
+        # Drawn from the same seed by an algorithm of its own, so that the draws of either branch do not depend on it.
+        drawn = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, -1))
+        return tf.cond(drawn < self.everyday, lambda: degrade_everyday(hr, scale, seed), usual)
 
     def train_step(self, data):
         """One step of D, then one of G (k = 1), on the same SR: G's forward pass is made once."""
@@ -327,6 +339,7 @@ class SRGAN(keras.Model):
             "freeze_batch_norm": self.freeze_batch_norm,
             "degradation": self.degradation,
             "seed": self.seed,
+            "everyday": self.everyday,
         }
 
     @classmethod

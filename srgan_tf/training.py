@@ -196,7 +196,8 @@ def build(recipe: Recipe, init=None, network=None) -> SRGAN:
             compat.synchronize_batch_norm(network_)
     average = recipe.ema_decay or None
     model = SRGAN(
-        *(generator, discriminator, network, average, recipe.freeze_batch_norm, recipe.degradation, recipe.seed)
+        *(generator, discriminator, network, average, recipe.freeze_batch_norm, recipe.degradation, recipe.seed),
+        everyday=recipe.everyday,
     )
     model.compile(
         make_optimizer(recipe),

@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import ROOT
 from PIL import Image
 
-from srgan_tf.data import degradation
+from srgan_tf.data import degradation, downscale
 from srgan_tf.generator import Generator
 from srgan_tf.srgan import SRGAN
 
@@ -100,3 +100,30 @@ def test_model_degrades_as_a_function_of_seed_and_step(pictures):
     model.train_step(hr)
     assert not np.array_equal(model.prepare(hr)[0], lr)
     np.testing.assert_array_equal(model.prepare((hr[:, ::4, ::4], hr))[0], np.float32(hr[:, ::4, ::4]) / 255)
+
+
+def test_everyday_pictures_are_nearer_to_bicubics_than_the_second_order(pictures):
+    hr = np.repeat((pictures[:, :64, :64] * 255).astype(np.uint8), 4, axis=0)
+    plain = np.asarray(downscale(hr, 4), float)
+    kinds = (degradation.degrade, degradation.degrade_everyday)
+    run = {f: tf.function(lambda seed, f=f: f(hr, 4, seed)) for f in kinds}
+    made = {f: np.stack([each(tf.constant([0, n])) for n in range(12)]) for f, each in run.items()}
+    everyday = made[degradation.degrade_everyday]
+    assert everyday.shape == (12, 8, 16, 16, 3) and everyday.dtype == np.uint8
+    np.testing.assert_array_equal(everyday[3], run[degradation.degrade_everyday](tf.constant([0, 3])))
+    second, first = (np.median(np.abs(made[f] - plain).mean((2, 3, 4))) for f in run)
+    assert 1 < first < second / 2
+    assert len({e.tobytes() for e in everyday.reshape(96, -1)}) > 80  # 4 % are shrunk and no more
+
+
+def test_share_of_everyday_batches(pictures):
+    hr = (pictures[:, :64, :64] * 255).astype(np.uint8)
+    model = SRGAN(Generator(1, 4), seed=3, everyday=0.5)
+    model.compile("sgd")
+    plain, kinds = np.float32(downscale(hr, 4)) / 255, []
+    for step in range(40):
+        model.optimizer.iterations.assign(step)
+        lr, everyday = np.asarray(model.prepare(hr)[0]), degradation.degrade_everyday(hr, 4, [3, step * 1024])
+        kinds.append(np.array_equal(lr, np.float32(everyday) / 255))
+        assert kinds[-1] or np.array_equal(lr, plain)
+    assert 0.25 < np.mean(kinds) < 0.75

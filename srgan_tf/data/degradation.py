@@ -1,8 +1,13 @@
-"""Low resolution as photographs come by it: the second-order degradation of Real-ESRGAN (Wang et al. 2021).
+"""LR as photographs come by it: Real-ESRGAN's second-order degradation (Wang et al. 2021), and a milder one.
 
-Blur, resize, noise and JPEG, twice over, with a sinc filter for the ringing of sharpened pictures (arXiv 2107.10833,
-section 3 and figure 2). The numbers are those of its section 4.1 and of the authors' published options. As theirs,
-sizes and kinds are drawn once a batch, strengths once a picture. All of it is TensorFlow, on the device that trains.
+`degrade`: blur, resize, noise and JPEG, twice over, with a sinc filter for the ringing of sharpened pictures (arXiv
+2107.10833, section 3 and figure 2). The numbers are those of its section 4.1 and of the authors' published options. As
+theirs, sizes and kinds are drawn once a batch, strengths once a picture.
+
+`degrade_everyday`: what a phone or a messenger does to a photograph. Most files have been through that, and not through
+the second order, which is far harsher in the median.
+
+All of it is TensorFlow, on the device that trains.
 """
 
 import math
@@ -81,6 +86,34 @@ def degrade(hr, scale: int, seed) -> tf.Tensor:
         return tf.clip_by_value(blur(_resize(x, small, kind), sinc), 0, 1)
 
     x = tf.cond(last, lambda: finish(jpeg(x, quality)), lambda: jpeg(finish(x), quality))
+    return _to_levels(x, hr, scale)
+
+
+def degrade_everyday(hr, scale: int, seed) -> tf.Tensor:
+    """Make LR of HR as phones and messengers do; arguments, result and reproducibility are those of `degrade`.
+
+    Half the pictures are blurred by a Gaussian of 0.3 to 1.8 HR pixels; all are shrunk by area, bilinear or bicubic
+    interpolation with antialiasing; half get Gaussian noise of up to 6 of 255; 85 % are coded as JPEG of quality 50 to
+    96.
+    """
+    draws = _Draws(seed)
+    small = tf.shape(hr)[1:3] // scale
+    x = tf.cast(hr, tf.float32) / 255
+    n = tf.shape(x)[0]
+    sigma = draws.uniform([n], 0.3, 1.8)
+    no, one = tf.zeros([n], tf.bool), tf.ones([n])
+    kernels = gaussian_kernels(sigma, sigma, tf.zeros([n]), one, no, _half_sizes(draws, n))
+    x = tf.where(draws.uniform([n, 1, 1, 1]) < 0.5, blur(x, kernels), x)
+    x = tf.clip_by_value(_resize(x, small, draws.choice([], 1, 1, 1)[0], antialias=True), 0, 1)
+    strength = draws.uniform([n], 0.0, 6.0) / 255 * tf.cast(draws.uniform([n]) < 0.5, tf.float32)
+    noise = tf.random.stateless_normal(tf.shape(x), draws.next())
+    x = tf.clip_by_value(x + strength[:, None, None, None] * noise, 0, 1)
+    x = tf.where(draws.uniform([n, 1, 1, 1]) < 0.85, jpeg(x, draws.uniform([n], 50.0, 96.0)), x)
+    return _to_levels(x, hr, scale)
+
+
+def _to_levels(x: tf.Tensor, hr, scale: int) -> tf.Tensor:
+    """[0, 1] → uint8, rounded half up, of HR's static shape over scale."""
     x = tf.ensure_shape(x, [hr.shape[0], *(side and side // scale for side in hr.shape[1:3]), 3])
     return tf.cast(tf.floor(tf.clip_by_value(x, 0, 1) * 255 + 0.5), tf.uint8)
 
@@ -159,10 +192,10 @@ def _kernels(draws: _Draws, n, sigma: tuple[float, float]) -> tf.Tensor:
     return tf.where(draws.uniform([n, 1, 1]) < 0.1, sinc, gaussian)
 
 
-def _resize(x, size, kind) -> tf.Tensor:
+def _resize(x, size, kind, antialias: bool = False) -> tf.Tensor:
     """To size [2] by kind 0: area, 1: bilinear, 2: bicubic."""
     methods = ("area", "bilinear", "bicubic")
-    return tf.switch_case(kind, [lambda m=m: tf.image.resize(x, size, m) for m in methods])
+    return tf.switch_case(kind, [lambda m=m: tf.image.resize(x, size, m, antialias=antialias) for m in methods])
 
 
 def _random_resize(draws: _Draws, x, size, ranges: dict) -> tf.Tensor:
