@@ -1,6 +1,6 @@
 """Score models on benchmarks: see `python evaluate.py --help`."""
 
-from srgan_tf.programs.evaluate import command
+from srgan_tf.cli.evaluate import command
 
 if __name__ == "__main__":
     command()

@@ -1,6 +1,6 @@
 """Export generators: see `python export.py --help`."""
 
-from srgan_tf.programs.export import command
+from srgan_tf.cli.export import command
 
 if __name__ == "__main__":
     command()

@@ -19,7 +19,7 @@ import limits
 import numpy as np
 from contenders import ENVIRONMENT, HERE, PEERS, in_turns, row
 
-from srgan_tf.report import markdown
+from srgan_tf.evaluation.tables import markdown
 
 RESULTS = HERE / "results.json"
 
@@ -64,10 +64,10 @@ def train(wanted) -> list[dict]:
 
 def upscale(wanted) -> list[dict]:
     import srgan_tf
-    from srgan_tf import images
     from srgan_tf.data import bicubic
     from srgan_tf.data.bundled import PHOTOS
     from srgan_tf.export import tflite
+    from srgan_tf.io import images
 
     rows, generator = [], srgan_tf.load("srresnet")
     hr = images.read(PHOTOS / "heldout" / "coffee.jpg")

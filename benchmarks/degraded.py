@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from srgan_tf import images
 from srgan_tf.data.bicubic import downscale
 from srgan_tf.data.bundled import PHOTOS
+from srgan_tf.io import images
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:

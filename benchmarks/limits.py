@@ -29,7 +29,7 @@ def limit(wanted) -> list[dict]:
     import tensorflow as tf
 
     import srgan_tf
-    from srgan_tf.inference import fast
+    from srgan_tf.inference.fast import fast
 
     rows, side, size = [], 256, 4096
     generator, pixels = srgan_tf.load("srresnet"), side * side
@@ -54,8 +54,8 @@ def limit(wanted) -> list[dict]:
 def limit_int8(generator) -> dict:
     import tensorflow as tf
 
-    from srgan_tf.backends import _interpreter
     from srgan_tf.export import tflite
+    from srgan_tf.inference.runners import _interpreter
 
     def seconds(content: bytes) -> float:
         with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
@@ -120,7 +120,7 @@ def one_call(batch: int, blocks: int) -> float:
     import tensorflow as tf
 
     import srgan_tf
-    from srgan_tf.inference import fast
+    from srgan_tf.inference.fast import fast
 
     network = fast(srgan_tf.Generator(blocks=blocks))
     lr = tf.constant(np.random.default_rng(0).random((batch, 64, 64, 3), np.float32))

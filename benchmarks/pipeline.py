@@ -11,9 +11,10 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import tensorflow as tf
 
-from srgan_tf import compat, training
+from srgan_tf import compat
 from srgan_tf.data import Photos, patches
-from srgan_tf.recipes import RECIPES
+from srgan_tf.training import loop
+from srgan_tf.training.recipes import RECIPES
 
 
 def rate(take, times: int) -> float:
@@ -27,9 +28,9 @@ def rate(take, times: int) -> float:
 def rates(folder: str | None = None) -> tuple[float, float]:
     """Batches a second delivered, and steps a second that consume them."""
     compat.keep_memory()
-    batches = iter(patches(Photos(folder or str(training.BUNDLED / "train"))))
+    batches = iter(patches(Photos(folder or str(loop.BUNDLED / "train"))))
     delivered = rate(lambda: next(batches), 200)
-    model = training.build(RECIPES["srresnet"])
+    model = loop.build(RECIPES["srresnet"])
     step, batch = tf.function(model.train_step), next(batches)
     return delivered, rate(lambda: float(step(batch)["loss"]), 5)
 

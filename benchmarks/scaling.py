@@ -21,16 +21,17 @@ def worker(index: int, ports: list[int], steps: int) -> None:
     os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
     import dataclasses
 
-    from srgan_tf import compat, strategy, training
+    from srgan_tf import compat
     from srgan_tf.data import Photos, patches
-    from srgan_tf.recipes import RECIPES
+    from srgan_tf.training import loop, strategy
+    from srgan_tf.training.recipes import RECIPES
 
     compat.keep_memory()
     chosen = strategy.choose("multiworker")
     recipe = dataclasses.replace(RECIPES["srresnet"], batch=BATCH * len(ports), validate_every=1000)
     with chosen.scope():
-        model = training.build(recipe)
-    photos = Photos(str(training.BUNDLED / "train"), CROP)
+        model = loop.build(recipe)
+    photos = Photos(str(loop.BUNDLED / "train"), CROP)
     data = strategy.distribute(chosen, recipe.batch, lambda **share: patches(photos, recipe.batch, CROP, **share))
     model.fit(data, steps_per_epoch=2, verbose=0, shuffle=False)
     start = time.perf_counter()

@@ -14,9 +14,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf import Upscaler, compat, load, lpips, metrics
+from srgan_tf import Upscaler, compat, load
 from srgan_tf.data.benchmarks import find_benchmark
-from srgan_tf.inference import FastGenerator
+from srgan_tf.evaluation import lpips, metrics
+from srgan_tf.inference.fast import FastGenerator
 
 ROUNDS = 9
 

@@ -6,20 +6,20 @@ __version__ = "0.1.0"
 
 # Imported on first use: `import srgan_tf` and the programs' --help must not wait for TensorFlow.
 _HOMES = {
-    "Generator": "srgan_tf.generator",
-    "Compact": "srgan_tf.compact",
-    "Discriminator": "srgan_tf.discriminator",
-    "FeatureDiscriminator": "srgan_tf.discriminator",
-    "FeatureNetwork": "srgan_tf.features",
-    "SRGAN": "srgan_tf.srgan",
+    "Generator": "srgan_tf.models.srresnet",
+    "Compact": "srgan_tf.models.compact",
+    "Discriminator": "srgan_tf.models.discriminators",
+    "FeatureDiscriminator": "srgan_tf.models.discriminators",
+    "FeatureNetwork": "srgan_tf.models.vgg",
+    "SRGAN": "srgan_tf.training.model",
     "Photos": "srgan_tf.data",
     "patches": "srgan_tf.data",
-    "load": "srgan_tf.weights",
-    "save_weights": "srgan_tf.weights",
-    "blend": "srgan_tf.weights",
-    "Upscaler": "srgan_tf.upscaling",
-    "upscale": "srgan_tf.upscaling",
-    "evaluate": "srgan_tf.evaluation",
+    "load": "srgan_tf.models.weights",
+    "save_weights": "srgan_tf.models.weights",
+    "blend": "srgan_tf.models.weights",
+    "Upscaler": "srgan_tf.inference.upscaling",
+    "upscale": "srgan_tf.inference.upscaling",
+    "evaluate": "srgan_tf.evaluation.evaluate",
 }
 __all__ = [*_HOMES, "__version__"]
 

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf import callbacks, training
-from srgan_tf import strategy as strategies
-from srgan_tf.recipes import Recipe
+from srgan_tf.training import callbacks, loop
+from srgan_tf.training import strategy as strategies
+from srgan_tf.training.recipes import Recipe
 
 # SGD tells a wrong gradient where Adam would not; the clip bites at every step of G. Batch norm is synchronised in G;
 # in D, over its last 2x2 pixels, it would make much of float32's rounding within a few steps.
@@ -29,7 +29,7 @@ RECIPE = Recipe(
 def main(folder: str, name: str) -> None:
     strategy = strategies.choose(name)
     data = os.path.join(folder, "data")
-    model, _ = training.train(
+    model, _ = loop.train(
         RECIPE, os.path.join(folder, f"run-{name}"), data, validation=data, strategy=strategy, save_seconds=1e9
     )
     save(folder, name if strategies.is_chief(strategy) else f"{name}-other", model)
@@ -61,4 +61,4 @@ if __name__ == "__main__":
         main(sys.argv[1], name)
         if name == "one":
             keras.utils.set_random_seed(RECIPE.seed)
-            save(sys.argv[1], "start", training.build(RECIPE))
+            save(sys.argv[1], "start", loop.build(RECIPE))

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from srgan_tf import compat
-from srgan_tf.generator import Generator
-from srgan_tf.srgan import SRGAN
+from srgan_tf.models.srresnet import Generator
+from srgan_tf.training.model import SRGAN
 
 
 def addons():

@@ -7,9 +7,9 @@ others'.
 import hashlib
 import sys
 
-from srgan_tf import weights
-from srgan_tf.generator import Generator
-from srgan_tf.inference import add_batch_norm
+from srgan_tf.inference.fast import add_batch_norm
+from srgan_tf.models import weights
+from srgan_tf.models.srresnet import Generator
 
 if __name__ == "__main__":
     run, name = sys.argv[1:]

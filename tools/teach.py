@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from srgan_tf import Upscaler, images
+from srgan_tf import Upscaler
 from srgan_tf.data import downscale
+from srgan_tf.io import files, images
 
 
 def teach(upscaler: Upscaler, lr: np.ndarray) -> np.ndarray:
@@ -31,14 +32,14 @@ def make_pairs(upscaler: Upscaler, photos, folder: Path) -> None:
     """Write folder/hr and folder/lr; numbered, since photographs of two folders may have one name."""
     for kind in ("hr", "lr"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-    for number, path in enumerate(images.find(photos)):
+    for number, path in enumerate(files.find(photos)):
         hr = images.read(path)
         height, width = (side // upscaler.scale * upscaler.scale for side in hr.shape[:2])
         hr = hr[:height, :width]
         lr = downscale(hr[None], upscaler.scale)[0].numpy()
         taught = np.rint((teach(upscaler, lr) + hr) / 2)
         for kind, pixels in (("hr", taught), ("lr", lr)):
-            with images.write_aside(folder / kind / f"{number:04}-{path.stem}.png") as temporary:
+            with files.write_aside(folder / kind / f"{number:04}-{path.stem}.png") as temporary:
                 Image.fromarray(pixels.astype(np.uint8)).save(temporary)
         print(path, flush=True)
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 from worker import serve
 
 import srgan_tf
-from srgan_tf import compat, features
+from srgan_tf import compat
+from srgan_tf.models import vgg
 
 
 def upscale(job):
@@ -30,11 +31,11 @@ def train(job):
     discriminator = network = None
     if job["task"] == "srgan":
         arrays, rng, before = {}, np.random.default_rng(0), 3
-        for group, (filters, depth) in enumerate(zip((64, 128, 256, 512, 512), features.DEPTHS["vgg19"]), 1):
+        for group, (filters, depth) in enumerate(zip((64, 128, 256, 512, 512), vgg.DEPTHS["vgg19"]), 1):
             for n in range(1, depth + 1):
                 arrays[f"conv{group}_{n}/kernel"] = rng.normal(0, (9 * before) ** -0.5, (3, 3, before, filters))
                 arrays[f"conv{group}_{n}/bias"], before = np.zeros(filters), filters
-        network = features.FeatureNetwork("vgg19", (5, 4), arrays)
+        network = vgg.FeatureNetwork("vgg19", (5, 4), arrays)
         discriminator = srgan_tf.Discriminator()
     model = srgan_tf.SRGAN(srgan_tf.Generator(), discriminator, network)
     model.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from srgan_tf import images
 from srgan_tf.data.bicubic import downscale
+from srgan_tf.io import files, images
 
 # Looked for in this order, {n} being the benchmark's folder and {s} the scale; the first with pictures is taken.
 HR_FOLDERS = ("{n}/HR_x{s}", "{n}/HR", "{n}/GTmod12", "{n}/original", "{n}/image_SRF_{s}", "{n}", "{n}_HR")
@@ -95,7 +95,7 @@ def _folders(patterns, base: Path, scale: int):
     for pattern in patterns:
         folder = Path(pattern.format(n=base, s=scale))
         if folder.is_dir():
-            yield sorted(p for p in folder.iterdir() if p.suffix.lower() in images.EXTENSIONS)
+            yield sorted(p for p in folder.iterdir() if p.suffix.lower() in files.EXTENSIONS)
 
 
 def _stem(path: Path) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf import images
 from srgan_tf.data import bicubic
+from srgan_tf.io import images
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 

@@ -14,8 +14,8 @@ import tensorflow as tf
 from absl import logging
 from PIL import Image
 
-from srgan_tf import images
 from srgan_tf.data import shards
+from srgan_tf.io import files, images
 
 
 class Photos:
@@ -37,7 +37,7 @@ class Photos:
 
     def __init__(self, source, smallest: int = 96, lr_source=None, scale: int = 4, cache_bytes: int = 4 << 30):
         self.scale, self.smallest, self._cache, self._room = scale, smallest, {}, cache_bytes
-        self.pairs = self._pair(shards.find(source) or images.find(source), lr_source)
+        self.pairs = self._pair(shards.find(source) or files.find(source), lr_source)
         with ThreadPoolExecutor() as pool:
             problems = dict(zip(self.pairs, pool.map(self._check, self.pairs)))
         self.unusable = {str(pair[0]): problem for pair, problem in problems.items() if problem}
@@ -48,8 +48,7 @@ class Photos:
         if not self.pairs:
             raise images.ImageError(
                 f"{source}: no usable picture among {len(problems)} (at least {smallest}x{smallest} px; "
-                f"{', '.join(images.EXTENSIONS)})"
-                + (f"; {next(iter(self.unusable.values()))}" if self.unusable else "")
+                f"{', '.join(files.EXTENSIONS)})" + (f"; {next(iter(self.unusable.values()))}" if self.unusable else "")
             )
 
     def _pair(self, hr_paths: list[Path], lr_source) -> list[tuple]:
@@ -61,7 +60,7 @@ class Photos:
 
         # Frames of several folders have one name each: 000/0001.png, 001/0001.png.
         lr_paths = {}
-        for path in shards.find(lr_source) or images.find(lr_source):
+        for path in shards.find(lr_source) or files.find(lr_source):
             lr_paths[stem(path)] = lr_paths[path.parent.name, stem(path)] = path
 
         def lr_of(path):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from srgan_tf import images
+from srgan_tf.io import files, images
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def find(source) -> list[Record]:
     if isinstance(source, (list, tuple)):
         return [record for item in source for record in find(item)]
     path = Path(source)
-    found = sorted(path.glob("*.tfrecord")) if path.is_dir() else images.find(source)
+    found = sorted(path.glob("*.tfrecord")) if path.is_dir() else files.find(source)
     return [record for shard in found if shard.suffix == ".tfrecord" for record in read_index(shard)]
 
 
@@ -76,7 +76,7 @@ def read_index(shard: Path) -> list[Record]:
         return [Record(shard, **record) for record in index["records"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise images.ImageError(
-            f"{shard}: not whole ({images.reason(error)}); make the shards again by the same command"
+            f"{shard}: not whole ({files.reason(error)}); make the shards again by the same command"
         ) from None
 
 
@@ -84,7 +84,7 @@ def make(source, output, megabytes: float = 256, smallest: int = 96, workers: in
     """Write the pictures of `source` into shards in `output`; run again, it goes on where it stopped.
 
     Args:
-        source: as for `images.find`.
+        source: as for `files.find`.
         output: a folder.
         megabytes: size of a shard, to the next whole picture.
         smallest: least height and width of a picture, pixels.
@@ -97,7 +97,7 @@ def make(source, output, megabytes: float = 256, smallest: int = 96, workers: in
     Raises:
         ImageError: nothing usable, or shards of other pictures lie in `output`.
     """
-    output, paths = Path(output), images.find(source)
+    output, paths = Path(output), files.find(source)
     root = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
     groups, room = [], 0
     for path in paths:
@@ -127,7 +127,7 @@ def _make_shard(shard: Path, paths: list[Path], root: Path, smallest: int) -> li
             raise images.ImageError(f"{shard}: made of other pictures; give another --output")
         return records
     records, offset = [], 0
-    with images.write_aside(shard) as temporary:
+    with files.write_aside(shard) as temporary:
         with tf.io.TFRecordWriter(temporary) as writer:
             for path in paths:
                 try:
@@ -147,7 +147,7 @@ def _make_shard(shard: Path, paths: list[Path], root: Path, smallest: int) -> li
         if written != [record.crc for record in records]:
             raise images.ImageError(f"{shard}: what was written does not read back; is the disk sound?")
     rows = [{k: v for k, v in asdict(record).items() if k != "shard"} for record in records]
-    with images.write_aside(index) as temporary:  # last: what has an index is whole
+    with files.write_aside(index) as temporary:  # last: what has an index is whole
         Path(temporary).write_text(json.dumps({"bytes": offset, "files": listing, "records": rows}), encoding="utf-8")
     return records
 

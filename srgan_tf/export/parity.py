@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.backends import from_generator, open_backend
 from srgan_tf.data.bundled import photographs
 from srgan_tf.export import ExportError
+from srgan_tf.inference.runners import from_generator, open_backend
 
 SIDE = 64  # LR px a side of the photographs, for models of any size
 LARGEST = 1  # of 255: how far a float model may be from the generator

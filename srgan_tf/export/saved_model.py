@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf import images, metrics
+from srgan_tf.evaluation import metrics
 from srgan_tf.export import ExportError
-from srgan_tf.inference import PIECE, fast
-from srgan_tf.weights import PRETRAINED
+from srgan_tf.inference.fast import PIECE, fast
+from srgan_tf.io import files, images
+from srgan_tf.models.weights import PRETRAINED
 
 MAX_PIXELS = 1920 * 1088  # LR pixels a request; times scale² times 3 bytes come back
 TILE = (
@@ -63,7 +64,7 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
             if check:
                 check(folder)
     except (OSError, tf.errors.OpError) as error:
-        raise ExportError(f"{base}: cannot write there ({images.reason(error)})") from None
+        raise ExportError(f"{base}: cannot write there ({files.reason(error)})") from None
     return published()
 
 
@@ -74,7 +75,7 @@ def _next_version(base: Path):
     aside, version = Path(tempfile.mkdtemp(prefix=".partial-", dir=base)), None
     try:
         yield aside, lambda: version
-        aside.chmod(0o777 & ~images.umask())  # the server may be another user
+        aside.chmod(0o777 & ~files.umask())  # the server may be another user
         while version is None:
             numbers = [int(path.name) for path in base.iterdir() if path.name.isdecimal()]
             free = base / str(max(numbers, default=0) + 1)

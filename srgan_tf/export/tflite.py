@@ -7,11 +7,11 @@ from collections import defaultdict
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.compact import Compact, enlarge
 from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
-from srgan_tf.generator import fold
-from srgan_tf.inference import fold_batch_norm
+from srgan_tf.inference.fast import fold_batch_norm
+from srgan_tf.models.compact import Compact, enlarge
+from srgan_tf.models.srresnet import fold
 
 KINDS = ("float32", "float16", "dynamic", "int8")
 # Percent of a tensor's values that may lie beyond each end of its int8 range. By trial on the paper's generator: int8

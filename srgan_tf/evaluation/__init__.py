@@ -1,0 +1,1 @@
+"""Scores as papers take them, benchmarks to tables, sheets and pages of them."""

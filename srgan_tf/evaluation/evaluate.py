@@ -1,0 +1,201 @@
+"""Models on benchmarks → one table like the paper's table 2, everyone's scores made alike.
+
+All scores are of rounded uint8 pictures, a border of `scale` pixels left out, LPIPS' included. A greyscale picture
+goes through an RGB model as three equal channels. PSNR and SSIM compare the mean of what comes back with the grey of
+HR as it is, not as Y; LPIPS sees the colours that the model put in.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from srgan_tf.data import upscale
+from srgan_tf.data.benchmarks import BenchmarkError, Picture, find_benchmark
+from srgan_tf.evaluation import lpips, metrics, sheets, tables
+from srgan_tf.inference.runners import Backend, ensemble, from_generator, open_backend
+from srgan_tf.models import weights
+
+CURVE = (0.2, 0.4, 0.6, 0.8)  # the blends that a plot's curve passes, beside its two ends
+
+
+@dataclass(frozen=True)
+class Result:
+    """One picture by all models: HR [1, height, width, 3 or 1]; SR [1, height, width, 3] and scores by model."""
+
+    picture: str
+    hr: np.ndarray
+    sr: dict[str, np.ndarray]
+    scores: dict[str, dict[str, float]]
+
+
+def evaluate(
+    sources=(),
+    benchmarks=("Set5",),
+    output=None,
+    data_dir=None,
+    scale: int = 4,
+    networks=("alex", "vgg"),
+    rgb: bool = False,
+    blends=(),
+    ensembled: bool = False,
+    sheet: bool = False,
+    plot: bool = False,
+    command: str = "",
+) -> list[dict]:
+    """Score nearest, bicubic and models on benchmarks; print the table and, with `output`, write all of it there.
+
+    Args:
+        sources: what `backends.open_backend` takes.
+        benchmarks: names or folders, for `data.benchmarks.find_benchmark`, as is data_dir.
+        output: folder for results.csv, .json and .md, the sheets (sheets/BENCHMARK/PICTURE.png) and the plots.
+        scale: of the benchmarks where there are no sources; models tell theirs.
+        networks: LPIPS networks, of "alex" and "vgg".
+        rgb: score PSNR and SSIM over RGB too.
+        blends: amounts in [0, 1] of the second source in blends with the first, each a model more.
+        ensembled: run each model as its eightfold self-ensemble.
+        sheet: draw a comparison sheet of each picture.
+        plot: draw PSNR against LPIPS, with the curve of blends where the first two sources blend.
+
+    Returns:
+        A row a model and benchmark, with the columns of results.csv.
+
+    Raises:
+        WeightsError, BenchmarkError, ImageError: what cannot be used, by name. Nothing is written then but sheets.
+    """
+    models = open_models(sources, blends, curve=plot)
+    scale = models[0].scale if models else scale
+    if odd := [model.name for model in models if model.scale != scale]:
+        raise weights.WeightsError(f"{odd[0]}: not an x{scale} model like {models[0].name}; evaluate it by itself")
+    pictures = {Path(name).resolve().name: find_benchmark(name, scale, data_dir) for name in benchmarks}
+    if len(pictures) < len(benchmarks):
+        raise BenchmarkError(f"two of the benchmarks {', '.join(benchmarks)} have one name; evaluate them apart")
+    if output:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    models = list(map(ensemble, models)) if ensembled else models
+    curve = [model.name for model in (models[0], *models[2:], models[1])] if len(models) > len(sources) else []
+    models = [*interpolations(scale), *models]
+    rows, details = [], {}
+    for benchmark, files in pictures.items():
+        results = {}
+        for result in _with_progress(judge(models, files, networks, rgb), benchmark, len(files)):
+            results[result.picture] = result.scores
+            if sheet:
+                sheets.write_sheet(Path(output) / "sheets" / benchmark / f"{result.picture}.png", result)
+        rows += [_row(model, benchmark, results) for model in models]
+        details[benchmark] = results
+    print(tables.table(rows))
+    if output:
+        tables.write(Path(output), rows, details, command)
+        if plot:
+            for benchmark in pictures:
+                of_benchmark = [row for row in rows if row["benchmark"] == benchmark]
+                sheets.write_plot(Path(output) / f"plot-{benchmark}.png", benchmark, of_benchmark, curve)
+    return rows
+
+
+def open_models(sources, blends=(), curve: bool = False) -> list[Backend]:
+    """The sources' models and the blends of the first two, under names that differ."""
+    models = []
+    for source in sources:
+        model = open_backend(source)
+        taken = {"nearest", "bicubic", *(other.name for other in models)}
+        models.append(replace(model, name=str(source)) if model.name in taken else model)
+    ends = [model.generator for model in models[:2]]
+    two_generators = len(models) == 2 and None not in ends
+    if blends and not two_generators:
+        raise weights.WeightsError("--blend needs two --weights that are generators, not exported models")
+    if curve and not blends and two_generators and weights.architecture(ends[0]) == weights.architecture(ends[1]):
+        blends = CURVE
+    for amount in sorted(blends):
+        name = f"{models[0].name}~{models[1].name}@{amount:g}"
+        models.append(from_generator(weights.blend(*ends, amount), name))
+    return models
+
+
+def interpolations(scale: int) -> list[Backend]:
+    """What a model has to beat: nearest neighbour, and MATLAB's bicubic."""
+    return [
+        Backend("nearest", scale, 1, lambda lr: lr.repeat(scale, 1).repeat(scale, 2)),
+        Backend("bicubic", scale, 2, lambda lr: upscale(lr, scale).numpy()),
+    ]
+
+
+def judge(models: list[Backend], pictures: list[Picture], networks=("alex",), rgb: bool = False) -> Iterator[Result]:
+    """Each picture by all models, scored."""
+    for model in models:
+        model(np.zeros((1, 16, 16, 3), np.uint8))  # tracing is no part of a picture's time
+    for picture in pictures:
+        hr, lr = picture.read()
+        smallest = max(11, 0, *(lpips.SMALLEST[network] for network in networks)) + 2 * picture.scale
+        if min(hr.shape[1:3]) < smallest:
+            raise BenchmarkError(f"{picture.hr_path}: scores need {smallest} px each way at least")
+        inner = slice(picture.scale, -picture.scale)
+        reference = {network: lpips.features(hr[:, inner, inner], network) for network in networks}
+        srs, scores = {}, {}
+        for model in models:
+            start = time.perf_counter()
+            sr = srs[model.name] = model(np.broadcast_to(lr, (*lr.shape[:3], 3)))
+            seconds = time.perf_counter() - start
+            features_of_sr = {network: lpips.features(sr[:, inner, inner], network) for network in networks}
+            sr = to_grey(sr) if hr.shape[-1] == 1 else sr
+            score = {
+                "psnr_y": metrics.psnr(hr, sr, picture.scale),
+                "ssim_y": metrics.ssim(hr, sr, picture.scale),
+                "ssim_daala": metrics.ssim_daala(hr, sr, picture.scale),
+            }
+            for network in networks:
+                score[f"lpips_{network}"] = lpips.compare(reference[network], features_of_sr[network], network)
+            if rgb:
+                score["psnr_rgb"] = metrics.psnr(hr, sr, picture.scale, y_channel=False)
+                score["ssim_rgb"] = metrics.ssim(hr, sr, picture.scale, y_channel=False)
+            scores[model.name] = {name: float(value[0]) for name, value in score.items()}
+            scores[model.name]["seconds_a_picture"] = seconds
+        yield Result(picture.name, hr, srs, scores)
+
+
+def to_grey(sr: np.ndarray) -> np.ndarray:
+    """uint8 [n, h, w, 3] → [n, h, w, 1]: the mean of the channels, rounded half up."""
+    return ((2 * sr.sum(-1, keepdims=True, dtype=np.uint16) + 3) // 6).astype(np.uint8)
+
+
+def multiply_adds(generator) -> int:
+    """Multiply-adds of G's convolutions for an SR picture of 1280x720, read off its graph."""
+    side = 32
+    spec = tf.TensorSpec([1, side, side, 3], tf.float32)
+    graph = tf.function(lambda lr: generator(lr, training=False)).get_concrete_function(spec).graph
+    count = 0
+    for operation in graph.get_operations():
+        if operation.type in ("Conv2D", "DepthwiseConv2dNative"):
+            taps = operation.inputs[1].shape[: 3 if operation.type == "Conv2D" else 2]
+            count += int(np.prod(taps)) * int(np.prod(operation.outputs[0].shape))
+    return round(count * (1280 * 720) / (side * generator.scale) ** 2)
+
+
+def _row(model: Backend, benchmark: str, results: dict) -> dict:
+    scores = [scores[model.name] for scores in results.values()]
+    row = {"model": model.name, "benchmark": benchmark}
+    row |= {
+        name: float(np.mean([score[name] for score in scores])) for name in scores[0] if name != "seconds_a_picture"
+    }
+    row["parameters"] = row["multiply_adds"] = None
+    if model.generator is not None:
+        row["parameters"] = sum(int(np.prod(v.shape)) for v in model.generator.trainable_variables)
+        row["multiply_adds"] = multiply_adds(model.generator) * model.passes
+    row["seconds_a_picture"] = float(np.mean([score["seconds_a_picture"] for score in scores]))
+    return {**row, "pictures": len(scores), "scale": model.scale}
+
+
+def _with_progress(results: Iterator[Result], benchmark: str, count: int) -> Iterator[Result]:
+    for done, result in enumerate(results, 1):
+        filled = 30 * done // count
+        bar = "█" * filled + "·" * (30 - filled)
+        if sys.stderr.isatty():
+            print(f"\r{benchmark} {bar} {done}/{count} {result.picture:<20.20}", end="", file=sys.stderr, flush=True)
+        yield result
+    if sys.stderr.isatty():
+        print(file=sys.stderr)

@@ -1,0 +1,106 @@
+"""A generator → all artifacts of a folder, each checked before it gets its name, and a report of them."""
+
+import contextlib
+import io
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import tensorflow as tf
+
+from srgan_tf.evaluation.tables import markdown, versions
+from srgan_tf.export import ExportError, parity, saved_model, tflite
+from srgan_tf.export.parity import Reference, timed
+from srgan_tf.io import files
+from srgan_tf.models import weights
+
+NEAR = 16  # LR px of context that matter: with them the paper's generator differs by 1 of 255 from the whole picture
+TILES = (64, 96, 128, 192, 256)  # LR px a side, timed for the table of tiles
+
+
+def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MAX_PIXELS, arguments=()) -> list:
+    """Export a generator and print the table of what was made, which goes to `output`/report.md too.
+
+    Args:
+        source: what `weights.load` takes, or a `Generator`.
+        output: a folder: SavedModels go to saved_model/<version>/, .tflite files straight into it.
+        kinds: of "saved_model", "float32", "float16", "dynamic" and "int8".
+        sizes: LR pixels a side that int8 takes, a file each.
+        max_pixels: LR pixels that the SavedModel takes in one request.
+        arguments: of the command, for the report.
+
+    Returns:
+        A `parity.Row` an artifact.
+
+    Raises:
+        WeightsError: no such weights. ExportError: an artifact cannot be written, or is worse than it may be; it is
+        not left under its name then.
+    """
+    generator = source if isinstance(source, tf.keras.Model) else weights.load(source)
+    name, output = Path(str(source)).stem if isinstance(source, (str, Path)) else "generator", Path(output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{output}: cannot make this folder ({files.reason(error)})") from None
+    reference, rows, paths = Reference(generator), [], []
+    if "saved_model" in kinds:
+        base = output / "saved_model"
+        paths.append(
+            saved_model.write(
+                generator,
+                base,
+                name,
+                max_pixels,
+                lambda folder: rows.append(reference.check(folder, "saved_model", "saved_model")),
+            )
+        )
+        rows[0] = replace(rows[0], file=f"saved_model/{paths[0].name}")
+    for kind in (kind for kind in tflite.KINDS if kind in kinds):
+        for size in sizes if kind == "int8" else (None,):
+            path = output / (f"int8_{size}.tflite" if size else f"{kind}.tflite")
+            model = tflite.convert(generator, kind, size, name)
+            try:
+                with files.write_aside(path) as temporary:
+                    Path(temporary).write_bytes(model)
+                    rows.append(reference.check(temporary, kind, path.name, size or parity.SIDE))
+            except OSError as error:
+                raise ExportError(f"{path}: cannot write it ({files.reason(error)})") from None
+            paths.append(path)
+    rows = timed(rows, paths, sizes[0])
+    text = markdown(parity.HEADINGS, *(row.cells() for row in rows))
+    text += f"\n\nTimes: best of 5 in turns, {sizes[0]} x {sizes[0]} LR pixels."
+    print(text)
+    _write_report(output / "report.md", text, generator, paths, arguments)
+    return rows
+
+
+def _write_report(path: Path, text: str, generator, paths: list, arguments) -> None:
+    lite = [path for path in paths if path.suffix == ".tflite"]
+    parts = ["# Exported models", text]
+    if lite:
+        parts += ["## On a GPU, says tf.lite's analyzer", "\n".join(f"- {p.name}: {gpu(p)}" for p in lite)]
+    if any(path.name == "float32.tflite" for path in lite):
+        parts += ["## Tiles", tiles(generator, path.parent / "float32.tflite")]
+    made_by = ", ".join(f"{name} {version}" for name, version in versions().items())
+    parts.append(f"Made by `{shlex.join(['export.py', *arguments])}` with {made_by}.")
+    with files.write_aside(path) as temporary:
+        Path(temporary).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def gpu(path) -> str:
+    """What TensorFlow Lite's analyzer says of a model on the GPU delegate."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        tf.lite.experimental.Analyzer.analyze(model_path=str(path), gpu_compatibility=True)
+    lines = [line.strip() for line in said.getvalue().splitlines() if "GPU" in line and "guarantee" not in line]
+    return "; ".join(dict.fromkeys(lines)) or "nothing"
+
+
+def tiles(generator, path) -> str:
+    """Tile size against time: a large picture's tile gives only what is further than the context from its sides."""
+    contexts, lines = sorted({NEAR, max(NEAR, generator.context)}), []
+    for side in TILES:
+        (row,) = timed([parity.Row("", 0, "", 0, 0)], [path], side, rounds=2)
+        inner = [max(side - 2 * context, 0) for context in contexts]
+        each = [f"{1e6 * row.seconds / n**2:.1f}" if n else "–" for n in inner]
+        lines.append([str(side), f"{row.seconds:.3f}", *each])
+    return markdown(["LR px a side", "s/tile", *(f"µs/useful px, {c} of context" for c in contexts)], *lines)

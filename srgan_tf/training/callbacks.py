@@ -1,0 +1,251 @@
+"""What is watched while a run trains: progress, checkpoints, logs, and the signs that it goes wrong."""
+
+import csv
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from srgan_tf.data import upscale
+from srgan_tf.evaluation import metrics
+from srgan_tf.models.weights import is_best, save_weights
+from srgan_tf.progress import clock, draw
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message says why and what to do."""
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the whole state of a run, so that it goes on exactly where it was.
+
+    A checkpoint is a folder `checkpoints/step-00001234/` with the state (`state.*`, a `tf.train.Checkpoint`), the
+    generator to use (`generator.npz`) and the counters (`state.json`). It is written aside and renamed, so what
+    bears the name is whole. SIGTERM and the first Ctrl-C end the run after the step, saved.
+
+    Args:
+        folder: where the checkpoints lie.
+        seconds: at most so much work is lost where the process is killed.
+        keep: how many of the newest stay; without a discriminator the best by val_psnr_y as well.
+        writes: whether this process is the one that writes; the others restore and count.
+    """
+
+    def __init__(self, folder, model, seconds: float = 45, keep: int = 3, writes: bool = True):
+        super().__init__()
+        self.folder, self.seconds, self.keep, self.run = Path(folder), seconds, keep, model
+        self.writes = writes
+        self.step, self.best, self.stop_signal = 0, -math.inf, None
+        self.state = tf.train.Checkpoint(**model.state())
+        self._saved_at, self._saved_step = time.monotonic(), None
+
+    def restore(self) -> int:
+        """Load the newest whole checkpoint; the step to go on from (0 without any).
+
+        Damaged ones are named, and put aside so that they do not count among the newest.
+        """
+        if self.writes:
+            shutil.rmtree(self.folder / ".partial", ignore_errors=True)
+        damaged = []
+        for path in sorted(self.folder.glob("step-*"), reverse=True):
+            try:
+                counters = json.loads((path / "state.json").read_text())
+                self.state.read(str(path / "state")).assert_existing_objects_matched().assert_consumed()
+            except Exception as error:  # whatever a damaged file leads to
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                logging.warning("%s is damaged (%s); trying the one before it", path, reason)
+                damaged.append(path)
+                continue
+            self.run.spread_state()
+            for other in damaged if self.writes else ():
+                aside = other.with_name(f"damaged-{other.name}")
+                shutil.rmtree(aside, ignore_errors=True)
+                os.rename(other, aside)
+            self.step, self.best = counters["step"], counters["best"] or -math.inf
+            self._saved_step = self.step
+            return self.step
+        return 0
+
+    def save(self, best: bool = False) -> None:
+        if not self.writes or (self._saved_step == self.step and not best):
+            return
+        aside, final = self.folder / ".partial", self.folder / f"step-{self.step:08d}"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        self.state.write(str(aside / "state"))
+        save_weights(self.run.best_generator, aside / "generator.npz")
+        score = self.best if math.isfinite(self.best) else None
+        (aside / "state.json").write_text(json.dumps({"step": self.step, "best": score, "is_best": best}))
+        shutil.rmtree(final, ignore_errors=True)
+        os.rename(aside, final)
+        self._saved_at, self._saved_step = time.monotonic(), self.step
+        self._remove_old()
+
+    def _remove_old(self) -> None:
+        paths = sorted(self.folder.glob("step-*"))
+        best = [path for path in paths if is_best(path)]
+        for path in set(paths[: -self.keep]) - set(best[-1:]):
+            shutil.rmtree(path)
+
+    def catch_signals(self) -> None:
+        def stop(number, frame):
+            if self.stop_signal is not None:  # asked twice: at once
+                raise KeyboardInterrupt
+            self.stop_signal = number
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        # The sum last: it is the part that says where to look.
+        for name, value in sorted((logs or {}).items(), key=lambda item: item[0] == "loss"):
+            if not np.isfinite(value):
+                raise TrainingError(
+                    f"{name} is {float(value)} at step {self.step}; the last good checkpoint is kept "
+                    f"(step {self._saved_step or 0}). Lower --learning_rate, or set --clip_norm"
+                )
+        if self.stop_signal is not None:
+            self.model.stop_training = True
+        if self.stop_signal is not None or time.monotonic() - self._saved_at > self.seconds:
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        score = (logs or {}).get("val_psnr_y", -math.inf)
+        # Of a GAN run the newest is the one to use: its PSNR falls as detail comes.
+        improved = score > self.best and self.run.discriminator is None
+        self.best = max(self.best, float(score))
+        self.save(best=improved)
+
+
+class Progress(keras.callbacks.Callback):
+    """One line that says how far the run is, how fast, how long yet, and how well."""
+
+    def __init__(self, checkpoints: Checkpoints, steps: int, stream=sys.stderr):
+        super().__init__()
+        self.checkpoints, self.steps, self.stream = checkpoints, steps, stream
+        self.validation = ""
+        self._times: list[float] = []
+        self._shown = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        self._times = [*self._times[-50:], now]
+        # In a log file one line a minute will do.
+        if len(self._times) > 1 and now - self._shown > (0.5 if self.stream.isatty() else 60):
+            self._shown = now
+            self._show(logs or {})
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "val_psnr_y" in (logs or {}):
+            self.validation = f"  val {logs['val_psnr_y']:.2f} dB"
+        self._show({k: v for k, v in (logs or {}).items() if not k.startswith("val_")})
+
+    def _show(self, logs: dict) -> None:
+        step, seconds = self.checkpoints.step, 0.0
+        if len(self._times) > 1:
+            seconds = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
+        left = clock((self.steps - step) * seconds)
+        losses = "  ".join(f"{name} {float(value):.4g}" for name, value in logs.items() if name.startswith("loss/"))
+        text = f"{step}/{self.steps}  {seconds:.2f} s/step  {left} left  {losses}{self.validation}"
+        draw(self.stream, step / self.steps, text)
+
+    def on_train_end(self, logs=None):
+        if self.stream.isatty() and self.checkpoints.step >= self.steps:
+            self.stream.write("\n")
+
+
+class CsvLog(keras.callbacks.Callback):
+    """A row a validation in `log.csv`; rows past the step that a run is resumed from are dropped."""
+
+    def __init__(self, path, checkpoints: Checkpoints):
+        super().__init__()
+        self.path, self.checkpoints = Path(path), checkpoints
+        if self.path.exists():
+            with open(self.path, newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= checkpoints.step]
+            self._write(rows)
+
+    def _write(self, rows: list[dict]) -> None:
+        with open(self.path, "w", newline="") as file:
+            if rows:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"step": self.checkpoints.step, "learning_rate": float(self.model.learning_rate())}
+        row |= {name.replace("val_", "val/"): float(value) for name, value in (logs or {}).items()}
+        new = not self.path.exists() or self.path.stat().st_size == 0
+        with open(self.path, "a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """The rows of `log.csv` as TensorBoard events, and strips bicubic | SR | HR of validation pictures.
+
+    Args:
+        folder: of the event files; each life of a run adds one.
+        pairs: validation data, (LR, HR) batches.
+        pictures: how many strips; of their middle, at most `side` pixels of LR each way.
+    """
+
+    def __init__(self, folder, checkpoints: Checkpoints, pairs: tf.data.Dataset, pictures: int = 3, side: int = 48):
+        super().__init__()
+        self.checkpoints, self.pairs, self.pictures, self.side = checkpoints, pairs, pictures, side
+        self.writer = tf.summary.create_file_writer(str(folder))
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self.writer.as_default(step=self.checkpoints.step):
+            tf.summary.scalar("learning_rate", self.model.learning_rate())
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(name.replace("val_", "val/"), value)
+            for i, (lr, hr) in enumerate(self.pairs.take(self.pictures)):
+                tf.summary.image(f"bicubic, SR, HR/{i}", self._strip(lr, hr))
+        self.writer.flush()
+
+    def _strip(self, lr, hr) -> tf.Tensor:
+        scale = self.model.generator.scale
+        height, width = (min(n, self.side) for n in lr.shape[1:3])
+        top, left = (lr.shape[1] - height) // 2, (lr.shape[2] - width) // 2
+        lr = lr[:, top : top + height, left : left + width]
+        hr = hr[:, top * scale : (top + height) * scale, left * scale : (left + width) * scale]
+        sr = metrics.to_uint8(self.model(tf.cast(lr, tf.float32) / 255))
+        return tf.concat([upscale(lr, scale), sr, hr], axis=2)
+
+
+class Hints(keras.callbacks.Callback):
+    """Says once each which of the usual failures the logs show, when two validations in a row show it.
+
+    The bounds are ours: D all but certain of both HR and SR; a content loss ten times off the MSE that its scale
+    is chosen to match (section 3.2), so that it drowns the adversarial loss or is drowned by it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.in_a_row = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        ratio = logs.get("ratio/content_mse", 1)
+        shown = {
+            "D wins (d/real near 1, d/fake near 0), and G learns little from it; try --label_smoothing=0.1, "
+            "--adversarial=relativistic or --spectral_norm": logs.get("d/real", 0) > 0.95 and logs["d/fake"] < 0.05,
+            "the content loss is ten times off the MSE that it is scaled to match (ratio/content_mse); are the "
+            "feature network's weights the right ones?": not 0.1 <= ratio <= 10,
+        }
+        for hint, shows in shown.items():
+            self.in_a_row[hint] = self.in_a_row.get(hint, 0) + 1 if shows else 0
+            if self.in_a_row[hint] == 2:
+                logging.warning("%s", hint)

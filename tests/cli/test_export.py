@@ -1,0 +1,89 @@
+"""export.py as people run it, and what it says when it cannot."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from srgan_tf.export import ExportError, bundle, tflite
+from srgan_tf.models import weights
+from srgan_tf.models.srresnet import Generator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    tf.keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    weights.save_weights(Generator(blocks=1, channels=4, scale=2), path)
+    return path
+
+
+def run(*arguments, **options):
+    command = [sys.executable, str(ROOT / "export.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def test_exports_checks_and_reports(tiny, tmp_path):
+    done = run(
+        "--weights", tiny, "--output", tmp_path / "out", "--kinds=saved_model,float32,int8", "--int8_sizes=32,48"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    names = ["saved_model/1", "float32.tflite", "int8_32.tflite", "int8_48.tflite"]
+    lines = [line.split("|") for line in done.stdout.splitlines()[2:6]]
+    assert [line[1].strip() for line in lines] == names
+    assert all((tmp_path / "out" / name).exists() for name in names)
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert done.stdout.splitlines()[3] in text and "GPU delegate" in text and "µs/useful px, 16 of context" in text
+    assert not list((tmp_path / "out").rglob(".partial*"))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--weights=srresnet"], "give --output"),
+        (["--weights=srresnet", "--output=x", "--kinds=int4"], "not 'int4'"),
+        (["--weights=srresnet", "--output=x", "--int8_sizes=128,huge"], "not 'huge'"),
+        (["--weights=srresnet", "--output=x", "stray"], "unexpected argument 'stray'"),
+        (["--no_such_flag"], "--help"),
+    ],
+)
+def test_wrong_flags_are_one_line(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_one_line(tiny, tmp_path):
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = run("--weights", tiny, "--output", tmp_path / "out", "--kinds=saved_model", preexec_fn=small_files)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "cannot write" in done.stderr, done.stderr
+    assert not any((tmp_path / "out" / "saved_model").iterdir())
+
+
+def test_what_cannot_be_is_said(tiny, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ExportError, match="cannot make this folder"):
+        bundle.export(tiny, tmp_path / "file" / "out", ["float32"])
+    with pytest.raises(weights.WeightsError, match="no such weights"):
+        bundle.export("nothing", tmp_path / "out", ["float32"])
+
+
+@pytest.mark.parametrize(
+    "kind, message", [("float32", r"of 255 from its generator"), ("int8", "dB from its generator")]
+)
+def test_what_is_worse_than_it_may_be_is_not_left(tiny, tmp_path, monkeypatch, kind, message):
+    def ruined(generator, arrays, mark=tflite._as_it_is):
+        arrays["trunk/conv/bias"] = arrays["trunk/conv/bias"] + 1
+        return network(generator, arrays, mark)
+
+    network = tflite.network
+    monkeypatch.setattr(tflite, "network", ruined)
+    with pytest.raises(ExportError, match=message):
+        bundle.export(tiny, tmp_path, [kind], [32])
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,205 @@
+"""The program as people run it, and files as the world damages them."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from lite_models import lite_file, unit_function
+from PIL import Image
+
+from srgan_tf.inference import upscaling
+from srgan_tf.io import images
+from srgan_tf.models import weights
+from srgan_tf.models.srresnet import Generator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    weights.save_weights(Generator(blocks=1, channels=4), path)
+    return path
+
+
+def command(*arguments):
+    return [sys.executable, str(ROOT / "upscale.py"), *map(str, arguments)]
+
+
+def run(*arguments, **options):
+    return subprocess.run(command(*arguments), capture_output=True, timeout=120, **options)
+
+
+def picture(side=20):
+    return np.random.default_rng(0).integers(0, 256, (side, side + 4, 3)).astype(np.uint8)
+
+
+def test_help_needs_no_tensorflow():
+    process = subprocess.run([sys.executable, "-X", "importtime", ROOT / "upscale.py", "--help"], capture_output=True)
+    assert process.returncode == 0 and b"--output" in process.stdout
+    assert b"absl" in process.stderr  # imports are listed
+    assert b"tensorflow" not in process.stderr and b"pyvips" not in process.stderr
+
+
+def test_usage_errors_exit_with_2():
+    assert run().returncode == 2
+    assert run("--no_such_flag", "a.png").returncode == 2
+
+
+def test_a_scale_beyond_the_models_is_one_line(tmp_path, tiny):
+    images.write(tmp_path / "a.png", picture())
+    done = run(tmp_path / "a.png", "--scale=5", "--weights", tiny, "--output", tmp_path / "out")
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"at most the model's 4" in done.stderr
+
+
+def test_what_a_format_cannot_hold_is_refused_before_computing(tmp_path, tiny):
+    images.write(tmp_path / "wide.png", np.zeros((1, 4096, 3), np.uint8))  # WebP ends at 16,383 pixels a side
+    done = run(tmp_path / "wide.png", "--format=webp", "--quiet", "--weights", tiny, "--output", tmp_path / "out")
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"more than webp can hold" in done.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_trees_skips_and_failures(tmp_path, tiny):
+    folder = tmp_path / "in" / "deep"
+    folder.mkdir(parents=True)
+    images.write(folder / "a.png", picture())
+    images.write(folder / "a.jpg", picture())
+    Image.fromarray(picture()).save(folder / "a.gif")
+    (folder / "empty.png").write_bytes(b"")
+    arguments = (tmp_path / "in", "--output", tmp_path / "out", "--weights", tiny)
+    first = run(*arguments, "nowhere.png", "--compare")
+    assert first.returncode == 1
+    assert b"empty.png: the file is empty" in first.stderr and b"nowhere.png: no such file" in first.stderr
+    assert b"Traceback" not in first.stderr and b"3 made" in first.stderr
+    made = {path.name for path in (tmp_path / "out" / "deep").iterdir()}
+    compared = {"a_x4_compare.png", "a.png_x4_compare.png", "a.gif_x4_compare.png"}  # one each
+    assert made == compared | {"a_x4.png", "a_x4.jpg", "a.gif_x4.png"}
+    assert images.read(tmp_path / "out" / "deep" / "a_x4.jpg").shape == (80, 96, 3)
+    (folder / "empty.png").unlink()
+    again = run(*arguments)
+    assert again.returncode == 0 and b"3 skipped" in again.stderr
+
+
+def test_standard_input_to_standard_output(tiny):
+    file = io.BytesIO()
+    Image.fromarray(picture()).save(file, "PNG")
+    process = run("-", "--weights", tiny, "--scale=2", input=file.getvalue())
+    assert process.returncode == 0
+    assert images.load(process.stdout).pixels.shape == (40, 48, 3)
+
+
+def test_exported_models_are_weights_too(tmp_path):
+    small, lr = Generator(blocks=1, channels=4), picture(50)
+    samples = [lr[None, :32, :32].astype(np.float32) / 255]
+    lite = lite_file(small, tmp_path / "int8.tflite", (1, 32, 32), samples)
+    module = tf.Module()
+    module.generator = small
+    tf.saved_model.save(module, tmp_path / "saved", signatures={"float": unit_function(small)})
+    images.write(tmp_path / "a.png", lr)
+    expected = upscaling.Upscaler(small, precision="float32")(lr).astype(int)
+    for model, levels in ((lite, 4), (tmp_path / "saved", 0.5)):
+        done = run(tmp_path / "a.png", "--output", tmp_path, "--overwrite", "--weights", model)
+        assert done.returncode == 0, done.stderr
+        assert np.abs(images.read(tmp_path / "a_x4.png") - expected).mean() < levels
+
+
+def test_missing_weights_are_one_line(tmp_path):
+    process = run("a.png", "--weights", tmp_path / "none.npz")
+    assert process.returncode == 1 and b"none.npz: no such weights" in process.stderr
+    assert b"Traceback" not in process.stderr
+
+
+def test_interrupting_leaves_no_half_file(tmp_path, tiny):
+    images.write(tmp_path / "large.png", picture(3000))
+    process = subprocess.Popen(
+        command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny),
+        stderr=subprocess.PIPE,
+        # A test run in a script's background inherits a Ctrl-C that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob(".partial-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert not list((tmp_path / "out").iterdir())
+
+
+def originals() -> list[bytes]:
+    files, small = [], Image.fromarray(picture(24))
+    for kind in ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA", "JPEG2000"):
+        for mode in ("RGB", "L", "RGBA"):
+            file = io.BytesIO()
+            try:
+                small.convert(mode).save(file, kind)
+            except OSError:
+                continue
+            files.append(file.getvalue())
+    return files
+
+
+def mutated(data: bytes, rng) -> bytes:
+    data = bytearray(data)
+    match rng.integers(4):
+        case 0:
+            del data[rng.integers(len(data)) :]
+        case 1:
+            start = rng.integers(len(data))
+            del data[start : start + rng.integers(1, 40)]
+        case _:
+            # Headers decide what a decoder does, so they take half of the hits.
+            reach = 64 if rng.random() < 0.5 else len(data)
+            for _ in range(rng.integers(1, 12)):
+                data[rng.integers(min(reach, len(data)))] = rng.integers(256)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
+def test_damaged_files_are_made_or_refused(count, tiny, tmp_path):
+    upscaler, rng, files = upscaling.Upscaler(str(tiny)), np.random.default_rng(count), originals()
+    refused = 0
+    for i in range(count):
+        try:
+            loaded = images.load(mutated(files[i % len(files)], rng), max_pixels=100_000)
+            upscaling.write_upscaled(upscaler, loaded, tmp_path / "made.png")
+            (tmp_path / "made.png").unlink()
+        except images.ImageError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert 0 < refused < count
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("output", ["file", "file/below", "/proc/none", "/proc"])
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path, tiny, output):
+    images.write(tmp_path / "a.png", picture())
+    (tmp_path / "file").write_text("kept")
+    process = run(tmp_path / "a.png", "--quiet", "--output", tmp_path / output, "--weights", tiny)
+    assert process.returncode == 1 and process.stderr.count(b"\n") == 1, process.stderr
+    assert process.stderr.startswith(b"error: ") and output.encode() in process.stderr
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("options", ["size=256k", "ro"])
+def test_a_full_or_read_only_disk_is_one_line(tmp_path, tiny, options):
+    out = tmp_path / "out"
+    out.mkdir()
+    images.write(tmp_path / "a.png", picture(300))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", out]).returncode:
+        pytest.skip("no mounting here")
+    try:
+        process = run(tmp_path / "a.png", "--output", out, "--weights", tiny)
+        assert process.returncode == 1 and process.stderr.count(b"cannot write it") == 1, process.stderr
+        assert b"Traceback" not in process.stderr and not list(out.iterdir())
+    finally:
+        subprocess.run(["umount", out])

@@ -1,0 +1,305 @@
+"""Runs that are stopped, killed and damaged end as the unbroken run does."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+from PIL import Image
+
+from srgan_tf import compat
+from srgan_tf.models.srresnet import Generator
+from srgan_tf.models.weights import load, save_weights
+from srgan_tf.training import loop
+from srgan_tf.training.callbacks import TrainingError
+from srgan_tf.training.loop import train
+from srgan_tf.training.recipes import Recipe
+
+TINY = {"blocks": 1, "channels": 4, "batch": 2, "crop": 16, "validate_every": 7, "ema_decay": 0.9, "warmup": 3}
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for n in range(3):
+        Image.fromarray(rng.integers(0, 256, (24, 28, 3), dtype=np.uint8)).save(tmp_path / "data" / f"{n}.png")
+    return tmp_path / "data"
+
+
+def tiny(steps, **changes):
+    return Recipe("tiny", steps, **{**TINY, "schedule": "cosine", **changes})
+
+
+def final(output, step):
+    with np.load(output / "checkpoints" / f"step-{step:08d}" / "generator.npz") as file:
+        return {name: file[name] for name in file.files}
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def command(output, data, steps, *more):
+    flags = {**TINY, "steps": steps, "recipe": "srresnet", "output": output, "data": data, "validation": data}
+    return [sys.executable, str(ROOT / "train.py"), "--deterministic", *(f"--{k}={v}" for k, v in flags.items()), *more]
+
+
+def test_ten_and_ten_steps_are_twenty(tmp_path, data, monkeypatch):
+    """Every weight, statistic and average to the bit; stopped by a signal in mid-epoch."""
+    options = {"data": data, "validation": data, "deterministic": True}
+    train(tiny(20), tmp_path / "whole", **options)
+
+    from srgan_tf.training import callbacks
+
+    counted = callbacks.Checkpoints.on_train_batch_end
+
+    def stop_at_ten(self, batch, logs=None):
+        if self.step == 9:
+            self.stop_signal = signal.SIGTERM
+        counted(self, batch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop_at_ten)
+        _, stopped = train(tiny(20), tmp_path / "parts", **options)
+    assert stopped == signal.SIGTERM and (tmp_path / "parts" / "checkpoints" / "step-00000010").is_dir()
+    _, stopped = train(tiny(20), tmp_path / "parts", **options)
+    assert stopped == 0
+    assert_same(final(tmp_path / "whole", 20), final(tmp_path / "parts", 20))
+    rows = [(tmp_path / name / "log.csv").read_text().splitlines() for name in ("whole", "parts")]
+    assert [row.split(",")[0] for row in rows[0]] == ["step", "7", "14", "20"]
+    # A validation's losses are means over the steps since the last one, or since the restart; its score is exact.
+    assert rows[1][-1].rsplit(",")[0] == rows[0][-1].rsplit(",")[0]
+
+
+def kill_and_resume(tmp_path, data, kills, seed):
+    steps = 150
+    subprocess.run(command(tmp_path / "whole", data, steps), check=True, capture_output=True)
+    rng = random.Random(seed)
+    last = ""
+    for _ in range(kills):
+        process = subprocess.Popen(
+            [*command(tmp_path / "killed", data, steps), "--save_seconds=0.2"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        # Killed at a random moment after the first checkpoint of this life.
+        while process.poll() is None:
+            saved = sorted((tmp_path / "killed" / "checkpoints").glob("step-*"))
+            if saved and saved[-1].name != last:
+                time.sleep(rng.uniform(0, 0.5))
+                break
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        last = sorted((tmp_path / "killed" / "checkpoints").glob("step-*"))[-1].name
+    done = subprocess.run(command(tmp_path / "killed", data, steps), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert_same(final(tmp_path / "whole", steps), final(tmp_path / "killed", steps))
+
+
+def test_killed_twice_it_ends_as_the_unbroken_run(tmp_path, data):
+    kill_and_resume(tmp_path, data, kills=2, seed=1)
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_ends_as_the_unbroken_run(tmp_path, data):
+    kill_and_resume(tmp_path, data, kills=20, seed=2)
+
+
+def test_results_name_the_command(tmp_path, data):
+    large = Image.fromarray(np.random.default_rng(1).integers(0, 256, (48, 48, 3), dtype=np.uint8))
+    (tmp_path / "large").mkdir()
+    large.save(tmp_path / "large" / "one.png")
+    run = command(tmp_path / "run", data, 2, f"--validation={tmp_path}/large")
+    subprocess.run(run, check=True, capture_output=True)
+    assert f"Made by `python {' '.join(run[1:])}` with" in (tmp_path / "run/evaluation/results.md").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_saves_and_tells_how_to_go_on(tmp_path, data, number):
+    process = subprocess.Popen(command(tmp_path / "run", data, 100000), stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "run").glob("log.csv")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + number and "to go on: python" in stderr and "Traceback" not in stderr
+    newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1]
+    assert json.loads((newest / "state.json").read_text())["step"] == int(newest.name.split("-")[1])
+    load(tmp_path / "run")
+
+
+def test_damaged_newest_checkpoint_is_named_and_the_one_before_used(tmp_path, data, caplog):
+    options = {"data": data, "validation": data, "deterministic": True}
+    train(tiny(20), tmp_path / "whole", **options)
+    expected = final(tmp_path / "whole", 20)
+    newest = tmp_path / "whole" / "checkpoints" / "step-00000020" / "state.data-00000-of-00001"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    newest.write_bytes(content)
+    train(tiny(20), tmp_path / "whole", **options)
+    assert "step-00000020 is damaged" in caplog.text
+    assert_same(final(tmp_path / "whole", 20), expected)
+    for state in (tmp_path / "whole" / "checkpoints").glob("step-*/state.json"):
+        state.write_text("{")
+    with pytest.raises(TrainingError, match="no checkpoint is whole"):
+        train(tiny(20), tmp_path / "whole", **options)
+
+
+def test_many_damaged_checkpoints_do_not_push_the_new_ones_out(tmp_path, data):
+    """They are newer by name: three of them filled the places of the newest, and an unread one stopped the run."""
+    options = {"data": data, "validation": data, "deterministic": True}
+    train(tiny(35, schedule="constant"), tmp_path / "run", **options)
+    expected = final(tmp_path / "run", 35)
+    paths = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    shutil.copytree(paths[0], paths[0].with_name("step-00000003"))
+    (paths[0].with_name("step-00000003") / "state.json").write_text("{")
+    for path in paths[1:]:
+        (path / "state.json").write_text("{")
+    train(tiny(35, schedule="constant"), tmp_path / "run", **options)
+    assert_same(final(tmp_path / "run", 35), expected)
+    assert {path.name for path in paths[1:]} <= {p.name[8:] for p in paths[0].parent.glob("damaged-*")}
+    load(tmp_path / "run")
+
+
+def test_other_settings_or_data_are_refused_with_the_difference(tmp_path, data):
+    train(tiny(2), tmp_path / "run", data=data, validation=data)
+    with pytest.raises(TrainingError, match=r"learning_rate: 0\.0001 there, 0\.5 now"):
+        train(tiny(2, learning_rate=0.5), tmp_path / "run", data=data, validation=data)
+    # A run from before a setting was there goes on with its default.
+    path = tmp_path / "run" / "run.json"
+    run = json.loads(path.read_text())
+    del run["settings"]["degradation"]
+    path.write_text(json.dumps(run))
+    train(tiny(2), tmp_path / "run", data=data, validation=data)
+    (data / "2.png").unlink()
+    with pytest.raises(TrainingError, match="data: "):
+        train(tiny(2), tmp_path / "run", data=data, validation=data)
+
+
+def test_infinite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, data):
+    wild = tiny(40, learning_rate=1e30, schedule="constant", warmup=0, pixel="mse", validate_every=1)
+    with pytest.raises(TrainingError, match=r"(loss/content|grad/g) is (nan|inf) at step \d+"):
+        train(wild, tmp_path / "run", data=data, validation=data)
+    kept = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    assert all(
+        np.isfinite(array).all()
+        for n, array in final(tmp_path / "run", int(kept[-1].name[5:])).items()
+        if n != "config"
+    )
+
+
+def test_gan_resumes_with_both_networks_and_its_feature_network(tmp_path, data, monkeypatch):
+    """In two lives it ends as in one; what `auto` resolved to stays the run's."""
+    from srgan_tf.models import vgg
+
+    gan = tiny(
+        6,
+        validate_every=3,
+        crop=32,
+        features="5,4",
+        discriminator=True,
+        pooled=True,
+        starts_from="srresnet",
+    )
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
+    for n, picture in enumerate(pictures):
+        Image.fromarray(picture).save(data / f"large{n}.png")
+    first = tiny(1, crop=32)
+    monkeypatch.setitem(loop.RECIPES, "srresnet", first)
+    asked = []
+    vgg19 = vgg._vgg19
+
+    def absent(*arguments):
+        asked.append(arguments)
+        raise OSError("no network")
+
+    monkeypatch.setattr(vgg, "_vgg19", absent)
+    options = {"data": data, "validation": data, "deterministic": True}
+    train(gan, tmp_path / "whole", **options)
+    assert json.loads((tmp_path / "whole" / "tiny" / "run.json").read_text())["settings"]["steps"] == 1
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    shutil.rmtree(tmp_path / "parts" / "checkpoints" / "step-00000006")
+    run = json.loads((tmp_path / "parts" / "run.json").read_text())
+    assert run["feature_network"] == "vgg16" and run["features"] == "VGG-16 φ5,3" and len(asked) == 1
+    monkeypatch.setattr(vgg, "_vgg19", vgg19)
+    train(gan, tmp_path / "parts", **options)
+    states = sorted((tmp_path / "parts" / "checkpoints").glob("step-*/state.json"))
+    assert not any(json.loads(state.read_text())["is_best"] for state in states)  # PSNR does not choose among GANs
+    assert_same(final(tmp_path / "whole", 6), final(tmp_path / "parts", 6))
+
+
+def test_newest_three_and_the_best_are_kept(tmp_path, data):
+    train(tiny(63, learning_rate=1e-2, schedule="constant"), tmp_path / "run", data=data, validation=data)
+    paths = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    states = [json.loads((path / "state.json").read_text()) for path in paths]
+    assert 3 <= len(paths) <= 4 and [s["step"] for s in states[-3:]] == [49, 56, 63]
+    assert any(state["is_best"] for state in states)
+    scores = [float(row.split(",")[-1]) for row in (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]]
+    assert states[-1]["best"] == pytest.approx(max(scores), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--data=/absent"], "/absent: no such file or folder"),
+        (["--stepz=3"], "stepz"),
+        (["--crop=31"], "crop must be a multiple of scale"),
+        (["--recipe=nosuch"], "recipe"),
+        (["stray"], "unexpected argument 'stray'"),
+        (["--init=/absent.npz"], "/absent.npz: no such weights"),
+        (["--optimizer=Nosuch"], "Nosuch"),
+        (["--blocks=0"], "blocks must be at least 1"),
+        (["--features=abc"], "features must be i,j"),
+        (["--recipe=srgan", "--judges=x"], "judges must be i,j"),
+        (["--recipe=srgan-mse", "--judges=1,2"], "judges=1,2 goes with a content loss"),
+        (["--recipe=srgan", "--crop=100"], "crop must be a multiple of 16"),
+        (["--recipe=srgan", "--warmup=9"], "warmup goes with"),
+        (["--recipe=compact", "--zero_init"], "zero_init go with --generator=srresnet"),
+        (["--recipe=srresnet-photos", "--zero_init"], "zero_init goes with --batch_norm"),
+    ],
+)
+def test_wrong_flags_give_one_line(tmp_path, flags, words):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), f"--output={tmp_path / 'run'}", *flags], capture_output=True, text=True
+    )
+    assert done.returncode != 0 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_help_needs_no_tensorflow():
+    code = f"import sys; sys.argv = ['train.py', '--help']; exec(open({str(ROOT / 'train.py')!r}).read())"
+    check = f"import atexit, sys; atexit.register(lambda: print('tensorflow' in sys.modules)); {code}"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and "--recipe" in done.stdout and done.stdout.endswith("False\n")
+
+
+def test_weights_fit_with_and_without_batch_norm(tmp_path):
+    """A recipe without batch norm goes on from weights with it, and the other way round: the same function."""
+    lr = np.random.default_rng(0).uniform(0, 1, (1, 9, 8, 3)).astype(np.float32)
+    for there, here in ((True, False), (False, True)):
+        start = Generator(2, 8, batch_norm=there)
+        save_weights(start, tmp_path / "start.npz")
+        recipe = Recipe("x", 1, blocks=2, channels=8, batch_norm=here)
+        model = loop.build(recipe, tmp_path / "start.npz")
+        assert model.generator.batch_norm == here
+        np.testing.assert_allclose(model.generator(lr), start(lr), atol=1e-5)
+
+
+@pytest.mark.parametrize("in_hardware", [True, False])
+def test_slow_bfloat16_is_told(tmp_path, data, monkeypatch, caplog, in_hardware):
+    monkeypatch.setattr(loop, "pick_precision", lambda: tf.bfloat16 if in_hardware else tf.float32)
+    try:
+        train(tiny(1, precision="mixed_bfloat16"), tmp_path / "run", data, validation=data)
+    finally:
+        compat.set_precision("float32")
+    assert ("--precision=float32" in caplog.text) != in_hardware

@@ -1,0 +1,203 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from srgan_tf import compat
+from srgan_tf.data import downscale
+from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
+from srgan_tf.models.srresnet import Generator
+from srgan_tf.models.vgg import FeatureNetwork
+from srgan_tf.training import losses
+from srgan_tf.training.model import SRGAN
+
+
+def crops(n=4, side=32, seed=0):
+    """Smooth random pictures, uint8."""
+    coarse = np.random.default_rng(seed).uniform(0, 255, (n, 5, 5, 3))
+    return tf.cast(tf.round(tf.clip_by_value(tf.image.resize(coarse, (side, side), "bicubic"), 0, 255)), tf.uint8)
+
+
+def model(precision="float32", optimizer="adam", pixel="mse", **options):
+    keras.utils.set_random_seed(1)
+    compat.set_precision(precision)
+    try:
+        result = SRGAN(Generator(blocks=2, channels=8), **options)
+    finally:
+        compat.set_precision("float32")
+    result.compile(optimizer, pixel=pixel)
+    return result
+
+
+def test_one_step_is_gradient_descent_on_the_papers_loss():
+    """The step's change of the last bias, against the loss differentiated by differences."""
+    ours = model(optimizer=keras.optimizers.SGD(0.1))
+    hr = crops()
+    lr01, hr11 = np.asarray(downscale(hr, 4), np.float32) / 255, np.asarray(hr, np.float32) / 127.5 - 1
+    bias = ours.generator.tail_conv.bias
+    start = np.array(bias)
+
+    def loss(at):
+        bias.assign(at)
+        stats = ours.generator.get_weights()
+        value = np.mean((np.asarray(ours.generator(lr01, training=True), np.float64) - hr11) ** 2)
+        ours.generator.set_weights(stats)
+        return value
+
+    slopes = [(loss(start + h) - loss(start - h)) / 0.02 for h in 0.01 * np.eye(3, dtype=np.float32)]
+    bias.assign(start)
+    logs = ours.train_step(hr)
+    np.testing.assert_allclose(np.array(bias) - start, -0.1 * np.array(slopes), rtol=2e-3)
+    assert float(logs["loss/content"]) == pytest.approx(loss(start), rel=0.2)
+
+
+@pytest.mark.parametrize("precision", compat.PRECISIONS)
+@pytest.mark.parametrize("pixel", ["mse", "mae"])
+def test_fit_learns_in_every_precision(precision, pixel):
+    ours = model(precision, keras.optimizers.Adam(3e-3), pixel)
+    data = tf.data.Dataset.from_tensors(crops()).repeat()
+    history = ours.fit(data, steps_per_epoch=15, epochs=2, verbose=0, shuffle=False).history["loss/content"]
+    assert np.isfinite(history).all() and history[1] < 0.85 * history[0]
+    assert ours.generator(tf.zeros((1, 4, 4, 3))).dtype == tf.float32
+    assert all(w.dtype == "float32" for w in ours.generator.trainable_weights)
+
+
+def test_ready_pairs_and_crops_are_the_same_to_it():
+    hr = crops()
+    one, other = model(), model()
+    one.train_step(hr)
+    other.train_step((downscale(hr, 4), hr))
+    for a, b in zip(one.generator.get_weights(), other.generator.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_moving_average_carries_the_statistics_along():
+    """Averaged weights beside the raw statistics were off by 10 dB and more in a trial."""
+    ours = model(optimizer=keras.optimizers.Adam(3e-3), ema_decay=0.5)
+    average = {name: array.copy() for name, array in ours.generator.get_arrays().items()}
+    for step in range(1, 4):
+        ours.train_step(crops(seed=step))
+        decay = min(0.5, (1 + step) / (10 + step))
+        for name, array in ours.generator.get_arrays().items():
+            average[name] = decay * average[name] + (1 - decay) * array
+    assert any(name.endswith("moving_variance") for name in average)
+    for name, array in ours.ema_generator.get_arrays().items():
+        np.testing.assert_allclose(array, average[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    lr = tf.random.stateless_uniform((1, 6, 6, 3), seed=(1, 2))
+    np.testing.assert_array_equal(ours(lr), ours.ema_generator(lr))
+
+
+def test_validation_scores_rounded_pictures_on_y():
+    ours = model()
+    hr = crops(1)
+    lr = downscale(hr, 4)
+    sr = np.clip(np.floor((np.asarray(ours(np.asarray(lr, np.float32) / 255)) + 1) * 127.5 + 0.5), 0, 255)
+    y = [np.floor(16 + np.asarray(p, np.float64) @ [65.481, 128.553, 24.966] / 255 + 0.5) for p in (hr, sr)]
+    expected = 10 * np.log10(255**2 / np.mean((y[0] - y[1])[:, 4:-4, 4:-4] ** 2))
+    result = ours.evaluate(tf.data.Dataset.from_tensors((lr, hr)), verbose=0, return_dict=True)
+    assert result["psnr_y"] == pytest.approx(expected, abs=0.02)
+
+
+def test_frozen_batch_norm_trains_what_inference_computes():
+    ours = model(optimizer=keras.optimizers.Adam(1e-2), freeze_batch_norm=True)
+    before = ours.generator.get_arrays()
+    ours.train_step(crops())
+    after = ours.generator.get_arrays()
+    changed = {n.split("/")[-1] for n in before if not np.array_equal(before[n], after[n])}
+    assert changed == {"kernel", "bias", "alpha"}
+
+
+def test_saves_loads_and_goes_on(tmp_path):
+    ours = model(ema_decay=0.9)
+    ours.train_step(crops())
+    ours.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    lr = tf.random.stateless_uniform((1, 6, 6, 3), seed=(1, 2))
+    np.testing.assert_array_equal(loaded(lr), ours(lr))
+    for each in (ours, loaded):
+        each.train_step(crops(seed=1))
+    for a, b in zip(ours.generator.get_weights(), loaded.generator.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    np.testing.assert_allclose(loaded(lr), ours(lr), atol=1e-5)
+
+
+GAN = {"features": FeatureNetwork("vgg16", (2, 2), judged=[(1, 2), (2, 1)]), "ema_decay": 0.9}
+
+
+def gan(precision="float32", loss=None, judges="pixels", **options):
+    keras.utils.set_random_seed(1)
+    compat.set_precision(precision)
+    try:
+        d = Discriminator(32, pooled=True) if judges == "pixels" else FeatureDiscriminator([(1, 2), (2, 1)])
+        result = SRGAN(Generator(blocks=1, channels=8), d, **{**GAN, **options})
+    finally:
+        compat.set_precision("float32")
+    result.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3), **(loss or {}))
+    return result
+
+
+@pytest.mark.parametrize("judges", ["pixels", "features"])
+@pytest.mark.parametrize("precision", compat.PRECISIONS)
+def test_gan_step_in_every_precision(precision, judges):
+    ours = gan(precision, judges=judges)
+    before = [w.copy() for w in ours.discriminator.get_weights()]
+    data = tf.data.Dataset.from_tensors(crops()).repeat()
+    logs = ours.fit(data, steps_per_epoch=3, verbose=0, shuffle=False).history
+    parts = {"loss", "loss/content", "loss/adversarial", "loss/mse", "ratio/adversarial_content", "ratio/content_mse"}
+    names = {*parts, "loss/d", "d/real", "d/fake", "grad/g", "grad/d"}
+    assert set(logs) == names and all(np.isfinite(v).all() for v in logs.values())
+    assert any(not np.array_equal(a, b) for a, b in zip(before, ours.discriminator.get_weights()))
+
+
+@pytest.mark.parametrize("judges", ["pixels", "features"])
+def test_generators_loss_is_the_weighted_sum_of_its_parts(judges):
+    weights = {"adversarial_weight": 0.5, "pixel_weight": 2.0, "pixel": "mae", "tv_weight": 1e-3, "phase_weight": 3.0}
+    ours = gan(loss=weights, judges=judges)
+    lr, hr = ours.prepare(crops())
+    sr = ours.generator(lr)
+    parts = {name: float(value) for name, value in ours._generator_losses(ours._see(hr), ours._see(sr)).items()}
+    both = tf.concat([hr, sr], 0)
+    seen = both if judges == "pixels" else [ours.features.each(both)[layer] for layer in ((1, 2), (2, 1))]
+    fake = np.asarray(ours.discriminator(seen, training=True), np.float64)[len(sr) :]
+    expected = (
+        parts["loss/content"]
+        + 2.0 * np.mean(np.abs(np.asarray(hr) - sr))
+        + 0.5 * np.mean(np.log1p(np.exp(-fake)))
+        + 1e-3 * parts["loss/tv"]
+        + 3.0 * float(losses.phase_loss(hr, sr, ours.generator.scale))
+    )
+    assert parts["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("judges", ["pixels", "features"])
+def test_discriminator_alone_learns_when_generator_stands_still(judges):
+    ours = gan(loss={"adversarial": "relativistic", "label_smoothing": 0.1}, judges=judges)
+    ours.optimizer.learning_rate = 0.0
+    data = tf.data.Dataset.from_tensors(crops()).repeat()
+    logs = ours.fit(data, steps_per_epoch=8, epochs=2, verbose=0, shuffle=False).history
+    assert logs["loss/d"][1] < logs["loss/d"][0] and logs["d/real"][1] > logs["d/fake"][1]
+
+
+@pytest.mark.parametrize("judges", ["pixels", "features"])
+def test_gan_saves_loads_and_goes_on(tmp_path, judges):
+    ours = gan(judges=judges)
+    ours.train_step(crops())
+    ours.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    assert loaded.features.name == "VGG-16 φ2,2"
+    for each in (ours, loaded):
+        each.train_step(crops(seed=1))
+    for part in ("generator", "discriminator"):
+        for a, b in zip(getattr(ours, part).get_weights(), getattr(loaded, part).get_weights()):
+            np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="pixel"):
+        model(pixel="l3")
+
+
+@pytest.mark.parametrize("features", [None, FeatureNetwork("vgg16", (2, 2))])
+def test_feature_discriminator_without_its_layers_is_refused(features):
+    with pytest.raises(ValueError, match=r"judges features of layers \[\(2, 2\)\]"):
+        model(discriminator=FeatureDiscriminator([(2, 2)]), features=features)
