@@ -2,8 +2,6 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-programs = [path.stem for path in Path("srgan_tf/cli").glob("[a-z]*.py") if path.stem != "batch"]
-
 setup(
     name="srgan_tf",
     version="0.1.0",
@@ -31,5 +29,5 @@ setup(
         "serving": ["tensorflow-serving-api>=2.15,<2.22"],  # each release asks for at least its own TensorFlow
         "test": ["pytest>=8", "scikit-image>=0.22"],
     },
-    entry_points={"console_scripts": [f"srgan-tf-{program} = srgan_tf.cli.{program}:command" for program in programs]},
+    entry_points={"console_scripts": ["srgan-tf = srgan_tf.cli.main:command"]},
 )

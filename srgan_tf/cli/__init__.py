@@ -1,47 +1,121 @@
 """The command-line programs: flags in, one library call, result out.
 
-`train.py`, `export.py`, … at the top of the repository and the installed `srgan-tf-…` commands are the same.
+A module here is a program: its docstring is the help, `define` its flags, `main` what it does, and `command` runs it.
+`srgan-tf NAME` (main.py) and, for four of them, `python NAME.py` at the top of the repository run the same.
 """
 
+import faulthandler
 import os
+import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import NoReturn
 
-from absl import app, flags, logging
+from absl import flags as absl_flags
+from absl import logging
+
+HELP = ("-h", "--help", "-help", "--helpfull")
 
 
-def run(main, description: str) -> None:
-    """Parse the flags and run `main(arguments)`; what a user can mend becomes one line and a non-zero exit.
+@dataclass(frozen=True)
+class Program:
+    """A program with flags of its own, so that several can be imported in one process.
 
-    `--help` prints the description and the flags of main's module, without waiting for TensorFlow.
+    Args:
+        main: `main(flags, arguments)`, called with the parsed flags and the words that belong to no flag.
+        define: `define(flag)` defines the flags: `flag.string(…)` is absl's `DEFINE_string(…)`, and so on.
+        description: for --help; its examples start with `srgan-tf NAME`, which is printed as it was typed.
+        groups: flags that --help lists after the others, by the title of their group.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.set_verbosity(logging.WARNING)
-    logging.use_absl_handler()
-    logging.get_absl_handler().setFormatter(None)
-    app.run(lambda arguments: guarded(main, arguments), flags_parser=lambda argv: _parse(argv, main, description))
+
+    main: Callable[[absl_flags.FlagValues, list[str]], None]
+    define: Callable[[SimpleNamespace], None]
+    description: str
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __call__(self) -> None:
+        """Parse the command line and run; what a user can mend becomes one line and a non-zero exit.
+
+        `--help` prints the description and the flags, without waiting for TensorFlow.
+        """
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        program, words = typed()
+        if any(word in HELP for word in words):
+            print_help(self.help(" ".join(program)))
+        parsed, arguments = self.parse(words)
+        absl_flags.FLAGS.mark_as_parsed()  # absl's logging looks at its own flags, which stay at their defaults
+        logging.set_verbosity(logging.WARNING)
+        logging.use_absl_handler()
+        logging.get_absl_handler().setFormatter(None)
+        faulthandler.enable()
+        guarded(self.main, parsed, arguments)
+
+    def flags(self) -> absl_flags.FlagValues:
+        """The flags at their defaults."""
+        values = absl_flags.FlagValues()
+        kinds = ("string", "integer", "float", "bool", "enum", "list", "multi_string")
+        define = {kind: partial(getattr(absl_flags, f"DEFINE_{kind}"), flag_values=values) for kind in kinds}
+        self.define(SimpleNamespace(**define))
+        return values
+
+    def parse(self, words: Sequence[str]) -> tuple[absl_flags.FlagValues, list[str]]:
+        """The flags set by the words of a command line, and the words that belong to none."""
+        values = self.flags()
+        try:
+            return values, values(["", *words])[1:]
+        except absl_flags.Error as error:
+            fail(f"{error} (--help lists the flags)", 2)
+
+    def help(self, program: str) -> str:
+        """program: how it was called, for the examples."""
+        values = self.flags()
+        grouped = {name for names in self.groups.values() for name in names}
+        groups = {"flags": sorted(set(values) - grouped), **self.groups}
+        name = self.main.__module__.rpartition(".")[2]
+        parts = [self.description.strip().replace(f"srgan-tf {name}", program)]
+        for title, names in groups.items():
+            lines = [f"  --{name}: {values[name].help}{_default(values[name].default)}" for name in names]
+            parts.append("\n".join([f"{title}:", *lines]))
+        return "\n\n".join(parts)
 
 
-def _parse(argv: list[str], main, description: str) -> list[str]:
-    if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--help | head` is no error
-        wanted = flags.FLAGS.get_key_flags_for_module(main.__module__)
-        print(description.strip() + "\n\nflags:")
-        for flag in sorted(wanted, key=lambda flag: flag.name):
-            default = "" if flag.default in (None, False, "") else f" (default: {flag.default})"
-            print(f"  --{flag.name}: {flag.help}{default}")
-        sys.exit(0)
+def _default(value) -> str:
+    return "" if value in (None, False, "") else f" (default: {value})"
+
+
+def typed() -> tuple[list[str], list[str]]:
+    """How this process was started, to be typed again: the program's words, and those after them."""
+    script, *words = sys.argv
+    name = os.path.basename(script)
+    if name == "__main__.py":
+        return ["python", "-m", "srgan_tf", *words[:1]], words[1:]
+    if name.endswith(".py"):
+        return ["python", script], words
+    return [name, *words[:1]], words[1:]
+
+
+def command_line() -> str:
+    """What to type to do the same again."""
+    program, words = typed()
+    return shlex.join([*program, *words])
+
+
+def print_help(text: str) -> None:
+    """Print it and exit with 0, `--help | head` too."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    print(text)
+    sys.exit(0)
+
+
+def guarded(main, flags, arguments: list[str]) -> None:
     try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        fail(f"{error} (--help lists the flags)", 2)
-
-
-def guarded(main, arguments: list[str]) -> None:
-    try:
-        main(arguments[1:])
+        main(flags, arguments)
     except KeyboardInterrupt:
         sys.exit(130)
     except (OSError, ValueError, RuntimeError) as error:
@@ -56,7 +130,7 @@ def _raised_here(error: Exception) -> bool:
     return frame.f_globals["__name__"].startswith("srgan_tf.")
 
 
-def fail(message: str, code: int = 1) -> None:
+def fail(message: str, code: int = 1) -> NoReturn:
     """Say in one line what is wrong and what mends it, and exit."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

@@ -12,29 +12,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from absl import flags, logging
+from absl import logging
 
+from srgan_tf import choices
 from srgan_tf.cli import fail, import_tensorflow
 from srgan_tf.progress import clock, draw
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("output", "upscaled", "folder to write to; the trees of input folders are kept in it")
-flags.DEFINE_integer("scale", None, "how much larger, where less than the weights' own 4 is wanted", lower_bound=1)
-flags.DEFINE_enum("format", None, ["png", "jpg", "webp", "tif", "avif"], "format to write (default: the input's)")
-flags.DEFINE_integer("quality", 95, "of JPEG, WebP and AVIF", lower_bound=1, upper_bound=100)
-flags.DEFINE_string("suffix", None, "added to the names of the pictures (default: _x4, or whatever the scale is)")
-flags.DEFINE_bool("overwrite", False, "make anew what is there already, instead of skipping it")
-flags.DEFINE_bool("compare", False, "also write NAME_compare.png: bicubic left, ours right")
-flags.DEFINE_enum(
-    "back_projection",
-    "auto",
-    ("auto", "full", "colour", "none"),
-    "make SR shrink back to LR: full, true colours alone (for noisy LR: srgan-real's default), or none",
-)
-flags.DEFINE_bool("ensemble", False, "average over 8 flips and turns: about 0.1 dB better, 8 times slower")
-flags.DEFINE_float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
-flags.DEFINE_bool("quiet", False, "say nothing but errors")
-flags.DEFINE_bool("verbose", False, "say what is used: precision, tile size")
+
+def define(flag) -> None:
+    flag.string("output", "upscaled", "folder to write to; the trees of input folders are kept in it")
+    flag.integer("scale", None, "how much larger, where less than the weights' own 4 is wanted", lower_bound=1)
+    flag.enum("format", None, choices.FORMATS, "format to write (default: the input's)")
+    flag.integer("quality", 95, "of JPEG, WebP and AVIF", lower_bound=1, upper_bound=100)
+    flag.string("suffix", None, "added to the names of the pictures (default: _x4, or whatever the scale is)")
+    flag.bool("overwrite", False, "make anew what is there already, instead of skipping it")
+    flag.bool("compare", False, "also write NAME_compare.png: bicubic left, ours right")
+    flag.enum(
+        "back_projection",
+        "auto",
+        choices.BACK_PROJECTIONS,
+        "make SR shrink back to LR: full, true colours alone (for noisy LR: srgan-real's default), or none",
+    )
+    flag.bool("ensemble", False, "average over 8 flips and turns: about 0.1 dB better, 8 times slower")
+    flag.float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
+    flag.bool("quiet", False, "say nothing but errors")
+    flag.bool("verbose", False, "say what is used: precision, tile size")
 
 
 @dataclass(frozen=True)
@@ -134,16 +136,16 @@ class Progress:
         print(("\r\033[K" if self.shown else "") + text, file=sys.stderr, flush=True)
 
 
-def make(job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
+def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
     """Upscale one decoded picture to where its job says."""
     from srgan_tf.inference import upscaling
     from srgan_tf.io import encoding, images
 
     if job.target is None:
-        ending = f".{FLAGS.format}" if FLAGS.format else encoding.format_of(f"x{picture.format}") or ".png"
+        ending = f".{flags.format}" if flags.format else encoding.format_of(f"x{picture.format}") or ".png"
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / f"output{ending}"
-            upscaling.write_upscaled(upscaler, picture, target, FLAGS.quality, tile)
+            upscaling.write_upscaled(upscaler, picture, target, flags.quality, tile)
             with open(target, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
                 sys.stdout.buffer.flush()
@@ -152,12 +154,12 @@ def make(job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
         job.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise images.ImageError(f"{job.target.parent}: cannot make this folder ({error.strerror})") from None
-    upscaling.write_upscaled(upscaler, picture, job.target, FLAGS.quality, tile)
-    if FLAGS.compare:
+    upscaling.write_upscaled(upscaler, picture, job.target, flags.quality, tile)
+    if flags.compare:
         encoding.write_comparison(job.compared, picture, job.target, upscaler.scale)
 
 
-def work(jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None) -> tuple[int, list[str]]:
+def work(flags, jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None) -> tuple[int, list[str]]:
     """Do the jobs, `at_once` pictures together, with one more read ahead. Returns how many were made, and the errors.
 
     `cancel` is called where Ctrl-C or SIGTERM ends the work early, to cut short what the threads wait for.
@@ -165,17 +167,17 @@ def work(jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None) -> tu
     from srgan_tf.inference import upscaling
     from srgan_tf.io import images
 
-    progress, turns, problems = Progress(len(jobs), not FLAGS.quiet), threading.Semaphore(at_once), []
+    progress, turns, problems = Progress(len(jobs), not flags.quiet), threading.Semaphore(at_once), []
 
     def do(job: Job) -> bool:
         started = time.monotonic()
         try:
-            picture = images.load(job.source or sys.stdin.buffer.read(), int(FLAGS.max_megapixels * 1e6))
+            picture = images.load(job.source or sys.stdin.buffer.read(), int(flags.max_megapixels * 1e6))
             with turns:
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
                 tiles = upscaler.tiles(height, width, bands, picture.pixels.itemsize)
-                make(job, picture, upscaler, progress.begin(str(job), tiles))
+                make(flags, job, picture, upscaler, progress.begin(str(job), tiles))
         except (images.ImageError, upscaling.ModelError, MemoryError, OSError) as error:
             if not progress.stopped:
                 problems.append(" ".join(str(error).split()))
@@ -183,7 +185,7 @@ def work(jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None) -> tu
             return False
         finally:
             progress.end()
-        if not FLAGS.quiet:
+        if not flags.quiet:
             size = f"{width * upscaler.scale} x {height * upscaler.scale}"
             where = job.target or "standard output"
             progress.say(f"{job} → {where} ({size}, {clock(time.monotonic() - started)})")
@@ -200,34 +202,34 @@ def work(jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None) -> tu
         pool.shutdown(cancel_futures=True)
 
 
-def begin(arguments: list[str]) -> None:
+def begin(flags, arguments: list[str]) -> None:
     """What comes before the model is loaded."""
     if not arguments:
         fail("give pictures, folders or patterns to upscale, or - for standard input (--help shows examples)", 2)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave as on Ctrl-C: no half files
-    logging.set_verbosity(logging.ERROR if FLAGS.quiet else logging.INFO if FLAGS.verbose else logging.WARNING)
+    logging.set_verbosity(logging.ERROR if flags.quiet else logging.INFO if flags.verbose else logging.WARNING)
     import_tensorflow()
 
 
-def upscaler_of(model, **options):
+def upscaler_of(flags, model, **options):
     """The `Upscaler` that the flags ask for."""
     from srgan_tf.inference import upscaling
 
     return upscaling.Upscaler(
-        model, scale=FLAGS.scale, back_projection=FLAGS.back_projection, ensemble=FLAGS.ensemble, **options
+        model, scale=flags.scale, back_projection=flags.back_projection, ensemble=flags.ensemble, **options
     )
 
 
-def run_all(arguments: list[str], upscaler, at_once: int = 1, cancel=lambda: None) -> None:
+def run_all(flags, arguments: list[str], upscaler, at_once: int = 1, cancel=lambda: None) -> None:
     """Make all pictures that the arguments ask for, say how it went, and exit with 1 where some failed."""
     started = time.monotonic()
-    suffix = f"_x{upscaler.scale}" if FLAGS.suffix is None else FLAGS.suffix
-    jobs, problems = plan(arguments, Path(FLAGS.output), suffix, FLAGS.format)
+    suffix = f"_x{upscaler.scale}" if flags.suffix is None else flags.suffix
+    jobs, problems = plan(arguments, Path(flags.output), suffix, flags.format)
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
-    todo = [job for job in jobs if FLAGS.overwrite or job.target is None or not os.path.exists(job.target)]
-    made, failed = work(todo, upscaler, at_once, cancel) if todo else (0, [])
-    if not FLAGS.quiet:
+    todo = [job for job in jobs if flags.overwrite or job.target is None or not os.path.exists(job.target)]
+    made, failed = work(flags, todo, upscaler, at_once, cancel) if todo else (0, [])
+    if not flags.quiet:
         skipped = len(jobs) - len(todo)
         parts = [f"{made} made in {clock(time.monotonic() - started)}"]
         parts += [f"{skipped} skipped, there already (--overwrite makes them anew)"] * bool(skipped)

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 from benchmark_files import ROOT, need
 from krasserm import krasserm  # noqa: F401 (a fixture)
 from PIL import Image
@@ -63,12 +61,14 @@ def two_files(tmp_path):
 
 def run(**values) -> int:
     """The program in this process."""
-    flags.FLAGS(["evaluate.py"]) if not flags.FLAGS.is_parsed() else None
-    with flagsaver.flagsaver(**values):
-        try:
-            cli.guarded(program.main, ["evaluate.py"])
-        except SystemExit as exit:
-            return exit.code
+    flags = program.command.flags()
+    flags.mark_as_parsed()
+    for name, value in values.items():
+        flags[name].value = value
+    try:
+        cli.guarded(program.main, flags, [])
+    except SystemExit as exit:
+        return exit.code
     return 0
 
 

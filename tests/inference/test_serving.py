@@ -166,7 +166,7 @@ class Process:
 def client(source, out, port, *options):
     given = {**OPTIONS, "server": f"127.0.0.1:{port}", "output": out}
     flags = [f"--{name}={value}" for name, value in given.items()]
-    return [sys.executable, "-m", "srgan_tf.cli.client", str(source), *flags, *options]
+    return [sys.executable, "-m", "srgan_tf", "client", str(source), *flags, *options]
 
 
 def start(*arguments):
@@ -243,7 +243,7 @@ def test_ctrl_c_leaves_no_half_file(loaded, tmp_path):
 
 
 def test_help_needs_no_tensorflow():
-    command = [sys.executable, "-X", "importtime", "-m", "srgan_tf.cli.client", "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "srgan_tf", "client", "--help"]
     listed = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=60)
     assert b"--concurrency" in listed.stdout and b"--back_projection" in listed.stdout
     assert not any(name in listed.stderr for name in (b"tensorflow", b"grpc", b"pyvips"))

@@ -1,0 +1,34 @@
+"""SRGAN and SRResNet (Ledig et al. 2017) on TensorFlow: one command, whose sub-commands are the programs."""
+
+import importlib
+import sys
+
+import srgan_tf
+from srgan_tf.cli import HELP, Program, fail, print_help
+
+PROGRAMS = ("upscale", "train", "evaluate", "export", "client", "shards")
+
+
+def program(name: str) -> Program:
+    return importlib.import_module(f"srgan_tf.cli.{name}").command
+
+
+def overview() -> str:
+    """What --help prints: a line a program."""
+    lines = [f"  srgan-tf {name:10}{program(name).description.strip().splitlines()[0]}" for name in PROGRAMS]
+    return "\n".join([__doc__, "", *lines, "", "srgan-tf NAME --help shows examples and the flags."])
+
+
+def command() -> None:
+    known = f"one of {', '.join(PROGRAMS)} (--help describes them)"
+    match sys.argv[1:]:
+        case [name, *_] if name in PROGRAMS:
+            program(name)()
+        case [word, *_] if word in HELP:
+            print_help(overview())
+        case ["--version", *_]:
+            print(f"srgan-tf {srgan_tf.__version__}")
+        case [word, *_]:
+            fail(f"no sub-command {word!r}: give {known}", 2)
+        case _:
+            fail(f"give a sub-command: {known}", 2)
