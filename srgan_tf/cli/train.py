@@ -10,13 +10,13 @@ import sys
 
 from srgan_tf.choices import STRATEGIES
 from srgan_tf.cli import Program, command_line, fail, import_tensorflow
-from srgan_tf.training.recipes import RECIPES, Recipe
+from srgan_tf.training.recipes import GROUPS, RECIPES, Recipe
 
 FIELDS = [field for field in dataclasses.fields(Recipe) if field.name != "name"]
 
 
 def define(flag) -> None:
-    flag.enum("recipe", "demo", list(RECIPES), "what to train, and how")
+    flag.enum("recipe", "demo", list(RECIPES), "what to train, and how; the flags in groups below change it")
     flag.string("output", None, "folder of the run; the same command goes on there (default: runs/RECIPE)")
     flag.string("data", None, "folder or pattern of HR pictures (default: the bundled photographs)")
     flag.string("data_lr", None, "folder of their LR pictures (default: made by MATLAB's bicubic)")
@@ -28,7 +28,8 @@ def define(flag) -> None:
     flag.float("save_seconds", 45, "seconds between checkpoints: at most so much work is lost")
     kinds = {int: flag.integer, float: flag.float, bool: flag.bool, str: flag.string}
     for field in FIELDS:
-        kinds[field.type](field.name, None, f"override the recipe's {field.name} (see srgan_tf/recipes.py)")
+        listed = "|".join(map(str, field.metadata["choices"]))
+        kinds[field.type](field.name, None, (f"<{listed}>: " if listed else "") + field.metadata["help"])
 
 
 def main(flags, arguments: list[str]) -> None:
@@ -69,4 +70,9 @@ def main(flags, arguments: list[str]) -> None:
         print(loop.summary(recipe, output, flags.validation, command_line()))
 
 
-command = Program(main, define, __doc__)
+command = Program(
+    main,
+    define,
+    __doc__,
+    {group: [field.name for field in FIELDS if field.metadata["group"] == group] for group in GROUPS},
+)

@@ -3,8 +3,23 @@
 Imports nothing heavy, so that `train.py --help` need not wait for TensorFlow.
 """
 
+import dataclasses
 import re
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from srgan_tf import choices
+
+GROUPS = ("The generator", "The data", "The generator's loss", "The adversary", "The optimizer", "The machine")
+
+
+def _field(group: str, default: Any, help: str, options: tuple = ()) -> Any:
+    """A hyper-parameter: `train.py --help` lists it in its group, and a value that is not of its choices is refused."""
+    return dataclasses.field(default=default, metadata={"group": group, "help": help, "choices": options})
+
+
+_generator, _data, _loss, _adversary, _optimizer, _machine = (partial(_field, group) for group in GROUPS)
 
 
 @dataclass(frozen=True)
@@ -12,54 +27,76 @@ class Recipe:
     """How a generator is trained. The defaults are the paper's (sections 2.1 and 3.2) where it names one."""
 
     name: str
-    steps: int  # optimizer steps, batches
-    # The generator
-    generator: str = "srresnet"  # the paper's, or compact: a small one for phones
-    scale: int = 4  # SR size over LR size: 2, 3, 4 or 8
-    blocks: int = 16  # residual blocks, the paper's B
-    channels: int = 64  # feature maps
-    batch_norm: bool = True
-    zero_init: bool = False  # start each residual block as the identity
-    interpolate_init: bool = False  # start as an interpolation, so that no step is spent on learning one
-    # The data
-    batch: int = 16  # crops a step
-    crop: int = 96  # side of the HR crops in pixels
-    candidates: int = 1  # random places for each crop, of which the one with most detail is taken
-    seed: int = 0  # of the initial weights and of the crops
-    degradation: str = "bicubic"  # of HR to LR; real: blurred, noisy and compressed, as Real-ESRGAN's
-    everyday: float = 0.0  # share of the batches whose LR is made as phones and messengers do instead
-    # The generator's loss
-    pixel: str = "mse"  # mse (equation 4) or mae
-    features: str = ""  # i,j of VGG φi,j, where content is compared (equation 5): 5,4, or 2,2+4,3; empty: in pixels
-    feature_network: str = "auto"  # vgg19 (downloaded), vgg16 (bundled), or auto: vgg19 where it can be had
-    pixel_weight: float = 0.0  # of the pixel loss beside a content loss on features
-    tv_weight: float = 0.0  # of the total variation
-    phase_weight: float = 0.0  # of the local mean error of each pixel phase, against hatching and shifts of colour
-    # The adversary
-    discriminator: bool = False
-    adversarial: str = "standard"  # standard, or relativistic
-    adversarial_weight: float = 1e-3  # equation 3
-    label_smoothing: float = 0.0  # of the discriminator's target for HR
-    judges: str = "pixels"  # what D looks at: pixels, or the features φi,j of layers such as 1,2+3,3
-    pooled: bool = False  # pool D's features over space before its dense layers
-    spectral_norm: bool = False  # bound D's steepness
-    starts_from: str = ""  # the recipe that is trained first where no --init is given
-    # The optimizer of G, and of D
-    optimizer: str = "Adam"  # any of keras.optimizers
-    learning_rate: float = 1e-4
-    beta_2: float = 0.999  # the paper names beta_1 = 0.9 only
-    warmup: int = 0  # steps from 0 to the learning rate
-    schedule: str = "constant"  # constant; step: a tenth from half of the steps on; cosine: down to 0 at the end
-    clip_norm: float = 0.0  # bound on the norm of all gradients together; 0: none
-    ema_decay: float = 0.0  # of the moving average of the weights, which is what is kept; 0: no average
-    freeze_batch_norm: bool = False  # train with batch norm's running statistics, as inference uses them
-    # The machine
-    sync_batch_norm: bool = False  # batch norm over all devices' shares of the batch together, not over each one's
-    precision: str = "float32"  # float32, mixed_bfloat16 or mixed_float16
-    jit_compile: bool = False  # XLA; slower than oneDNN on the CPUs measured
-    validate_every: int = 1000  # steps between validations
+    steps: int = _optimizer(dataclasses.MISSING, "optimizer steps, batches")
+
+    generator: str = _generator("srresnet", "network: the paper's, or a small one for phones", ("srresnet", "compact"))
+    scale: int = _generator(4, "SR size over LR size", choices.SCALES)
+    blocks: int = _generator(16, "residual blocks, the paper's B")
+    channels: int = _generator(64, "feature maps")
+    batch_norm: bool = _generator(True, "batch norm in the residual blocks, as the paper has it")
+    zero_init: bool = _generator(False, "start each residual block as the identity")
+    interpolate_init: bool = _generator(False, "start as an interpolation, so that no step is spent on learning one")
+
+    batch: int = _data(16, "crops a step")
+    crop: int = _data(96, "side of the HR crops in pixels")
+    candidates: int = _data(1, "random crops to choose from: the one with most detail is taken")
+    seed: int = _data(0, "seed of the initial weights and of the crops")
+    degradation: str = _data(
+        "bicubic", "from HR to LR; real: blur, noise and compression, as in Real-ESRGAN", choices.DEGRADATIONS
+    )
+    everyday: float = _data(0.0, "share of the batches whose LR is degraded as phones and messengers do instead")
+
+    pixel: str = _loss(
+        "mse", "pixel loss: mean squared error (equation 4) or mean absolute error", choices.PIXEL_LOSSES
+    )
+    features: str = _loss(
+        "", "layers φi,j of VGG for the content loss (equation 5), such as 5,4 or 2,2+4,3; empty: pixels"
+    )
+    feature_network: str = _loss(
+        "auto",
+        "vgg19 is downloaded, vgg16 is bundled; auto: vgg19 where it can be had",
+        choices.FEATURE_NETWORKS,
+    )
+    pixel_weight: float = _loss(0.0, "weight of the pixel loss beside a content loss on features")
+    tv_weight: float = _loss(0.0, "weight of the total variation")
+    phase_weight: float = _loss(
+        0.0, "weight of the local mean error of each pixel phase, against hatching and shifts of colour"
+    )
+
+    discriminator: bool = _adversary(False, "train against a discriminator, D")
+    adversarial: str = _adversary("standard", "GAN loss of G and D", choices.ADVERSARIAL_LOSSES)
+    adversarial_weight: float = _adversary(1e-3, "weight of the adversarial loss in G's (equation 3)")
+    label_smoothing: float = _adversary(0.0, "how much D's target for HR lies below 1")
+    judges: str = _adversary("pixels", "input of D: pixels, or VGG's features φi,j, such as 1,2+3,3")
+    pooled: bool = _adversary(False, "pool D's features over space before its dense layers")
+    spectral_norm: bool = _adversary(False, "spectral normalisation of D's weights")
+    starts_from: str = _adversary("", "recipe that is trained first where no --init is given")
+
+    optimizer: str = _optimizer("Adam", "of G and of D: any of keras.optimizers")
+    learning_rate: float = _optimizer(1e-4, "of G and of D, at its highest")
+    beta_2: float = _optimizer(0.999, "of Adam; the paper names beta_1 = 0.9 only")
+    warmup: int = _optimizer(0, "steps from 0 to the learning rate")
+    schedule: str = _optimizer(
+        "constant", "step: a tenth from half of the steps on; cosine: down to 0 at the end", choices.SCHEDULES
+    )
+    clip_norm: float = _optimizer(0.0, "bound on the norm of all gradients together; 0: none")
+    ema_decay: float = _optimizer(
+        0.0, "decay of the moving average of the weights, which is what is kept; 0: no average"
+    )
+    freeze_batch_norm: bool = _optimizer(False, "train with batch norm's running statistics, as inference uses them")
+
+    sync_batch_norm: bool = _machine(
+        False, "batch norm takes its statistics over all devices' shares of the batch, not over each one's"
+    )
+    precision: str = _machine("float32", "data type of the computation", choices.TRAINING_PRECISIONS)
+    jit_compile: bool = _machine(False, "compile the step with XLA; slower than oneDNN on the CPUs measured")
+    validate_every: int = _machine(1000, "steps between validations")
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, allowed = getattr(self, field.name), field.metadata.get("choices")
+            if allowed and value not in allowed:
+                raise ValueError(f"{field.name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
         if self.crop % self.scale:
             raise ValueError(f"crop must be a multiple of scale, but {self.crop} is not one of {self.scale}")
         for field in ("steps", "batch", "crop", "candidates", "blocks", "channels", "validate_every"):
@@ -83,20 +120,6 @@ class Recipe:
             raise ValueError("interpolate_init and zero_init go with --generator=srresnet, not compact")
         if self.zero_init and not self.batch_norm:
             raise ValueError("zero_init goes with --batch_norm, whose last scale in each block it is")
-        choices = {
-            "generator": ("srresnet", "compact"),
-            "scale": (2, 3, 4, 8),
-            "degradation": ("bicubic", "real"),
-            "pixel": ("mse", "mae"),
-            "schedule": ("constant", "step", "cosine"),
-            "feature_network": ("auto", "vgg19", "vgg16"),
-            "adversarial": ("standard", "relativistic"),
-            "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
-        }
-        for field, allowed in choices.items():
-            if getattr(self, field) not in allowed:
-                options = ", ".join(map(str, allowed))
-                raise ValueError(f"{field} must be one of {options}, not {getattr(self, field)!r}")
 
 
 _DEMO_G = {"blocks": 4, "channels": 32, "batch_norm": False, "interpolate_init": True, "ema_decay": 0.99}
