@@ -22,6 +22,7 @@ setup(
         "matplotlib>=3.8",
         "tensorboard>=2.15",
         "flatbuffers>=23.5",
+        "tqdm>=4.66",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],

@@ -1,17 +1,102 @@
-"""How far something is and how long yet, for people: the one line of training and of upscaling."""
+"""How far something is and how long yet, for people: the one bar of training, upscaling and evaluation."""
 
-import shutil
+import os
+import sys
+import threading
+
+from tqdm import tqdm
+
+_COUNTED = "{desc}{percentage:3.0f}% {bar:20} {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
+_SHARES = "{desc}{percentage:3.0f}% {bar:20} [{elapsed}<{remaining}{postfix}]"
 
 
-def draw(stream, share: float, text: str) -> None:
-    """Renew a bar filled to `share` (0 to 1) and a text in place on a terminal; elsewhere print them as a line."""
-    line = f"[{'#' * int(20 * share):.<20}] {text}"
-    if stream.isatty():
-        line = f"\r{line[: shutil.get_terminal_size().columns - 1]}\033[K"
-    else:
-        line += "\n"
-    stream.write(line)
-    stream.flush()
+class _Line(tqdm):
+    monitor_interval = 0  # no thread: it would only renew bars that skip some of their updates
+
+
+class _Lines(_Line):
+    """For logs: whole lines instead of one that is renewed."""
+
+    def display(self, msg=None, pos=None):
+        self.fp.write(f"{self}\n")
+        self.fp.flush()
+
+    def close(self):
+        self.disable = True
+
+
+def _columns(stream) -> int:
+    """Of a terminal; 0 where it is none, or does not say, as some in containers."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+class Bar:
+    """A bar in colour on a terminal, a line a minute in a log, nothing where quiet. Several threads may move it.
+
+    Args:
+        total: how much there is to do.
+        name: written before the bar.
+        unit: of total, shown with count and rate; None: neither is shown.
+        start: how much was done before.
+        keep: leave the bar on the terminal when it is closed.
+        quiet: show nothing but what is said.
+        stream: where to write; standard error by default.
+    """
+
+    def __init__(self, total, name="", unit=None, start=0, keep=True, quiet=False, stream=None):
+        self.stream = sys.stderr if stream is None else stream
+        self._lock, self._lines = threading.Lock(), not _columns(self.stream)
+        if self._lines:
+            kind, options = _Lines, {"mininterval": 60, "delay": 60}
+        else:
+            colour = None if "NO_COLOR" in os.environ else "green"
+            kind, options = _Line, {"mininterval": 0.1, "dynamic_ncols": True, "colour": colour}
+        self._bar = kind(
+            total=total,
+            desc=f"{name} " if name else "",
+            unit=unit or "it",
+            bar_format=_COUNTED if unit else _SHARES,
+            initial=start,
+            leave=keep,
+            disable=quiet,
+            file=self.stream,
+            position=0,
+            miniters=0,
+            **options,
+        )
+
+    def move(self, amount, text: str = "") -> None:
+        """Count some more, and say in a few words what is going on."""
+        with self._lock:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(amount)
+
+    def show(self, text: str) -> None:
+        """Show how far it is now, though no minute has passed."""
+        with self._lock:
+            self._bar.set_postfix_str(text)
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        with self._lock:
+            if self._lines or self._bar.disable:
+                self.stream.write(f"{line}\n")
+                self.stream.flush()
+            else:
+                tqdm.write(line, file=self.stream)
+
+    def close(self) -> None:
+        with self._lock:
+            self._bar.close()
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
 
 def clock(seconds: float) -> str:

@@ -16,7 +16,6 @@ from absl import logging
 
 from srgan_tf import choices
 from srgan_tf.cli import fail, import_tensorflow
-from srgan_tf.progress import clock, draw
 
 
 def define(flag) -> None:
@@ -93,16 +92,17 @@ class Stopped(Exception):
     """Raised in the threads at work when the run is to end, so that they remove what they have half written."""
 
 
-class Progress:
-    """One line on a terminal, renewed in place; nothing where standard error is a file."""
+class Watch:
+    """Shows how far the pictures are, several of them in work at once, and stops them where the run is to end."""
 
-    def __init__(self, files: int, shown: bool):
-        self.files, self.shown, self.started = files, shown and sys.stderr.isatty(), time.monotonic()
-        self.stopped, self._drawn, self._share, self._finished = False, 0, 0.0, 0
-        self._lock = threading.Lock()
+    def __init__(self, files: int, quiet: bool):
+        from srgan_tf.progress import Bar
+
+        self.files, self.stopped, self._finished, self._share = files, False, 0, 0.0
+        self._lock, self.bar = threading.Lock(), Bar(files, keep=False, quiet=quiet)
 
     def begin(self, name: str, tiles: int) -> Callable[[], None]:
-        """What to call after each of a picture's tiles; several pictures may be in work at once."""
+        """What to call after each of a picture's tiles."""
         done = 0
 
         def tile() -> None:
@@ -111,29 +111,21 @@ class Progress:
                 raise Stopped
             with self._lock:
                 done += 1
-                self._share += 1 / tiles / self.files
-                self._draw(f"{name}: tile {done}/{tiles}")
+                self._reach(self._share + 1 / tiles, f"{name}: tile {done}/{tiles}")
 
-        self._draw(f"{name}: tile 0/{tiles}")
+        with self._lock:
+            self._reach(self._share, f"{name}: tile 0/{tiles}")
         return tile
 
     def end(self) -> None:
         """Another picture is done, well or not."""
         with self._lock:
             self._finished += 1
-            self._share = max(self._share, self._finished / self.files)
+            self._reach(max(self._share, self._finished))
 
-    def _draw(self, text: str) -> None:
-        now = time.monotonic()
-        if not self.shown or now - self._drawn < 0.1:
-            return
-        self._drawn, share = now, min(self._share, 1)
-        left = f"{clock((now - self.started) * (1 - share) / share)} left" if share else ""
-        draw(sys.stderr, share, f"{min(self._finished + 1, self.files)}/{self.files} {text} {left}")
-
-    def say(self, text: str) -> None:
-        """Print a line above the bar."""
-        print(("\r\033[K" if self.shown else "") + text, file=sys.stderr, flush=True)
+    def _reach(self, share: float, text: str = "") -> None:
+        self.bar.move(share - self._share, f"{min(self._finished + 1, self.files)}/{self.files} {text}".rstrip())
+        self._share = share
 
 
 def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
@@ -166,8 +158,9 @@ def work(flags, jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None
     """
     from srgan_tf.inference import upscaling
     from srgan_tf.io import images
+    from srgan_tf.progress import clock
 
-    progress, turns, problems = Progress(len(jobs), not flags.quiet), threading.Semaphore(at_once), []
+    watch, turns, problems = Watch(len(jobs), flags.quiet), threading.Semaphore(at_once), []
 
     def do(job: Job) -> bool:
         started = time.monotonic()
@@ -177,29 +170,30 @@ def work(flags, jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
                 tiles = upscaler.tiles(height, width, bands, picture.pixels.itemsize)
-                make(flags, job, picture, upscaler, progress.begin(str(job), tiles))
+                make(flags, job, picture, upscaler, watch.begin(str(job), tiles))
         except (images.ImageError, upscaling.ModelError, MemoryError, OSError) as error:
-            if not progress.stopped:
+            if not watch.stopped:
                 problems.append(" ".join(str(error).split()))
-                progress.say(f"error: {problems[-1]}")
+                watch.bar.say(f"error: {problems[-1]}")
             return False
         finally:
-            progress.end()
+            watch.end()
         if not flags.quiet:
             size = f"{width * upscaler.scale} x {height * upscaler.scale}"
             where = job.target or "standard output"
-            progress.say(f"{job} → {where} ({size}, {clock(time.monotonic() - started)})")
+            watch.bar.say(f"{job} → {where} ({size}, {clock(time.monotonic() - started)})")
         return True
 
     pool = ThreadPoolExecutor(at_once + 1)
     try:
         return sum(done.result() for done in [pool.submit(do, job) for job in jobs]), problems
     except BaseException:
-        progress.stopped = True
+        watch.stopped = True
         cancel()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+        watch.bar.close()
 
 
 def begin(flags, arguments: list[str]) -> None:
@@ -222,6 +216,8 @@ def upscaler_of(flags, model, **options):
 
 def run_all(flags, arguments: list[str], upscaler, at_once: int = 1, cancel=lambda: None) -> None:
     """Make all pictures that the arguments ask for, say how it went, and exit with 1 where some failed."""
+    from srgan_tf.progress import clock
+
     started = time.monotonic()
     suffix = f"_x{upscaler.scale}" if flags.suffix is None else flags.suffix
     jobs, problems = plan(arguments, Path(flags.output), suffix, flags.format)

@@ -5,7 +5,6 @@ goes through an RGB model as three equal channels. PSNR and SSIM compare the mea
 HR as it is, not as Y; LPIPS sees the colours that the model put in.
 """
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from srgan_tf.data.benchmarks import BenchmarkError, Picture, find_benchmark
 from srgan_tf.evaluation import lpips, metrics, sheets, tables
 from srgan_tf.inference.runners import Backend, ensemble, from_generator, open_backend
 from srgan_tf.models import weights
+from srgan_tf.progress import Bar
 
 CURVE = (0.2, 0.4, 0.6, 0.8)  # the blends that a plot's curve passes, beside its two ends
 
@@ -191,11 +191,7 @@ def _row(model: Backend, benchmark: str, results: dict) -> dict:
 
 
 def _with_progress(results: Iterator[Result], benchmark: str, count: int) -> Iterator[Result]:
-    for done, result in enumerate(results, 1):
-        filled = 30 * done // count
-        bar = "█" * filled + "·" * (30 - filled)
-        if sys.stderr.isatty():
-            print(f"\r{benchmark} {bar} {done}/{count} {result.picture:<20.20}", end="", file=sys.stderr, flush=True)
-        yield result
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+    with Bar(count, benchmark, unit="picture") as bar:
+        for result in results:
+            bar.move(1, result.picture)
+            yield result

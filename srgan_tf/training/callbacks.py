@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from absl import logging
 from srgan_tf.data import upscale
 from srgan_tf.evaluation import metrics
 from srgan_tf.models.weights import is_best, save_weights
-from srgan_tf.progress import clock, draw
+from srgan_tf.progress import Bar
 
 
 class TrainingError(RuntimeError):
@@ -126,41 +125,33 @@ class Checkpoints(keras.callbacks.Callback):
         self.save(best=improved)
 
 
-class Progress(keras.callbacks.Callback):
-    """One line that says how far the run is, how fast, how long yet, and how well."""
+class ProgressLine(keras.callbacks.Callback):
+    """How far the run is, how fast, how long yet, and how well; in a log also after each validation."""
 
-    def __init__(self, checkpoints: Checkpoints, steps: int, stream=sys.stderr):
+    def __init__(self, checkpoints: Checkpoints, steps: int, stream=None):
         super().__init__()
         self.checkpoints, self.steps, self.stream = checkpoints, steps, stream
-        self.validation = ""
-        self._times: list[float] = []
-        self._shown = 0.0
+        self.bar, self.validation = None, ""
+
+    def on_train_begin(self, logs=None):
+        if self.bar is None:  # `fit` is called once between two validations
+            self.bar = Bar(self.steps, unit="step", start=self.checkpoints.step, stream=self.stream)
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic()
-        self._times = [*self._times[-50:], now]
-        # In a log file one line a minute will do.
-        if len(self._times) > 1 and now - self._shown > (0.5 if self.stream.isatty() else 60):
-            self._shown = now
-            self._show(logs or {})
+        self.bar.move(1, self._text(logs))
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_psnr_y" in (logs or {}):
-            self.validation = f"  val {logs['val_psnr_y']:.2f} dB"
-        self._show({k: v for k, v in (logs or {}).items() if not k.startswith("val_")})
-
-    def _show(self, logs: dict) -> None:
-        step, seconds = self.checkpoints.step, 0.0
-        if len(self._times) > 1:
-            seconds = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
-        left = clock((self.steps - step) * seconds)
-        losses = "  ".join(f"{name} {float(value):.4g}" for name, value in logs.items() if name.startswith("loss/"))
-        text = f"{step}/{self.steps}  {seconds:.2f} s/step  {left} left  {losses}{self.validation}"
-        draw(self.stream, step / self.steps, text)
+            self.validation = f"val {logs['val_psnr_y']:.2f} dB"
+        self.bar.show(self._text(logs))
 
     def on_train_end(self, logs=None):
-        if self.stream.isatty() and self.checkpoints.step >= self.steps:
-            self.stream.write("\n")
+        if self.checkpoints.step >= self.steps or self.checkpoints.stop_signal is not None:
+            self.bar.close()
+
+    def _text(self, logs) -> str:
+        losses = [f"{name} {float(value):.4g}" for name, value in (logs or {}).items() if name.startswith("loss/")]
+        return "  ".join([self.validation, *losses]).strip()
 
 
 class CsvLog(keras.callbacks.Callback):

@@ -24,7 +24,7 @@ from srgan_tf.models.compact import Compact
 from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
 from srgan_tf.models.srresnet import Generator
 from srgan_tf.training import strategy as strategies
-from srgan_tf.training.callbacks import Checkpoints, CsvLog, Hints, Progress, TensorBoard, TrainingError
+from srgan_tf.training.callbacks import Checkpoints, CsvLog, Hints, ProgressLine, TensorBoard, TrainingError
 from srgan_tf.training.model import SRGAN
 from srgan_tf.training.recipes import RECIPES, Recipe
 
@@ -124,7 +124,7 @@ def train(
         watchers += [
             CsvLog(output / "log.csv", checkpoints),
             TensorBoard(output / "tensorboard", checkpoints, pairs, pictures),
-            Progress(checkpoints, recipe.steps),
+            ProgressLine(checkpoints, recipe.steps),
             Hints(),
         ]
 

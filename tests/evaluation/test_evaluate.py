@@ -1,6 +1,7 @@
 """The evaluation against figures that others measured, and the program from flags to files."""
 
 import csv
+import itertools
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tqdm.std
 from benchmark_files import ROOT, need
 from krasserm import krasserm  # noqa: F401 (a fixture)
 from PIL import Image
@@ -226,6 +228,14 @@ def test_models_of_two_scales_do_not_share_a_table(data, two_files, tmp_path, ca
     weights.save_weights(Generator(blocks=1, channels=4, scale=2), tmp_path / "x2.npz")
     assert run(weights=[two_files[0], str(tmp_path / "x2.npz")], benchmark=["Tiny"], data_dir=str(data)) == 1
     assert "x2" in capsys.readouterr().err
+
+
+def test_a_long_evaluation_says_how_far_it_is_in_a_log(monkeypatch, capsys):
+    monkeypatch.setattr(tqdm.std, "time", itertools.count(0, 61).__next__)
+    results = [evaluate.Result(name, None, {}, {}) for name in ("baby", "bird")]
+    assert list(evaluate._with_progress(iter(results), "Set5", 2)) == results
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and lines[0].startswith("Set5  50% ") and lines[0].endswith(", baby]") and "2/2" in lines[1]
 
 
 def test_help_is_quick_and_words_that_belong_to_no_flag_are_refused():

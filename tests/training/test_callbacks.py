@@ -1,16 +1,19 @@
 """What a run leaves behind to be looked at: its log, the same as TensorBoard events, curves, and hints."""
 
 import csv
+import io
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tqdm.std
 from PIL import Image
 
 from srgan_tf.evaluation import sheets
 from srgan_tf.models.srresnet import Generator
-from srgan_tf.training.callbacks import CsvLog, Hints, TensorBoard
+from srgan_tf.training.callbacks import CsvLog, Hints, ProgressLine, TensorBoard
 from srgan_tf.training.model import SRGAN
 
 ROWS = [{"loss": 0.5, "loss/content": 0.25, "d/real": 0.75, "val_psnr_y": 28.0 + n} for n in range(3)]
@@ -81,3 +84,21 @@ def test_hints_come_once_after_two_validations(caplog, logs, word):
     for epoch in range(1, 4):
         hints.on_epoch_end(epoch, logs)
     assert [word in record.message for record in caplog.records] == ([True] if word else [])
+
+
+def test_a_runs_log_has_a_line_a_minute_and_one_a_validation(monkeypatch):
+    monkeypatch.setattr(tqdm.std, "time", itertools.count(0, 10).__next__)  # every look at the clock takes 10 s
+    stream, checkpoints = io.StringIO(), SimpleNamespace(step=4, stop_signal=None)
+    line = ProgressLine(checkpoints, steps=64, stream=stream)
+    for epoch in range(2):
+        line.on_train_begin()
+        for _ in range(30):
+            checkpoints.step += 1
+            line.on_train_batch_end(0, {"loss": 3.0, "loss/content": 0.5, "d/real": 0.7})
+        line.on_epoch_end(epoch, {"loss/content": 0.25, "val_psnr_y": 28.125})
+        line.on_train_end()
+    lines = stream.getvalue().splitlines()
+    assert 6 < len(lines) < 62 and all("/64 [" in line and line.endswith("]") for line in lines)
+    assert ", loss/content 0.5]" in lines[0] and "val" not in lines[0]
+    validated = [line for line in lines if line.endswith(", val 28.12 dB  loss/content 0.25]")]
+    assert [line.split("[")[0].split()[-1] for line in validated] == ["34/64", "64/64"] and validated[-1] == lines[-1]
