@@ -11,7 +11,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["srgan_tf", "srgan_tf.*"]),
-    package_data={"srgan_tf": ["photos/*.csv", "photos/*/*.jpg", "pretrained/*"]},
+    package_data={"srgan_tf": ["py.typed", "photos/*.csv", "photos/*/*.jpg", "pretrained/*"]},
     install_requires=[
         "tensorflow>=2.15,<2.22",
         "numpy>=1.26",

@@ -1,6 +1,7 @@
 """SRGAN and SRResNet (Ledig et al. 2017) on TensorFlow: train, evaluate, upscale, export."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -21,14 +22,44 @@ _HOMES = {
     "upscale": "srgan_tf.inference.upscaling",
     "evaluate": "srgan_tf.evaluation.evaluate",
 }
-__all__ = [*_HOMES, "__version__"]
+
+# What type checkers and editors read in place of _HOMES; they would take a __getattr__ for leave to any name.
+if TYPE_CHECKING:
+    from srgan_tf.data import Photos, patches
+    from srgan_tf.evaluation.evaluate import evaluate
+    from srgan_tf.inference.upscaling import Upscaler, upscale
+    from srgan_tf.models.compact import Compact
+    from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
+    from srgan_tf.models.srresnet import Generator
+    from srgan_tf.models.vgg import FeatureNetwork
+    from srgan_tf.models.weights import blend, load, save_weights
+    from srgan_tf.training.model import SRGAN
+else:
+
+    def __getattr__(name):
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'srgan_tf' has no attribute {name!r}")
 
 
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'srgan_tf' has no attribute {name!r}")
-
-
-def __dir__():
+def __dir__() -> list[str]:
     return __all__
+
+
+__all__ = [
+    "SRGAN",
+    "Compact",
+    "Discriminator",
+    "FeatureDiscriminator",
+    "FeatureNetwork",
+    "Generator",
+    "Photos",
+    "Upscaler",
+    "__version__",
+    "blend",
+    "evaluate",
+    "load",
+    "patches",
+    "save_weights",
+    "upscale",
+]

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -17,19 +18,19 @@ class _Line(tqdm):
 class _Lines(_Line):
     """For logs: whole lines instead of one that is renewed."""
 
-    def display(self, msg=None, pos=None):
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
         self.fp.write(f"{self}\n")
         self.fp.flush()
 
-    def close(self):
+    def close(self) -> None:
         self.disable = True
 
 
-def _columns(stream) -> int:
+def _columns(stream: TextIO) -> int:
     """Of a terminal; 0 where it is none, or does not say, as some in containers."""
     try:
         return os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return 0
 
 
@@ -46,15 +47,23 @@ class Bar:
         stream: where to write; standard error by default.
     """
 
-    def __init__(self, total, name="", unit=None, start=0, keep=True, quiet=False, stream=None):
+    def __init__(
+        self,
+        total: int,
+        name: str = "",
+        unit: str | None = None,
+        start: int = 0,
+        keep: bool = True,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+    ):
         self.stream = sys.stderr if stream is None else stream
         self._lock, self._lines = threading.Lock(), not _columns(self.stream)
-        if self._lines:
-            kind, options = _Lines, {"mininterval": 60, "delay": 60}
-        else:
+        options: dict[str, Any] = {"mininterval": 60, "delay": 60}
+        if not self._lines:
             colour = None if "NO_COLOR" in os.environ else "green"
-            kind, options = _Line, {"mininterval": 0.1, "dynamic_ncols": True, "colour": colour}
-        self._bar = kind(
+            options = {"mininterval": 0.1, "dynamic_ncols": True, "colour": colour}
+        self._bar = (_Lines if self._lines else _Line)(
             total=total,
             desc=f"{name} " if name else "",
             unit=unit or "it",
@@ -68,7 +77,7 @@ class Bar:
             **options,
         )
 
-    def move(self, amount, text: str = "") -> None:
+    def move(self, amount: float, text: str = "") -> None:
         """Count some more, and say in a few words what is going on."""
         with self._lock:
             self._bar.set_postfix_str(text, refresh=False)
@@ -95,7 +104,7 @@ class Bar:
     def __enter__(self) -> "Bar":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -14,7 +14,7 @@ from srgan_tf import choices
 GROUPS = ("The generator", "The data", "The generator's loss", "The adversary", "The optimizer", "The machine")
 
 
-def _field(group: str, default: Any, help: str, options: tuple = ()) -> Any:
+def _field(group: str, default: Any, help: str, options: tuple[str | int, ...] = ()) -> Any:
     """A hyper-parameter: `train.py --help` lists it in its group, and a value that is not of its choices is refused."""
     return dataclasses.field(default=default, metadata={"group": group, "help": help, "choices": options})
 
@@ -92,11 +92,11 @@ class Recipe:
     jit_compile: bool = _machine(False, "compile the step with XLA; slower than oneDNN on the CPUs measured")
     validate_every: int = _machine(1000, "steps between validations")
 
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value, allowed = getattr(self, field.name), field.metadata.get("choices")
+    def __post_init__(self) -> None:
+        for one in dataclasses.fields(self):
+            value, allowed = getattr(self, one.name), one.metadata.get("choices")
             if allowed and value not in allowed:
-                raise ValueError(f"{field.name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
+                raise ValueError(f"{one.name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
         if self.crop % self.scale:
             raise ValueError(f"crop must be a multiple of scale, but {self.crop} is not one of {self.scale}")
         for field in ("steps", "batch", "crop", "candidates", "blocks", "channels", "validate_every"):
@@ -122,10 +122,16 @@ class Recipe:
             raise ValueError("zero_init goes with --batch_norm, whose last scale in each block it is")
 
 
-_DEMO_G = {"blocks": 4, "channels": 32, "batch_norm": False, "interpolate_init": True, "ema_decay": 0.99}
+_DEMO_G: dict[str, Any] = {
+    "blocks": 4,
+    "channels": 32,
+    "batch_norm": False,
+    "interpolate_init": True,
+    "ema_decay": 0.99,
+}
 # What a GAN run of hundreds or thousands of steps needs: content in layers of all depths, of which φ1,2 sees the
 # finest; a D that looks at these too, which need not learn to see; and a loss on what it would draw everywhere.
-_SHORT_GAN = {
+_SHORT_GAN: dict[str, Any] = {
     "features": "1,2+2,2+3,3+4,3",
     "feature_network": "vgg16",
     "pixel_weight": 0.02,
@@ -134,11 +140,17 @@ _SHORT_GAN = {
     "judges": "1,2+2,2+3,3+4,3",
     "adversarial_weight": 5e-3,
 }
-_PAPER_GAN = {"steps": 200_000, "schedule": "step", "discriminator": True, "starts_from": "srresnet"}
+_PAPER_GAN: dict[str, Any] = {"steps": 200_000, "schedule": "step", "discriminator": True, "starts_from": "srresnet"}
 # The shipped weights without a GAN: mean absolute error on crops with detail, the rate falling to 0, weights averaged.
-_PHOTOS = {"candidates": 4, "pixel": "mae", "schedule": "cosine", "clip_norm": 2.0, "ema_decay": 0.999}
-_FINE = {"batch_norm": False, "candidates": 2, "pixel": "mae", "learning_rate": 2e-4, "schedule": "cosine"}
-_REAL = {**_FINE, "degradation": "real", "ema_decay": 0.998}
+_PHOTOS: dict[str, Any] = {"candidates": 4, "pixel": "mae", "schedule": "cosine", "clip_norm": 2.0, "ema_decay": 0.999}
+_FINE: dict[str, Any] = {
+    "batch_norm": False,
+    "candidates": 2,
+    "pixel": "mae",
+    "learning_rate": 2e-4,
+    "schedule": "cosine",
+}
+_REAL: dict[str, Any] = {**_FINE, "degradation": "real", "ema_decay": 0.998}
 
 _ALL = (
     # A taste on 2 cores: a small generator of the same class on the bundled photographs, first alone, …
