@@ -1,33 +1,99 @@
-"""A benchmark of noisy and compressed pictures: `python benchmarks/degraded.py FOLDER`, of the bundled held-out ones.
+"""LPIPS and PSNR of pictures as people have them: clean, shrunk by area, compressed, blurred, noisy.
 
-Writes FOLDER/HR and FOLDER/LR_x4: LR by bicubic, once as JPEG of quality 40, once with Gaussian noise of 10 of 255.
+    python benchmarks/degraded.py --weights=srgan,srgan-real [--data_dir=FOLDER] [--back_projection=auto]
+
+HR are the bundled held-out photographs and, where it is found, Set14: none was trained on. LR is made of them by fixed
+seeds. Models run as `upscale.py` runs them. Prints two Markdown tables: LPIPS-Alex / PSNR on Y, means over the
+pictures, a border of 4 px left out; and each LPIPS as a share of bicubic's.
 """
 
-import sys
-from pathlib import Path
+import argparse
+import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from srgan_tf.data.bicubic import downscale
+from srgan_tf import Upscaler
+from srgan_tf.data.benchmarks import BenchmarkError, find_benchmark
+from srgan_tf.data.bicubic import downscale, enlarge
 from srgan_tf.data.bundled import PHOTOS
-from srgan_tf.io import images
+from srgan_tf.evaluation import lpips, metrics
+from srgan_tf.evaluation.tables import markdown
+
+SCALE = 4
+
+
+def bicubic(hr):
+    return downscale(hr[None], SCALE).numpy()[0]
+
+
+def area(hr):
+    height, width = (side // SCALE for side in hr.shape[:2])
+    return np.floor(hr.reshape(height, SCALE, width, SCALE, 3).mean((1, 3)) + 0.5).astype(np.uint8)
+
+
+def blurred(hr):
+    return bicubic(np.asarray(Image.fromarray(hr).filter(ImageFilter.GaussianBlur(2))))
+
+
+def jpeg(lr, quality: int):
+    file = io.BytesIO()
+    Image.fromarray(lr).save(file, "JPEG", quality=quality)  # 4:2:0, Pillow's default
+    return np.asarray(Image.open(file))
+
+
+def noisy(lr, sigma: float, seed: int):
+    noise = np.random.default_rng(seed).normal(0, sigma, lr.shape)
+    return np.clip(np.rint(lr + noise), 0, 255).astype(np.uint8)
+
+
+CONDITIONS = {
+    "clean": lambda hr, seed: bicubic(hr),
+    "area, JPEG 85": lambda hr, seed: jpeg(area(hr), 85),
+    "JPEG 75": lambda hr, seed: jpeg(bicubic(hr), 75),
+    "JPEG 50": lambda hr, seed: jpeg(bicubic(hr), 50),
+    "blur, noise 5, JPEG 70": lambda hr, seed: jpeg(noisy(blurred(hr), 5, seed), 70),
+    "noise 10": lambda hr, seed: noisy(bicubic(hr), 10, seed),
+}
+
+
+def pictures(data_dir) -> list[np.ndarray]:
+    """uint8 RGB HR, sides multiples of the scale."""
+    pairs = find_benchmark(str(PHOTOS / "heldout"), SCALE)
+    try:
+        pairs += find_benchmark("Set14", SCALE, data_dir)
+    except BenchmarkError:
+        print("Set14 is not in --data_dir or $SRGAN_TF_DATA: the held-out photographs alone")
+    return [np.broadcast_to(hr[0], (*hr.shape[1:3], 3)).copy() for hr, _ in (pair.read() for pair in pairs)]
+
+
+def score(hr, sr) -> tuple[float, float]:
+    hr, sr = hr[None], np.asarray(sr)[None]
+    inner = (slice(None), slice(SCALE, -SCALE), slice(SCALE, -SCALE))
+    return float(lpips.distance(hr[inner], sr[inner])[0]), float(metrics.psnr(hr, sr, SCALE)[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--weights", default="srresnet,srgan,srgan-real", help="separated by commas")
+    parser.add_argument("--data_dir", help="where Set14 is (default: $SRGAN_TF_DATA)")
+    parser.add_argument("--back_projection", default="auto")
+    options = parser.parse_args()
+    hrs, models = pictures(options.data_dir), {"bicubic": lambda lr: enlarge(lr[None], SCALE).numpy()[0]}
+    models |= {name: Upscaler(name, back_projection=options.back_projection) for name in options.weights.split(",")}
+    found = {name: {} for name in models}
+    for condition, degrade in CONDITIONS.items():
+        lrs = [degrade(hr, seed) for seed, hr in enumerate(hrs)]
+        for name, model in models.items():
+            scores = [score(hr, model(lr)) for hr, lr in zip(hrs, lrs)]
+            found[name][condition] = tuple(np.mean(scores, 0))
+    cells = [[name, *(f"{lp:.3f} / {db:.2f}" for lp, db in row.values())] for name, row in found.items()]
+    print(f"{len(hrs)} pictures\n\n{markdown(['LPIPS / dB', *CONDITIONS], *cells)}\n")
+    base = found["bicubic"]
+    shares = {name: [f"{lp / base[c][0]:.2f}" for c, (lp, _) in row.items()] for name, row in found.items()}
+    cells = [[name, *row] for name, row in shares.items() if name != "bicubic"]
+    print(markdown(["LPIPS, share of bicubic's", *CONDITIONS], *cells))
+
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    folder, rng = Path(sys.argv[1]), np.random.default_rng(0)
-    for name in ("HR", "LR_x4"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for path in sorted((PHOTOS / "heldout").glob("*.jpg")):
-        hr = images.read(path)
-        hr = hr[: hr.shape[0] // 4 * 4, : hr.shape[1] // 4 * 4]
-        lr = downscale(hr[None], 4).numpy()[0]
-        noisy = np.clip(np.rint(lr + rng.normal(0, 10, lr.shape)), 0, 255).astype(np.uint8)
-        Image.fromarray(noisy).save(folder / "LR_x4" / f"{path.stem}-noise.png")
-        Image.fromarray(lr.astype(np.uint8)).save(folder / "lr.jpg", quality=40)
-        Image.open(folder / "lr.jpg").save(folder / "LR_x4" / f"{path.stem}-jpeg.png")
-        for kind in ("noise", "jpeg"):
-            Image.fromarray(hr).save(folder / "HR" / f"{path.stem}-{kind}.png")
-    (folder / "lr.jpg").unlink()
-    print(f"python evaluate.py --weights=srgan,srgan-real --benchmark={folder.name} --data_dir={folder.parent} --sheet")
+    main()

@@ -29,7 +29,7 @@ def limit(wanted) -> list[dict]:
     import tensorflow as tf
 
     import srgan_tf
-    from srgan_tf.inference.fast import fast
+    from srgan_tf.inference.fast import FastGraph
 
     rows, side, size = [], 256, 4096
     generator, pixels = srgan_tf.load("srresnet"), side * side
@@ -39,7 +39,7 @@ def limit(wanted) -> list[dict]:
             continue
         a, b = (tf.cast(tf.random.normal((size, size)), dtype) for _ in range(2))
         peak = size**3 / best(lambda a=a, b=b: tf.linalg.matmul(a, b))
-        network = fast(generator, dtype)
+        network = FastGraph(generator, dtype)
         body = BODY * pixels / best(lambda network=network: network.trunk(lr)) / peak
         whole = WHOLE * pixels / best(lambda network=network: network(lr)) / peak
         what = f"multiplications a second on {side}x{side}, of a {size}x{size} matrix product's ({peak / 1e9:.0f} G)"
@@ -55,12 +55,12 @@ def limit_int8(generator) -> dict:
     import tensorflow as tf
 
     from srgan_tf.export import tflite
-    from srgan_tf.inference.runners import _interpreter
+    from srgan_tf.inference.litert import interpreter
 
     def seconds(content: bytes) -> float:
         with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
             Path(file.name).write_bytes(content)
-            model = _interpreter(file.name)
+            model = interpreter(file.name)
             model.allocate_tensors()
             return best(model.invoke)
 
@@ -120,9 +120,9 @@ def one_call(batch: int, blocks: int) -> float:
     import tensorflow as tf
 
     import srgan_tf
-    from srgan_tf.inference.fast import fast
+    from srgan_tf.inference.fast import FastGraph
 
-    network = fast(srgan_tf.Generator(blocks=blocks))
+    network = FastGraph(srgan_tf.Generator(blocks=blocks))
     lr = tf.constant(np.random.default_rng(0).random((batch, 64, 64, 3), np.float32))
     return best(lambda: network.tail(network.trunk(lr)), 5)
 

@@ -11,7 +11,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import tensorflow as tf
 
-from srgan_tf import compat
+from srgan_tf import machine
 from srgan_tf.data import Photos, patches
 from srgan_tf.training import loop
 from srgan_tf.training.recipes import RECIPES
@@ -27,7 +27,7 @@ def rate(take, times: int) -> float:
 
 def rates(folder: str | None = None) -> tuple[float, float]:
     """Batches a second delivered, and steps a second that consume them."""
-    compat.keep_memory()
+    machine.keep_memory()
     batches = iter(patches(Photos(folder or str(loop.BUNDLED / "train"))))
     delivered = rate(lambda: next(batches), 200)
     model = loop.build(RECIPES["srresnet"])

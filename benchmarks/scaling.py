@@ -21,12 +21,12 @@ def worker(index: int, ports: list[int], steps: int) -> None:
     os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
     import dataclasses
 
-    from srgan_tf import compat
+    from srgan_tf import machine
     from srgan_tf.data import Photos, patches
     from srgan_tf.training import loop, strategy
     from srgan_tf.training.recipes import RECIPES
 
-    compat.keep_memory()
+    machine.keep_memory()
     chosen = strategy.choose("multiworker")
     recipe = dataclasses.replace(RECIPES["srresnet"], batch=BATCH * len(ports), validate_every=1000)
     with chosen.scope():

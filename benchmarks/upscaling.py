@@ -14,10 +14,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf import Upscaler, compat, load
+from srgan_tf import Upscaler, load
 from srgan_tf.data.benchmarks import find_benchmark
+from srgan_tf.data.levels import to_uint8
 from srgan_tf.evaluation import lpips, metrics
-from srgan_tf.inference.fast import FastGenerator
+from srgan_tf.inference.fast import FastGraph
 
 ROUNDS = 9
 
@@ -36,7 +37,7 @@ def medians(functions: dict, lr) -> dict:
 def speed(generator, sides: list[int]) -> None:
     compiled = tf.function(lambda lr: generator(lr, training=False), [tf.TensorSpec([1, None, None, 3])])
     functions = {"Keras call": lambda lr: generator(lr, training=False), "tf.function": compiled}
-    functions |= {dtype.name: FastGenerator(generator, dtype) for dtype in (tf.float32, tf.bfloat16)}
+    functions |= {dtype.name: FastGraph(generator, dtype) for dtype in (tf.float32, tf.bfloat16)}
     print("| LR | " + " | ".join(functions) + " | float32 | bfloat16 |\n|---" + "|--:" * 6 + "|")
     for side in sides:
         lr = tf.constant(np.random.default_rng(0).random((1, side, side, 3), np.float32))
@@ -61,7 +62,7 @@ def fidelity(generator) -> None:
         return "{:.3f} dB, LPIPS {:.4f}".format(*np.mean(scored, 0).ravel())
 
     full, half = made(precision="float32"), made(precision="bfloat16")
-    keras = [np.asarray(metrics.to_uint8(generator(lr / np.float32(255), training=False))) for _, lr in pairs]
+    keras = [np.asarray(to_uint8(generator(lr / np.float32(255), training=False))) for _, lr in pairs]
     own = made(precision="float32", back_projection="none")
     for name, one, other in (("float32 to Keras", own, keras), ("bfloat16 to float32", half, full)):
         worst = max(np.abs(a.astype(int) - b).max() for a, b in zip(one, other))
@@ -71,7 +72,9 @@ def fidelity(generator) -> None:
 
 
 if __name__ == "__main__":
-    compat.keep_memory()
+    from srgan_tf import machine
+
+    machine.keep_memory()
     generator = load(sys.argv[1] if len(sys.argv) > 1 else "srresnet")
     speed(generator, [int(side) for side in sys.argv[2:]] or [128, 256])
     fidelity(generator)

@@ -1,7 +1,10 @@
 """SRGAN and SRResNet (Ledig et al. 2017) on TensorFlow: train, evaluate, upscale, export."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
+
+from srgan_tf import settings
 
 __version__ = "0.1.0"
 
@@ -9,12 +12,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "Generator": "srgan_tf.models.srresnet",
     "Compact": "srgan_tf.models.compact",
+    "RRDB": "srgan_tf.models.rrdb",
     "Discriminator": "srgan_tf.models.discriminators",
     "FeatureDiscriminator": "srgan_tf.models.discriminators",
     "FeatureNetwork": "srgan_tf.models.vgg",
     "SRGAN": "srgan_tf.training.model",
-    "Photos": "srgan_tf.data",
-    "patches": "srgan_tf.data",
+    "Photos": "srgan_tf.data.batches",
+    "patches": "srgan_tf.data.batches",
     "load": "srgan_tf.models.weights",
     "save_weights": "srgan_tf.models.weights",
     "blend": "srgan_tf.models.weights",
@@ -25,11 +29,12 @@ _HOMES = {
 
 # What type checkers and editors read in place of _HOMES; they would take a __getattr__ for leave to any name.
 if TYPE_CHECKING:
-    from srgan_tf.data import Photos, patches
+    from srgan_tf.data.batches import Photos, patches
     from srgan_tf.evaluation.evaluate import evaluate
     from srgan_tf.inference.upscaling import Upscaler, upscale
     from srgan_tf.models.compact import Compact
     from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
+    from srgan_tf.models.rrdb import RRDB
     from srgan_tf.models.srresnet import Generator
     from srgan_tf.models.vgg import FeatureNetwork
     from srgan_tf.models.weights import blend, load, save_weights
@@ -38,8 +43,21 @@ else:
 
     def __getattr__(name):
         if name in _HOMES:
-            return getattr(importlib.import_module(_HOMES[name]), name)
+            settings.check_files()
+            found = getattr(importlib.import_module(_HOMES[name]), name)
+            _register()
+            return found
         raise AttributeError(f"module 'srgan_tf' has no attribute {name!r}")
+
+
+def _register() -> None:
+    """Once Keras is there, import all that it may find in our .keras files: keras.models.load_model asks for it."""
+    if "keras" in sys.modules:
+        importlib.import_module("srgan_tf.training.model")
+        importlib.import_module("srgan_tf.models").register_all()
+
+
+_register()
 
 
 def __dir__() -> list[str]:
@@ -47,6 +65,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "RRDB",
     "SRGAN",
     "Compact",
     "Discriminator",

@@ -1,17 +1,16 @@
-"""What differs between the two stacks, Keras 3 on TensorFlow 2.16+ and Keras 2.15 on 2.15, and between systems."""
-
-import ctypes
-import warnings
+"""What differs between the two stacks, Keras 3 on TensorFlow 2.16+ and Keras 2.15 on 2.15."""
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from srgan_tf import settings
+from srgan_tf.errors import SettingsError
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
 if KERAS_3 and keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        f"srgan_tf needs Keras on TensorFlow, but KERAS_BACKEND is {keras.backend.backend()!r}; "
-        "unset it or set KERAS_BACKEND=tensorflow"
-    )
+    settings.check_files()
+    raise SettingsError(f"Keras' backend is {keras.backend.backend()!r}; srgan_tf needs KERAS_BACKEND=tensorflow")
 
 SpectralNormalization = keras.layers.SpectralNormalization
 if not KERAS_3:  # asks a tensor in an `if`, which `fit` leaves unconverted in Keras' own layers
@@ -41,82 +40,44 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return x
 
 
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+def unpack(data) -> tuple:
+    """(x, y, sample_weight) of what Keras hands to a step; None for what is not there."""
+    where = keras.utils if KERAS_3 else tf.keras.utils
+    return where.unpack_x_y_sample_weight(data)
+
+
+def more_is_better(callbacks, names: tuple[str, ...]) -> None:
+    """Have callbacks that watch one of these take more for better, where their user left that to Keras.
+
+    Keras tells by the name or by classes of its own; of a score that it does not know, it takes less for better.
+    """
+    for callback in callbacks or ():
+        if getattr(callback, "monitor", None) not in names:
+            continue
+        if getattr(callback, "mode", "auto") == "auto":
+            callback.mode = "max"
+        if getattr(callback, "monitor_op", None) is np.less:
+            callback.monitor_op = np.greater
+            if getattr(callback, "best", None) == np.inf:
+                callback.best = -np.inf
+            if hasattr(callback, "min_delta"):
+                callback.min_delta = abs(callback.min_delta)
+
+
+def check_settings() -> None:
+    """Raise SettingsError where Keras is set to what the package cannot work with."""
+    policy = keras.mixed_precision.global_policy() if not KERAS_3 else keras.config.dtype_policy()
+    settings.check(keras.backend.image_data_format(), keras.backend.floatx(), policy=policy.name)
 
 
 def set_precision(name: str) -> None:
-    """Set the global Keras dtype policy, one of PRECISIONS, for the layers made after this call."""
+    """Set the global Keras dtype policy, one of `choices.TRAINING_PRECISIONS`, for the layers made after this call."""
     keras.mixed_precision.set_global_policy(name)
 
 
 def tf_variable(variable) -> tf.Variable:
     """The TensorFlow variable behind a Keras one."""
     return variable.value if KERAS_3 else variable
-
-
-if hasattr(keras.optimizers, "Muon"):  # Keras 3.10 on
-
-    @keras.saving.register_keras_serializable("srgan_tf")
-    class Muon(keras.optimizers.Muon):
-        """Muon (Jordan et al. 2024) of convolutions, each kernel as its matrix [height * width * in, out].
-
-        Keras' own takes matrices alone, and a convolution's kernel by AdamW. Kernels next to pictures, of 3 channels
-        in or out, and all that is not a kernel have Adam here, as its authors advise for first and last layers.
-        """
-
-        def _should_use_adamw(self, variable):
-            return len(variable.shape) != 4 or 3 in variable.shape[2:]
-
-        def _muon_update_step(self, gradient, variable, lr, m):
-            m.assign(self.momentum * m + gradient)
-            direction = tf.reshape(gradient + self.momentum * m, [-1, variable.shape[-1]])
-            direction = self.zeropower_via_newtonschulz5(direction, self.ns_steps)
-            # The size of Adam's steps, for which the rates are known (Liu et al. 2025).
-            size = tf.cast(lr, variable.dtype) * 0.2 * max(direction.shape) ** 0.5
-            variable.assign_sub(size * tf.reshape(direction, variable.shape))
-
-
-# tensorflow-addons' optimizers that wrap another; the others are used as Keras' own are.
-WRAPPERS = ("Lookahead", "MovingAverage")
-ADDONS = ("RectifiedAdam", "LAMB", *WRAPPERS)
-
-
-def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: float | None = None):
-    """An optimizer by the name of its class in keras.optimizers or, where it is installed, tensorflow_addons.
-
-    Muon is `Muon` above, Keras' own for convolutions.
-
-    Addons' wrappers wrap Keras 2.15's legacy Adam, the one that they work with.
-
-    Args:
-        learning_rate: a number, or a schedule of keras.optimizers.schedules.
-        clip_norm: bound on the norm of all gradients together.
-
-    Raises:
-        ValueError: no optimizer has this name; the message says what to install.
-    """
-    options = {"global_clipnorm": clip_norm or None}
-    adam = {"beta_1": 0.9, "beta_2": beta_2, **options}  # the paper names beta_1 only
-    if name == "Muon":
-        if not hasattr(keras.optimizers, name):
-            raise ValueError(f"optimizer Muon needs Keras 3.10 or later, not {keras.__version__}; Adam is the paper's")
-        return Muon(learning_rate, adam_beta_2=beta_2, weight_decay=None, adam_weight_decay=None, **options)
-    if isinstance(kind := getattr(keras.optimizers, name, None), type):
-        return kind(learning_rate, **(adam if "dam" in name else options))
-    try:
-        with warnings.catch_warnings():  # of the end of its upkeep
-            warnings.simplefilter("ignore")
-            import tensorflow_addons as tfa
-    except ImportError:
-        mend = "Adam is the paper's"
-        if name in ADDONS:
-            mend = "it is in tensorflow-addons: pip install -r requirements-addons.txt (Python 3.11, TensorFlow 2.15)"
-        raise ValueError(f"optimizer {name!r} is not in keras.optimizers; {mend}") from None
-    if not isinstance(kind := getattr(tfa.optimizers, name, None), type):
-        raise ValueError(f"optimizer {name!r} is neither in keras.optimizers nor in tensorflow_addons.optimizers")
-    if name in WRAPPERS:
-        return kind(keras.optimizers.legacy.Adam(learning_rate, **adam))
-    return kind(learning_rate, **(adam if "dam" in name or name == "LAMB" else options))
 
 
 def is_legacy(optimizer) -> bool:
@@ -212,13 +173,3 @@ def apply_gradients(optimizer, scaled: list, unscaled: list, variables: list) ->
     reduced = tf.distribute.get_strategy().num_replicas_in_sync > 1 and not KERAS_3
     options = {"experimental_aggregate_gradients": False} if reduced else {}  # see `leave_aggregation`
     optimizer.apply_gradients(zip(scaled if KERAS_3 else unscaled, variables), **options)
-
-
-def keep_memory() -> None:
-    """Have glibc keep the pages of freed tensors: fetching them anew each step cost a tenth of it on 2 cores."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # not glibc
-        return
-    for parameter in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-        mallopt(parameter, 2**31 - 1)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.training import callbacks, loop
+from srgan_tf.training import callbacks, loop, state
 from srgan_tf.training import strategy as strategies
 from srgan_tf.training.recipes import Recipe
 
@@ -36,7 +36,7 @@ def main(folder: str, name: str) -> None:
 
 
 def save(folder: str, name: str, model) -> None:
-    arrays = {f"{part}{i}": np.array(v) for part, values in model.state().items() for i, v in enumerate(values)}
+    arrays = {f"{part}{i}": np.array(v) for part, values in state.of(model).items() for i, v in enumerate(values)}
     np.savez(os.path.join(folder, f"{name}.npz"), **arrays)
 
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from srgan_tf import compat
 from srgan_tf.models.srresnet import Generator
+from srgan_tf.training import optimizers, state
 from srgan_tf.training.model import SRGAN
 
 
@@ -17,15 +18,15 @@ def addons():
 
 
 def test_keras_optimizers_by_name():
-    adam = compat.make_optimizer("Adam", 2e-4, 0.99, 1.5)
+    adam = optimizers.make_optimizer("Adam", 2e-4, 0.99, 1.5)
     assert type(adam) is keras.optimizers.Adam
     assert (adam.beta_1, adam.beta_2, adam.global_clipnorm) == (0.9, 0.99, 1.5)
     assert float(compat.learning_rate(adam)) == pytest.approx(2e-4)
     with pytest.raises(ValueError, match="Nosuch"):
-        compat.make_optimizer("Nosuch", 1e-4)
+        optimizers.make_optimizer("Nosuch", 1e-4)
     if not hasattr(keras.optimizers, "Muon"):
         with pytest.raises(ValueError, match="Muon needs Keras"):
-            compat.make_optimizer("Muon", 1e-4)
+            optimizers.make_optimizer("Muon", 1e-4)
 
 
 def test_keras_file_without_an_optimizers_state_says_so(tmp_path, caplog):
@@ -43,7 +44,7 @@ def test_addons_optimizer_without_addons_says_what_to_install(monkeypatch):
         SRGAN(Generator(1, 4)).compile("RectifiedAdam")
 
 
-@pytest.mark.parametrize("name", compat.ADDONS)
+@pytest.mark.parametrize("name", optimizers.ADDONS)
 def test_addons_optimizer_trains_and_its_state_goes_through_a_checkpoint(tmp_path, name):
     """Two steps after a restore are those of the run that was not interrupted, slow and averaged weights included."""
     kind = getattr(addons(), name)
@@ -52,7 +53,7 @@ def test_addons_optimizer_trains_and_its_state_goes_through_a_checkpoint(tmp_pat
         keras.utils.set_random_seed(1)
         model = SRGAN(Generator(1, 4))
         rate = keras.optimizers.schedules.PolynomialDecay(0.0, 100, 0.1)  # still rising
-        model.compile(compat.make_optimizer(name, rate))
+        model.compile(optimizers.make_optimizer(name, rate))
         return model
 
     hr = tf.cast(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)), tf.uint8)
@@ -63,8 +64,8 @@ def test_addons_optimizer_trains_and_its_state_goes_through_a_checkpoint(tmp_pat
     other = made()
     for _ in range(7):  # Lookahead's slow weights move at the sixth
         model.train_step(hr)
-    tf.train.Checkpoint(**model.state()).write(str(tmp_path / "state"))
-    tf.train.Checkpoint(**other.state()).read(str(tmp_path / "state")).assert_consumed()
+    tf.train.Checkpoint(**state.of(model)).write(str(tmp_path / "state"))
+    tf.train.Checkpoint(**state.of(other)).read(str(tmp_path / "state")).assert_consumed()
     assert float(other.learning_rate()) == pytest.approx(float(model.learning_rate())) and other.learning_rate() > 0
     for _ in range(6):
         model.train_step(hr)
@@ -113,7 +114,7 @@ def test_muon_turns_a_convolutions_gradient_into_its_nearest_orthogonal_matrix()
     variables = [keras.Variable(np.zeros(shape, np.float32)) for shape in shapes]
     gradients = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     gradients[0] *= np.geomspace(1e-2, 1, 16, dtype=np.float32)  # directions of very different size
-    compat.make_optimizer("Muon", 1e-2).apply(list(map(tf.constant, gradients)), variables)
+    optimizers.make_optimizer("Muon", 1e-2).apply(list(map(tf.constant, gradients)), variables)
     steps = [-np.asarray(v) for v in variables]
     u, _, vh = np.linalg.svd(gradients[0].reshape(72, 16), full_matrices=False)
     sizes = np.diag(u.T @ steps[0].reshape(72, 16) @ vh.T) / (1e-2 * 0.2 * 72**0.5)
@@ -125,12 +126,12 @@ def test_muon_turns_a_convolutions_gradient_into_its_nearest_orthogonal_matrix()
 @pytest.mark.skipif(not hasattr(keras.optimizers, "Muon"), reason="Keras has Muon from 3.10 on")
 def test_muon_goes_through_a_keras_file(tmp_path):
     model = SRGAN(Generator(1, 8))
-    model.compile(compat.make_optimizer("Muon", 1e-3))
+    model.compile(optimizers.make_optimizer("Muon", 1e-3))
     crops = tf.random.stateless_uniform((2, 16, 16, 3), (1, 2), 0, 255, tf.int32)
     model.train_step(tf.cast(crops, tf.uint8))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert type(loaded.optimizer) is compat.Muon
+    assert type(loaded.optimizer) is optimizers.Muon
     for each in (model, loaded):
         each.train_step(tf.cast(crops, tf.uint8))
     for name, array in model.generator.get_arrays().items():

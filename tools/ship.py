@@ -7,7 +7,6 @@ others'.
 import hashlib
 import sys
 
-from srgan_tf.inference.fast import add_batch_norm
 from srgan_tf.models import weights
 from srgan_tf.models.srresnet import Generator
 
@@ -15,7 +14,7 @@ if __name__ == "__main__":
     run, name = sys.argv[1:]
     generator = weights.load(run)
     if isinstance(generator, Generator):
-        generator = add_batch_norm(generator)
+        generator = generator.with_batch_norm()
     path = weights.PRETRAINED / f"{name}.npz"
     weights.save_weights(generator, path, "float16")
     sums = weights.shipped() | {name: hashlib.sha256(path.read_bytes()).hexdigest()}

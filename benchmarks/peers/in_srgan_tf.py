@@ -10,7 +10,7 @@ import tensorflow as tf
 from worker import serve
 
 import srgan_tf
-from srgan_tf import compat
+from srgan_tf import compat, machine
 from srgan_tf.models import vgg
 
 
@@ -50,6 +50,6 @@ def steps(model, *batch):
 
 
 if __name__ == "__main__":
-    compat.keep_memory()
+    machine.keep_memory()
     tasks = {"upscale": upscale, "stream": stream}
     serve(lambda job: tasks.get(job["task"], train)(job), {"tensorflow": tf.__version__})

@@ -20,6 +20,8 @@ from typing import NoReturn
 from absl import flags as absl_flags
 from absl import logging
 
+from srgan_tf import settings
+
 HELP = ("-h", "--help", "-help", "--helpfull")
 
 
@@ -151,6 +153,7 @@ def silence():
 
 def import_tensorflow() -> None:
     """Import TensorFlow without its lines on drivers and rounding."""
+    settings.check_files()
     with silence():
         import tensorflow as tf
 

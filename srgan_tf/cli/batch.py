@@ -16,6 +16,7 @@ from absl import logging
 
 from srgan_tf import choices
 from srgan_tf.cli import fail, import_tensorflow
+from srgan_tf.errors import ImageError, ModelError
 
 
 def define(flag) -> None:
@@ -52,7 +53,7 @@ class Job:
 
 def plan(arguments: list[str], output: Path, suffix: str, format: str | None) -> tuple[list[Job], list[str]]:
     """The jobs that the arguments ask for, and what is wrong with the others."""
-    from srgan_tf.io import encoding, files, images
+    from srgan_tf.io import encoding, files
 
     jobs, problems, targets = [], [], set()
 
@@ -69,7 +70,7 @@ def plan(arguments: list[str], output: Path, suffix: str, format: str | None) ->
             continue
         try:
             found = files.find(argument)
-        except images.ImageError as error:
+        except ImageError as error:
             problems.append(str(error))
             continue
         base = Path(argument) if Path(argument).is_dir() else files.fixed_part(Path(argument))
@@ -131,7 +132,7 @@ class Watch:
 def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
     """Upscale one decoded picture to where its job says."""
     from srgan_tf.inference import upscaling
-    from srgan_tf.io import encoding, images
+    from srgan_tf.io import encoding
 
     if job.target is None:
         ending = f".{flags.format}" if flags.format else encoding.format_of(f"x{picture.format}") or ".png"
@@ -145,7 +146,7 @@ def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise images.ImageError(f"{job.target.parent}: cannot make this folder ({error.strerror})") from None
+        raise ImageError(f"{job.target.parent}: cannot make this folder ({error.strerror})") from None
     upscaling.write_upscaled(upscaler, picture, job.target, flags.quality, tile)
     if flags.compare:
         encoding.write_comparison(job.compared, picture, job.target, upscaler.scale)
@@ -156,7 +157,6 @@ def work(flags, jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None
 
     `cancel` is called where Ctrl-C or SIGTERM ends the work early, to cut short what the threads wait for.
     """
-    from srgan_tf.inference import upscaling
     from srgan_tf.io import images
     from srgan_tf.progress import clock
 
@@ -171,7 +171,7 @@ def work(flags, jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None
                 height, width, bands = picture.pixels.shape
                 tiles = upscaler.tiles(height, width, bands, picture.pixels.itemsize)
                 make(flags, job, picture, upscaler, watch.begin(str(job), tiles))
-        except (images.ImageError, upscaling.ModelError, MemoryError, OSError) as error:
+        except (ImageError, ModelError, MemoryError, OSError) as error:
             if not watch.stopped:
                 problems.append(" ".join(str(error).split()))
                 watch.bar.say(f"error: {problems[-1]}")

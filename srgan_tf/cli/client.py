@@ -16,7 +16,7 @@ def define(flag) -> None:
     flag.string("server", "localhost:8500", "host:port of the server's gRPC endpoint")
     flag.string("model", "srgan", "name of the model there")
     flag.string("label", "stable", "of the version wanted; --label= takes the newest")
-    flag.integer("context", 40, "LR pixels the network sees around each; 40 for the paper's", lower_bound=0)
+    flag.integer("context", None, "receptive field of the model, LR pixels (default: measured)", lower_bound=0)
     flag.integer("tile", 512, "LR pixels a side of the largest request; larger pictures go in tiles", lower_bound=1)
     flag.integer("concurrency", 4, "requests, and pictures, in work at once", lower_bound=1)
     flag.float("deadline", 120.0, "seconds for one answer", lower_bound=0.001)
@@ -32,7 +32,7 @@ def main(flags, arguments: list[str]) -> None:
     except ImportError as error:
         fail(f"{error}; pip install 'srgan_tf[serving]'")
     names = ("server", "model", "label", "context", "tile", "concurrency", "deadline", "patience")
-    remote = serving.Remote(**{name: flags[name].value for name in names}, message=flags.max_message << 20)
+    remote = serving.ServingRunner(**{name: flags[name].value for name in names}, message=flags.max_message << 20)
     try:
         batch.run_all(flags, arguments, batch.upscaler_of(flags, remote), flags.concurrency, remote.close)
     finally:

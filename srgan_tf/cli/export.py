@@ -10,7 +10,7 @@ and report.md beside it. Nothing that fails its check gets its name.
 import os
 
 from srgan_tf.choices import EXPORT_KINDS
-from srgan_tf.cli import Program, fail, import_tensorflow, silence, typed
+from srgan_tf.cli import Program, command_line, fail, import_tensorflow, silence
 
 
 def define(flag) -> None:
@@ -46,7 +46,7 @@ def main(flags, arguments: list[str]) -> None:
             flags.kinds,
             [int(size) for size in flags.int8_sizes],
             int(flags.max_megapixels * 1e6),
-            typed()[1],
+            command_line(),
         )
 
 

@@ -44,11 +44,11 @@ def main(flags, arguments: list[str]) -> None:
     # Convolutions of training's size are twice as fast in oneDNN, which TensorFlow itself only picks on some CPUs.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_tensorflow()
-    from srgan_tf import compat
+    from srgan_tf import machine
     from srgan_tf.training import loop
     from srgan_tf.training import strategy as strategies
 
-    compat.keep_memory()
+    machine.keep_memory()
     strategy = strategies.choose(flags.strategy)
     _, stopped_by = loop.train(
         recipe,

@@ -24,9 +24,9 @@ def define(flag) -> None:
 
 def main(flags, arguments: list[str]) -> None:
     batch.begin(flags, arguments)
-    from srgan_tf import compat
+    from srgan_tf import machine
 
-    compat.keep_memory()
+    machine.keep_memory()
     model = flags.weights
     if flags.blend:
         from srgan_tf.models import weights

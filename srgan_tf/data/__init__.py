@@ -1,6 +1,13 @@
 """HR pictures in, training batches and benchmark pairs out. Knows nothing of models."""
 
-from srgan_tf.data.bicubic import downscale, upscale
-from srgan_tf.data.patches import Photos, patches
+import importlib
 
-__all__ = ["Photos", "downscale", "patches", "upscale"]
+# Imported on first use: `levels` and `benchmarks` need no TensorFlow.
+_HOMES = {"Photos": "batches", "patches": "batches", "downscale": "bicubic", "enlarge": "bicubic"}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"srgan_tf.data.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'srgan_tf.data' has no attribute {name!r}")

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from srgan_tf.data.bicubic import downscale
+from srgan_tf.errors import BenchmarkError
 from srgan_tf.io import files, images
 
 # Looked for in this order, {n} being the benchmark's folder and {s} the scale; the first with pictures is taken.
@@ -27,12 +28,8 @@ LAYOUTS = """\
 ENDING = re.compile(r"(?:[_-]?(?:SRF_?\d|x[2348]|LR|HR))+$", re.IGNORECASE)
 
 
-class BenchmarkError(ValueError):
-    """A benchmark that is missing or whose pictures do not pair up; the message names what."""
-
-
 @dataclass(frozen=True)
-class Picture:
+class Pair:
     """One picture of a benchmark: where its HR is, and its LR where there is a file of it."""
 
     name: str
@@ -65,7 +62,7 @@ class Picture:
         return hr, lr
 
 
-def find_benchmark(name: str, scale: int, data_dir=None) -> list[Picture]:
+def find_benchmark(name: str, scale: int, data_dir=None) -> list[Pair]:
     """The pictures of a benchmark, in the order of their names.
 
     Args:
@@ -107,9 +104,9 @@ def _hr_among(files: list[Path]) -> list[Path]:
     return [p for p in files if p.stem.upper().endswith("HR")] or [p for p in files if p.stem == _stem(p)]
 
 
-def _pair(hr: list[Path], lr: list[Path] | None, scale: int) -> list[Picture]:
+def _pair(hr: list[Path], lr: list[Path] | None, scale: int) -> list[Pair]:
     if lr is None:
-        return [Picture(_stem(path), scale, path, None) for path in hr]
+        return [Pair(_stem(path), scale, path, None) for path in hr]
     # `ax2.png` and `ax4.png` may lie side by side.
     other = re.compile(rf"[_-]?(?:SRF_?|x)(?!{scale})[2348]", re.IGNORECASE)
     of_scale = {_stem(path): path for path in lr if not other.search(path.stem[len(_stem(path)) :])}
@@ -117,7 +114,7 @@ def _pair(hr: list[Path], lr: list[Path] | None, scale: int) -> list[Picture]:
         raise BenchmarkError(
             f"{missing[0]}: no LR x{scale} of this name in {lr[0].parent} ({len(missing)} lack theirs)"
         )
-    return [Picture(_stem(path), scale, path, of_scale[_stem(path)]) for path in hr]
+    return [Pair(_stem(path), scale, path, of_scale[_stem(path)]) for path in hr]
 
 
 def _is_grey(path: Path) -> bool:

@@ -34,7 +34,7 @@ def downscale(images, scale: int, border: str = "edge") -> tf.Tensor:
     return _resize(images, taps, int(offsets[0]), scale, border, lambda size: -(-size // scale))
 
 
-def upscale(images, scale: int, border: str = "edge") -> tf.Tensor:
+def enlarge(images, scale: int, border: str = "edge") -> tf.Tensor:
     """Enlarge pictures by a whole factor; arguments and result as for `downscale`, times scale."""
     centres = (np.arange(scale) + 0.5) / scale - 0.5
     offsets = np.arange(-2, 3)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from srgan_tf.errors import ImageError
 from srgan_tf.io import files, images
 
 
@@ -40,7 +41,7 @@ class Record:
             file.seek(self.offset)
             record = file.read(self.size)
         if zlib.crc32(record) != self.crc:
-            raise images.ImageError(f"{self}: damaged, its checksum differs; remove that shard and make it again")
+            raise ImageError(f"{self}: damaged, its checksum differs; remove that shard and make it again")
         return tf.train.Example.FromString(record).features.feature["image/encoded"].bytes_list.value[0]
 
     @property
@@ -75,7 +76,7 @@ def read_index(shard: Path) -> list[Record]:
             raise ValueError(f"{shard.stat().st_size} bytes instead of {index['bytes']}")
         return [Record(shard, **record) for record in index["records"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise images.ImageError(
+        raise ImageError(
             f"{shard}: not whole ({files.reason(error)}); make the shards again by the same command"
         ) from None
 
@@ -109,12 +110,12 @@ def make(source, output, megabytes: float = 256, smallest: int = 96, workers: in
     output.mkdir(parents=True, exist_ok=True)
     names = [output / f"shard-{i:05d}-of-{len(groups):05d}.tfrecord" for i in range(len(groups))]
     if others := sorted(set(output.glob("*.tfrecord")) - set(names)):
-        raise images.ImageError(f"{others[0]}: made of other pictures or of other settings; give another --output")
+        raise ImageError(f"{others[0]}: made of other pictures or of other settings; give another --output")
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         made = list(pool.map(lambda shard, group: _make_shard(shard, group, root, smallest), names, groups))
     records = [record for shard in made for record in shard]
     if not records:
-        raise images.ImageError(f"{source}: no usable picture among {len(paths)} (at least {smallest}x{smallest} px)")
+        raise ImageError(f"{source}: no usable picture among {len(paths)} (at least {smallest}x{smallest} px)")
     return records
 
 
@@ -124,7 +125,7 @@ def _make_shard(shard: Path, paths: list[Path], root: Path, smallest: int) -> li
     if index.exists():
         records = read_index(shard)
         if json.loads(index.read_text(encoding="utf-8"))["files"] != listing:
-            raise images.ImageError(f"{shard}: made of other pictures; give another --output")
+            raise ImageError(f"{shard}: made of other pictures; give another --output")
         return records
     records, offset = [], 0
     with files.write_aside(shard) as temporary:
@@ -133,8 +134,8 @@ def _make_shard(shard: Path, paths: list[Path], root: Path, smallest: int) -> li
                 try:
                     height, width = images.load(path).pixels.shape[:2]
                     if min(height, width) < smallest:
-                        raise images.ImageError(f"{path}: {width}x{height} px is smaller than {smallest}")
-                except images.ImageError as error:
+                        raise ImageError(f"{path}: {width}x{height} px is smaller than {smallest}")
+                except ImageError as error:
                     print(f"left out: {error}", file=sys.stderr)
                     continue
                 name = str(path.relative_to(root))
@@ -145,7 +146,7 @@ def _make_shard(shard: Path, paths: list[Path], root: Path, smallest: int) -> li
                 offset += len(record) + 16
         written = [zlib.crc32(record) for record in tf.data.TFRecordDataset(temporary).as_numpy_iterator()]
         if written != [record.crc for record in records]:
-            raise images.ImageError(f"{shard}: what was written does not read back; is the disk sound?")
+            raise ImageError(f"{shard}: what was written does not read back; is the disk sound?")
     rows = [{k: v for k, v in asdict(record).items() if k != "shard"} for record in records]
     with files.write_aside(index) as temporary:  # last: what has an index is whole
         Path(temporary).write_text(json.dumps({"bytes": offset, "files": listing, "records": rows}), encoding="utf-8")

@@ -7,16 +7,17 @@ HR as it is, not as Y; LPIPS sees the colours that the model put in.
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from srgan_tf.data import upscale
-from srgan_tf.data.benchmarks import BenchmarkError, Picture, find_benchmark
+from srgan_tf.data import enlarge
+from srgan_tf.data.benchmarks import Pair, find_benchmark
+from srgan_tf.errors import BenchmarkError, WeightsError
 from srgan_tf.evaluation import lpips, metrics, sheets, tables
-from srgan_tf.inference.runners import Backend, ensemble, from_generator, open_backend
+from srgan_tf.inference.generators import GeneratorRunner
+from srgan_tf.inference.runners import Ensemble, Function, Runner, named, open_runner
 from srgan_tf.models import weights
 from srgan_tf.progress import Bar
 
@@ -50,7 +51,7 @@ def evaluate(
     """Score nearest, bicubic and models on benchmarks; print the table and, with `output`, write all of it there.
 
     Args:
-        sources: what `backends.open_backend` takes.
+        sources: what `runners.open_runner` takes.
         benchmarks: names or folders, for `data.benchmarks.find_benchmark`, as is data_dir.
         output: folder for results.csv, .json and .md, the sheets (sheets/BENCHMARK/PICTURE.png) and the plots.
         scale: of the benchmarks where there are no sources; models tell theirs.
@@ -70,13 +71,13 @@ def evaluate(
     models = open_models(sources, blends, curve=plot)
     scale = models[0].scale if models else scale
     if odd := [model.name for model in models if model.scale != scale]:
-        raise weights.WeightsError(f"{odd[0]}: not an x{scale} model like {models[0].name}; evaluate it by itself")
+        raise WeightsError(f"{odd[0]}: not an x{scale} model like {models[0].name}; evaluate it by itself")
     pictures = {Path(name).resolve().name: find_benchmark(name, scale, data_dir) for name in benchmarks}
     if len(pictures) < len(benchmarks):
         raise BenchmarkError(f"two of the benchmarks {', '.join(benchmarks)} have one name; evaluate them apart")
     if output:
         Path(output).mkdir(parents=True, exist_ok=True)
-    models = list(map(ensemble, models)) if ensembled else models
+    models = list(map(Ensemble, models)) if ensembled else models
     curve = [model.name for model in (models[0], *models[2:], models[1])] if len(models) > len(sources) else []
     models = [*interpolations(scale), *models]
     rows, details = [], {}
@@ -98,34 +99,34 @@ def evaluate(
     return rows
 
 
-def open_models(sources, blends=(), curve: bool = False) -> list[Backend]:
+def open_models(sources, blends=(), curve: bool = False) -> list[Runner]:
     """The sources' models and the blends of the first two, under names that differ."""
     models = []
     for source in sources:
-        model = open_backend(source)
+        model = open_runner(source)
         taken = {"nearest", "bicubic", *(other.name for other in models)}
-        models.append(replace(model, name=str(source)) if model.name in taken else model)
+        models.append(named(model, str(source)) if model.name in taken else model)
     ends = [model.generator for model in models[:2]]
     two_generators = len(models) == 2 and None not in ends
     if blends and not two_generators:
-        raise weights.WeightsError("--blend needs two --weights that are generators, not exported models")
-    if curve and not blends and two_generators and weights.architecture(ends[0]) == weights.architecture(ends[1]):
+        raise WeightsError("--blend needs two --weights that are generators, not exported models")
+    if curve and not blends and two_generators and weights.blendable(*ends):
         blends = CURVE
     for amount in sorted(blends):
         name = f"{models[0].name}~{models[1].name}@{amount:g}"
-        models.append(from_generator(weights.blend(*ends, amount), name))
+        models.append(GeneratorRunner(weights.blend(*ends, amount), name))
     return models
 
 
-def interpolations(scale: int) -> list[Backend]:
+def interpolations(scale: int) -> list[Runner]:
     """What a model has to beat: nearest neighbour, and MATLAB's bicubic."""
     return [
-        Backend("nearest", scale, 1, lambda lr: lr.repeat(scale, 1).repeat(scale, 2)),
-        Backend("bicubic", scale, 2, lambda lr: upscale(lr, scale).numpy()),
+        Function("nearest", scale, lambda lr: lr.repeat(scale, 1).repeat(scale, 2)),
+        Function("bicubic", scale, lambda lr: enlarge(lr, scale).numpy()),
     ]
 
 
-def judge(models: list[Backend], pictures: list[Picture], networks=("alex",), rgb: bool = False) -> Iterator[Result]:
+def judge(models: list[Runner], pictures: list[Pair], networks=("alex",), rgb: bool = False) -> Iterator[Result]:
     """Each picture by all models, scored."""
     for model in models:
         model(np.zeros((1, 16, 16, 3), np.uint8))  # tracing is no part of a picture's time
@@ -143,16 +144,11 @@ def judge(models: list[Backend], pictures: list[Picture], networks=("alex",), rg
             seconds = time.perf_counter() - start
             features_of_sr = {network: lpips.features(sr[:, inner, inner], network) for network in networks}
             sr = to_grey(sr) if hr.shape[-1] == 1 else sr
-            score = {
-                "psnr_y": metrics.psnr(hr, sr, picture.scale),
-                "ssim_y": metrics.ssim(hr, sr, picture.scale),
-                "ssim_daala": metrics.ssim_daala(hr, sr, picture.scale),
-            }
+            score = {name: function(hr, sr, picture.scale) for name, function in metrics.SCORES.items()}
             for network in networks:
                 score[f"lpips_{network}"] = lpips.compare(reference[network], features_of_sr[network], network)
-            if rgb:
-                score["psnr_rgb"] = metrics.psnr(hr, sr, picture.scale, y_channel=False)
-                score["ssim_rgb"] = metrics.ssim(hr, sr, picture.scale, y_channel=False)
+            for name, function in metrics.SCORES_RGB.items() if rgb else ():
+                score[name] = function(hr, sr, picture.scale)
             scores[model.name] = {name: float(value[0]) for name, value in score.items()}
             scores[model.name]["seconds_a_picture"] = seconds
         yield Result(picture.name, hr, srs, scores)
@@ -163,20 +159,7 @@ def to_grey(sr: np.ndarray) -> np.ndarray:
     return ((2 * sr.sum(-1, keepdims=True, dtype=np.uint16) + 3) // 6).astype(np.uint8)
 
 
-def multiply_adds(generator) -> int:
-    """Multiply-adds of G's convolutions for an SR picture of 1280x720, read off its graph."""
-    side = 32
-    spec = tf.TensorSpec([1, side, side, 3], tf.float32)
-    graph = tf.function(lambda lr: generator(lr, training=False)).get_concrete_function(spec).graph
-    count = 0
-    for operation in graph.get_operations():
-        if operation.type in ("Conv2D", "DepthwiseConv2dNative"):
-            taps = operation.inputs[1].shape[: 3 if operation.type == "Conv2D" else 2]
-            count += int(np.prod(taps)) * int(np.prod(operation.outputs[0].shape))
-    return round(count * (1280 * 720) / (side * generator.scale) ** 2)
-
-
-def _row(model: Backend, benchmark: str, results: dict) -> dict:
+def _row(model: Runner, benchmark: str, results: dict) -> dict:
     scores = [scores[model.name] for scores in results.values()]
     row = {"model": model.name, "benchmark": benchmark}
     row |= {
@@ -185,7 +168,7 @@ def _row(model: Backend, benchmark: str, results: dict) -> dict:
     row["parameters"] = row["multiply_adds"] = None
     if model.generator is not None:
         row["parameters"] = sum(int(np.prod(v.shape)) for v in model.generator.trainable_variables)
-        row["multiply_adds"] = multiply_adds(model.generator) * model.passes
+        row["multiply_adds"] = model.generator.multiply_adds() * model.passes
     row["seconds_a_picture"] = float(np.mean([score["seconds_a_picture"] for score in scores]))
     return {**row, "pictures": len(scores), "scale": model.scale}
 

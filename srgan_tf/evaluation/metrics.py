@@ -4,17 +4,14 @@ Pictures are [batch, height, width, 3] (RGB) or [batch, height, width, 1] (grey,
 function gives one score a picture.
 """
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from srgan_tf.data.levels import to_uint8
 from srgan_tf.evaluation import lpips
-
-
-def to_uint8(sr) -> tf.Tensor:
-    """A generator's output in [-1, 1] as uint8, clipped and rounded half up."""
-    levels = tf.floor((tf.cast(sr, tf.float32) + 1) * 127.5 + 0.5)
-    return tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)
 
 
 def luma(images, rounded: bool = True) -> tf.Tensor:
@@ -102,6 +99,14 @@ def _structure(x, y, window, padding: str) -> tf.Tensor:
     contrast = (2 * (product - mean_x * mean_y) + c2) / (variances + c2)
     scores = tf.reduce_sum(inside * luminance * contrast, [1, 2, 3]) / tf.reduce_sum(inside, [1, 2, 3])
     return tf.cast(scores, tf.float32)
+
+
+# What evaluations score, by the name of its column in `tables`: functions of HR, SR and the border left out.
+SCORES = {"psnr_y": psnr, "ssim_y": ssim, "ssim_daala": ssim_daala}
+SCORES_RGB = {
+    "psnr_rgb": functools.partial(psnr, y_channel=False),
+    "ssim_rgb": functools.partial(ssim, y_channel=False),
+}
 
 
 class _PictureMetric(keras.metrics.Mean):

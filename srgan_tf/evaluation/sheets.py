@@ -118,7 +118,7 @@ def write_curves(path, log) -> None:
     pyplot = _pyplot()
     groups = {"validation": ["val/psnr_y"]}
     for name in rows[0] if rows else ():
-        if "/" in name and name != "val/psnr_y":
+        if "/" in name and not name.startswith("val/"):
             groups.setdefault(name.split("/")[0], []).append(name)
     lines = -(-len(groups) // 3)
     figure = pyplot.figure(figsize=(4 * min(3, len(groups)), 3.4 * lines), layout="constrained")

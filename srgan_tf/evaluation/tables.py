@@ -29,6 +29,7 @@ COLUMNS = {
     "multiply_adds": ("Multiply-adds", "{:,}"),
     "seconds_a_picture": ("s/picture", "{:.3f}"),
 }
+UNSHOWN = ("model", "benchmark", "pictures", "scale")
 LEGEND = (
     "PSNR (dB) and both SSIMs: Y channel, rounded uint8, border of {scale} px left out (of LPIPS too). SSIM: Gaussian "
     "11x11; daala: as the paper measured it. Multiply-adds: for an SR of 1280x720. *Italics*: quoted from the "
@@ -44,10 +45,17 @@ def quoted(benchmark: str, scale: int) -> list[dict]:
     return [{"model": model, "psnr_y": p, "ssim_daala": s} for model, (p, s) in zip(PAPER_MODELS, pairs)]
 
 
+def column(name: str) -> tuple[str, str]:
+    """Heading and form of a column of results.csv."""
+    return COLUMNS.get(name, (name, "{:.4g}"))
+
+
 def table(rows: list[dict]) -> str:
     """A Markdown table, aligned for a terminal too; under each benchmark's rows the paper's, in italics."""
-    columns = [name for name in COLUMNS if any(row.get(name) is not None for row in rows)]
-    lines = [["Benchmark", "Model", *(COLUMNS[name][0] for name in columns)]]
+    there = dict.fromkeys(name for row in rows for name, value in row.items() if value is not None)
+    unknown = [name for name in there if name not in (*COLUMNS, *UNSHOWN)]  # a new score is shown as it comes
+    columns = [*(name for name in COLUMNS if name in there), *unknown]
+    lines = [["Benchmark", "Model", *(column(name)[0] for name in columns)]]
     for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
         mine = [row for row in rows if row["benchmark"] == benchmark]
         lines += [_cells(benchmark, row["model"], row, columns) for row in mine]
@@ -69,7 +77,7 @@ def markdown(headings: list[str], *lines: list[str], left: int = 1) -> str:
 
 
 def _cells(benchmark: str, model: str, row: dict, columns: list[str], form: str = "{}") -> list[str]:
-    values = [(COLUMNS[name][1], row.get(name)) for name in columns]
+    values = [(column(name)[1], row.get(name)) for name in columns]
     return [benchmark, model, *("–" if value is None else form.format(f.format(value)) for f, value in values)]
 
 

@@ -2,14 +2,14 @@
 
 import contextlib
 import io
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
 
+from srgan_tf.errors import ExportError
 from srgan_tf.evaluation.tables import markdown, versions
-from srgan_tf.export import ExportError, parity, saved_model, tflite
+from srgan_tf.export import parity, saved_model, tflite
 from srgan_tf.export.parity import Reference, timed
 from srgan_tf.io import files
 from srgan_tf.models import weights
@@ -18,7 +18,7 @@ NEAR = 16  # LR px of context that matter: with them the paper's generator diffe
 TILES = (64, 96, 128, 192, 256)  # LR px a side, timed for the table of tiles
 
 
-def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MAX_PIXELS, arguments=()) -> list:
+def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MAX_PIXELS, command: str = "") -> list:
     """Export a generator and print the table of what was made, which goes to `output`/report.md too.
 
     Args:
@@ -27,7 +27,7 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
         kinds: of "saved_model", "float32", "float16", "dynamic" and "int8".
         sizes: LR pixels a side that int8 takes, a file each.
         max_pixels: LR pixels that the SavedModel takes in one request.
-        arguments: of the command, for the report.
+        command: that was typed, for the report.
 
     Returns:
         A `parity.Row` an artifact.
@@ -70,11 +70,11 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
     text = markdown(parity.HEADINGS, *(row.cells() for row in rows))
     text += f"\n\nTimes: best of 5 in turns, {sizes[0]} x {sizes[0]} LR pixels."
     print(text)
-    _write_report(output / "report.md", text, generator, paths, arguments)
+    _write_report(output / "report.md", text, generator, paths, command)
     return rows
 
 
-def _write_report(path: Path, text: str, generator, paths: list, arguments) -> None:
+def _write_report(path: Path, text: str, generator, paths: list, command: str) -> None:
     lite = [path for path in paths if path.suffix == ".tflite"]
     parts = ["# Exported models", text]
     if lite:
@@ -82,7 +82,8 @@ def _write_report(path: Path, text: str, generator, paths: list, arguments) -> N
     if any(path.name == "float32.tflite" for path in lite):
         parts += ["## Tiles", tiles(generator, path.parent / "float32.tflite")]
     made_by = ", ".join(f"{name} {version}" for name, version in versions().items())
-    parts.append(f"Made by `{shlex.join(['export.py', *arguments])}` with {made_by}.")
+    by = f" by `{command}`" if command else ""
+    parts.append(f"Made{by} with {made_by}.")
     with files.write_aside(path) as temporary:
         Path(temporary).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

@@ -3,26 +3,30 @@
 import flatbuffers
 import numpy as np
 
+from srgan_tf.inference import facts
+
 _IMAGE, _NORMALISATION = 2, 1  # places in the unions ContentProperties and ProcessUnitOptions
 _RGB = 1
 
 
-def with_metadata(model: bytes, name: str, scale: int, quantised: bool, card: str) -> bytes:
-    """The model with a TFLITE_METADATA buffer: normalisation, colour order, scale and licence.
+def with_metadata(model: bytes, name: str, generator, kind: str) -> bytes:
+    """The model with two metadata buffers: TFLITE_METADATA, for tools (normalisation, colour order, licence), and
+    `inference.facts.NAME`, what this package's own runners read back.
 
     Args:
         model: a .tflite file's content.
-        quantised: whether it takes uint8 0-255 rather than float in [0, 1].
-        card: the model's description.
+        kind: of `tflite.KINDS`; int8 takes uint8 0-255 rather than float in [0, 1].
     """
-    from tensorflow.lite.python import schema_py_generated as schema
-
+    schema = facts.lite_schema()
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(_metadata(name, scale, quantised, card), np.uint8)
-    entry.name, entry.buffer = "TFLITE_METADATA", len(tree.buffers)
-    tree.buffers.append(buffer)
-    tree.metadata = [*(tree.metadata or []), entry]
+    card = f"{kind}; {generator.context} px of context"
+    told = _metadata(name, generator.scale, kind == "int8", card)
+    for title, content in (("TFLITE_METADATA", told), (facts.NAME, facts.of(generator).encode())):
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        entry.name, entry.buffer = title, len(tree.buffers)
+        tree.buffers.append(buffer)
+        tree.metadata = [*(tree.metadata or []), entry]
     builder = _Builder(len(model) + 10_000)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())

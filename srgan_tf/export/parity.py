@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from srgan_tf.data.bundled import photographs
-from srgan_tf.export import ExportError
-from srgan_tf.inference.runners import from_generator, open_backend
+from srgan_tf.data.levels import to_lr_range, to_uint8
+from srgan_tf.errors import ExportError
+from srgan_tf.inference.runners import open_runner
 
 SIDE = 64  # LR px a side of the photographs, for models of any size
 LARGEST = 1  # of 255: how far a float model may be from the generator
@@ -40,7 +41,7 @@ class Reference:
     """The generator's own SR of the bundled photographs, [13, side, side, 3], to hold exported models against."""
 
     def __init__(self, generator):
-        self._run, self._scale, self._known = from_generator(generator, "keras"), generator.scale, {}
+        self._generator, self._scale, self._known = generator, generator.scale, {}
 
     def pictures(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """LR and SR of this LR size; photographs too small for it are mirrored at their border."""
@@ -50,6 +51,10 @@ class Reference:
             lr = np.floor(np.stack(found) * 255 + 0.5).astype(np.uint8)
             self._known[side] = lr, np.concatenate([self._run(one[None]) for one in lr])
         return self._known[side]
+
+    def _run(self, lr: np.ndarray) -> np.ndarray:
+        """By Keras itself, not by any of the forms that are checked."""
+        return to_uint8(self._generator(to_lr_range(lr), training=False)).numpy()
 
     def check(self, path, kind: str, name: str, side: int = SIDE) -> Row:
         """Run a SavedModel folder or .tflite file on the photographs.
@@ -86,8 +91,7 @@ def _saved_model(path, lr: np.ndarray):
 
 
 def _lite(path, lr: np.ndarray):
-    backend = open_backend(path)
-    return [backend(lr)], "serving_default"
+    return [open_runner(path)(lr)], "serving_default"
 
 
 def _bytes(path: Path) -> int:
@@ -100,7 +104,7 @@ def timed(rows: list[Row], paths: list, side: int, rounds: int = 5) -> list[Row]
     The models take turns: other work on the machine slows all of them, and their ratios stay.
     """
     lr, best = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8), [np.inf] * len(paths)
-    models = [open_backend(path) for path in paths]
+    models = [open_runner(path) for path in paths]
     for _ in range(rounds + 1):  # the first is for the models to settle to the size; it counts if it is the fastest
         for i, model in enumerate(models):
             started = time.perf_counter()

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.evaluation import metrics
-from srgan_tf.export import ExportError
-from srgan_tf.inference.fast import PIECE, fast
+from srgan_tf.data.levels import to_uint8
+from srgan_tf.errors import ExportError
+from srgan_tf.inference import facts
+from srgan_tf.inference.fast import PIECE, FastGraph
+from srgan_tf.inference.graph_tiling import in_pieces
 from srgan_tf.io import files, images
 from srgan_tf.models.weights import PRETRAINED
 
@@ -40,7 +42,7 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
     """Write the next free version of a model as `base/<version>/`, where TensorFlow Serving polls `base`.
 
     Args:
-        generator: a `Generator` of any size and scale.
+        generator: of any registered class, size and scale.
         base: the model's folder, made where it is missing.
         name: of the model, for its card.
         max_pixels: LR pixels a request (batch * height * width); larger ones are refused by the model.
@@ -57,7 +59,9 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
             module = _Served(generator, max_pixels)
             card = Path(scratch) / "model_card.md"
             card.write_text(_card(generator, name, max_pixels), encoding="utf-8")
-            module.card = tf.saved_model.Asset(str(card))
+            told = Path(scratch) / f"{facts.NAME}.json"
+            told.write_text(facts.of(generator), encoding="utf-8")
+            module.assets = [tf.saved_model.Asset(str(path)) for path in (card, told)]
             signatures = module.signatures()
             tf.saved_model.save(module, str(folder), signatures)
             _write_warmup(signatures, folder / "assets.extra" / "tf_serving_warmup_requests")
@@ -95,7 +99,7 @@ class _Served(tf.Module):
 
     def __init__(self, generator, max_pixels: int):
         super().__init__()
-        self._network, self._max_pixels = fast(generator), max_pixels
+        self._network, self._max_pixels = FastGraph(generator), max_pixels
 
     def signatures(self) -> dict:
         pictures = [None, None, None, 3]
@@ -106,7 +110,7 @@ class _Served(tf.Module):
         }
 
     def byte(self, lr):
-        return {"sr": self._upscale(self._bounded(lr), metrics.to_uint8, tf.uint8)}
+        return {"sr": self._upscale(self._bounded(lr), to_uint8, tf.uint8)}
 
     def unit(self, lr):
         return {"sr": self._upscale(self._bounded(lr), lambda sr: tf.clip_by_value((sr + 1) / 2, 0, 1), tf.float32)}
@@ -159,60 +163,8 @@ class _Served(tf.Module):
         i, data = item
         lr = _unless_broken(_pixels, data, tf.zeros([0, 0, 3], tf.uint8))
         with tf.control_dependencies([_refuse_unless(tf.size(lr) > 0, "lr_bytes[{}]: broken, does not decode", i)]):
-            sr = self._upscale(lr[None], metrics.to_uint8, tf.uint8)
+            sr = self._upscale(lr[None], to_uint8, tf.uint8)
         return tf.io.encode_png(sr[0])
-
-
-def in_pieces(function, x, side: int, context: int, scale: int, dtype):
-    """function(x), [n, h, w, channels] → dtype [n, scale * h, scale * w, ...], at most side² pixels at a time.
-
-    In a graph, for sizes unknown yet: small pictures go together, large ones tile by tile, as `inference.spans` has it.
-    """
-    count, height, width = (tf.shape(x)[axis] for axis in range(3))
-    together = tf.maximum(1, side * side // (height * width))
-    rows, columns = _spans(height, side, context), _spans(width, side, context)
-
-    def pictures(i):
-        part = x[i * together : (i + 1) * together]
-        return _joined(rows[0], lambda j: _joined(columns[0], lambda k: tile(part, j, k), 2, dtype), 1, dtype)
-
-    def tile(part, j, k):
-        (top, bottom, *tall), (left, right, *wide) = rows[1](j), columns[1](k)
-        sr = function(part[:, top:bottom, left:right])
-        tall, wide = [scale * (pixel - top) for pixel in tall], [scale * (pixel - left) for pixel in wide]
-        return sr[:, tall[0] : tall[1], wide[0] : wide[1]]
-
-    return _joined(-(-count // together), pictures, 0, dtype)
-
-
-def _spans(size, window: int, context: int):
-    """How many tiles make an axis, and a function of i giving the i-th's start, stop, first and last pixel."""
-    count = tf.where(size <= window, 1, -(-(size - 2 * context) // (window - 2 * context)))
-    step = -(-(size - 2 * context) // count)
-    length = tf.where(count == 1, size, step + 2 * context)
-
-    def start(i):
-        return tf.minimum(i * step, size - length)
-
-    def span(i):
-        first = tf.where(i == 0, 0, start(i - 1) + context + step)
-        last = tf.where(i == count - 1, size, start(i) + context + step)
-        return start(i), start(i) + length, first, last
-
-    return count, span
-
-
-def _joined(count, make, axis: int, dtype):
-    """make(0), make(1), … [n, h, w, channels] joined along an axis, made one after the other to spare memory."""
-    order = [axis, *(other for other in range(4) if other != axis)]
-    back = [order.index(i) for i in range(4)]
-
-    def step(i, parts):
-        return i + 1, parts.write(i, tf.transpose(make(i), order))
-
-    parts = tf.TensorArray(dtype, count, infer_shape=False, element_shape=[None] * 4)
-    _, parts = tf.while_loop(lambda i, _: i < count, step, (0, parts), parallel_iterations=1)
-    return tf.transpose(parts.concat(), back)
 
 
 def _refuse_unless(condition, text: str, *values):

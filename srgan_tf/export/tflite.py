@@ -1,44 +1,44 @@
-"""A generator as .tflite files for devices, in a form whose int8 runs whole in XNNPACK."""
+"""A generator as .tflite files for devices, in a form whose int8 runs whole in XNNPACK (docs/int8.md)."""
 
-import itertools
 import warnings
 from collections import defaultdict
+from dataclasses import dataclass
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
-from srgan_tf.inference.fast import fold_batch_norm
-from srgan_tf.models.compact import Compact, enlarge
-from srgan_tf.models.srresnet import fold
+from srgan_tf.models.base import BaseGenerator
+from srgan_tf.models.ops import Ops, bilinear, fold
 
 KINDS = ("float32", "float16", "dynamic", "int8")
 # Percent of a tensor's values that may lie beyond each end of its int8 range. By trial on the paper's generator: int8
 # loses .148 dB on Set5 with 0.05, .150 with 0.005, .160 with 0.001; on the compact one .10, .02 and .02.
 CLIPPED = 0.005
-# Times the median of its filter from which on a weight is `_part`ed from it: those that carry a picture through are
-# 200 to 3,000 times it in generators that started as an interpolation, others at most 70 times.
-LOUD = 100
+# Times the median of its filter from which on a weight is an outlier: those that carry a picture through are 200 to
+# 3,000 times it in generators that started as an interpolation, others at most 70 times.
+OUTLIER = 100
 
 
-def convert(generator, kind: str, size: int | None = None, name: str = "generator") -> bytes:
+def convert(generator: BaseGenerator, kind: str, size: int | None = None, name: str = "generator") -> bytes:
     """A .tflite model: LR [1, h, w, 3] → SR [1, scale * h, scale * w, 3].
 
     Args:
-        generator: a `Generator` or `Compact` of any size and scale.
+        generator: of any registered class, size and scale.
         kind: "float32", "float16" (weights stored in half precision) and "dynamic" (weights in 8 bits) take and give
             RGB in [0, 1] at any size; "int8" takes and gives uint8 RGB, 0-255, at one size.
         size: LR pixels a side, for int8.
         name: of the model, for its metadata.
     """
-    arrays = prepare(generator)
+    network = Exported(generator)
     sides, mark = (None, None), _as_it_is
     if kind == "dynamic":
-        _part(arrays)
+        split_outliers(network.arrays)
     if kind == "int8":
-        sides, mark = (size, size), _quantised(generator, arrays)
-    function = tf.function(network(generator, arrays, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")])
+        sides, mark = (size, size), fake_quantised(network)
+    function = tf.function(lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")])
     # The weights are constants of the graph already: conversion fails on variables that int8 would have to read.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     if kind != "float32":
@@ -50,161 +50,195 @@ def convert(generator, kind: str, size: int | None = None, name: str = "generato
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = converter.convert()
-    return with_metadata(model, name, generator.scale, kind == "int8", f"{kind}; {generator.context} px of context")
-
-
-def prepare(generator) -> dict[str, np.ndarray]:
-    """The weights for `network`: batch norm folded, channels turned as they must be, the tail before the shuffle."""
-    arrays = fold_batch_norm(generator).get_arrays()
-    if isinstance(generator, Compact):
-        return {**arrays, "last/kernel": arrays["last/kernel"] / 2, "last/bias": arrays["last/bias"] / 2}
-    _turn_signs(generator, arrays)
-    kernel = fold(arrays["tail/conv/kernel"], generator.shuffle).numpy()
-    bias = np.tile(arrays["tail/conv/bias"], generator.shuffle**2)
-    if generator.output_activation in (None, "linear"):  # [-1, 1] → [0, 1]
-        kernel, bias = kernel / 2, (bias + 1) / 2
-    return {**arrays, "tail/conv/kernel": kernel, "tail/conv/bias": bias}
+    return with_metadata(model, name, generator, kind)
 
 
 def _as_it_is(x, name: str):
     return tf.clip_by_value(x, 0, 1) if name == "sr" else x
 
 
-def network(generator, arrays: dict, mark=_as_it_is):
-    """LR float32 [1, h, w, 3] in [0, 1] → SR in [0, 1], of CONV_2D, MUL, ADD and DEPTH_TO_SPACE, and the activation's.
+class Exported:
+    """A generator in the form of its .tflite files: LR float32 [1, h, w, 3] in [0, 1] → {"sr": SR in [0, 1]}.
 
-    PReLU is x + relu((a - 1) x), the same for every slope a ≤ 1: XNNPACK (LiteRT 2.3) runs neither PRELU nor MAXIMUM
-    in int8, but these two, and each has a range of its own. The last PReLU and convolution come before the last
-    pixel shuffle: a quarter (or ninth) of the pixels with as many more channels fill a processor's registers, where
-    3 outputs leave most of them empty.
+    Its `arrays` are what `network(lr, mark)` computes with, to be changed before it is called.
 
-    Args:
-        arrays: of `prepare`.
+    Call:
+        lr: as above.
         mark: sees each tensor that int8 has to know the range of, and its name; gives what takes its place.
     """
 
-    def conv(x, name, sign=1):
-        y = tf.nn.conv2d(x, sign * arrays[f"{name}/kernel"], 1, "SAME") + sign * arrays[f"{name}/bias"]
-        if f"{name}/loud" not in arrays:
-            return y
-        chosen = mark(tf.nn.conv2d(x, arrays[f"{name}/chosen"], 1, "SAME"), f"{name}/chosen")
-        loud = tf.nn.conv2d(chosen, sign * arrays[f"{name}/loud"], 1, "SAME")
-        return mark(y, f"{name}/quiet/{sign}") + mark(loud, f"{name}/loud/{sign}")
+    def __init__(self, generator: BaseGenerator):
+        self.generator = generator.without_batch_norm()
+        self.arrays = self.generator.get_arrays()
+        self._turned: set[str] = set()
+        self(tf.zeros([1, 8, 8, 3]))  # brings the last convolution to [0, 1] and before the shuffle, for good
 
-    def compact(lr):
-        x = lr = mark(lr, "lr")
-        for layer in generator.convs:
-            x = mark(tf.nn.relu(conv(x, layer.name)), layer.name)
-        x = tf.nn.depth_to_space(mark(conv(x, "last"), "last"), generator.scale)
-        return {"sr": mark(x + mark(enlarge(lr, generator.scale), "enlarged"), "sr")}
-
-    if isinstance(generator, Compact):
-        return compact
-    shuffle, last = generator.shuffle, len(generator.upsample_convs) - 1
-
-    def prelu(x, name, copies=1):
-        x = mark(x, name)
-        lifted = mark(tf.nn.relu(x * np.tile(arrays[f"{name}/alpha"] - 1, copies)), f"{name}/lifted")
-        return mark(x + lifted, f"{name}/sum")
-
-    def upscale(lr):
-        lr = mark(lr, "lr")
-        # The head's values below 0 are large, and small once PReLU is through: in one tensor with the others they
-        # would cost all of these a bit. So each half has a convolution, which is cheap here, and its own range.
-        above, below = (mark(tf.nn.relu(conv(lr, "head/conv", sign)), f"head/{sign}") for sign in (1, -1))
-        x = skip = mark(above + mark(below * -arrays["head/prelu/alpha"], "head/below"), "head")
-        for block in generator.residual_blocks:
-            y = prelu(conv(x, f"{block.name}/conv1"), f"{block.name}/prelu")
-            y = mark(conv(y, f"{block.name}/conv2"), f"{block.name}/conv2")
-            x = mark(x + y, block.name)
-        x = mark(mark(conv(x, "trunk/conv"), "trunk/conv") + skip, "trunk")
-        for i in range(last):
-            x = prelu(conv(x, f"upsample{i}/conv"), f"upsample{i}/prelu", shuffle**2)
-            x = tf.nn.depth_to_space(x, shuffle)
-        x = prelu(conv(x, f"upsample{last}/conv"), f"upsample{last}/prelu", shuffle**2)
-        x = conv(x, "tail/conv")
-        if generator.output_activation not in (None, "linear"):
-            x = mark(generator.activation(mark(x, "tail")), "activation") * 0.5 + 0.5
-        return {"sr": tf.nn.depth_to_space(mark(x, "sr"), shuffle)}
-
-    return upscale
+    def __call__(self, lr, mark=_as_it_is) -> dict[str, tf.Tensor]:
+        ops = ExportOps(self.arrays, self._turned, mark)
+        x = mark(lr, "lr")
+        sr = self.generator.tail(self.generator.trunk(x, ops), ops)
+        return {"sr": ops.plain(sr)}
 
 
-def _scale(arrays: dict, factors, makers, takers, copies: int = 1) -> None:
-    """Multiply the channels that `makers` give, and divide them again where `takers` read them: the same function."""
-    for name in makers:
-        arrays[f"{name}/kernel"] = arrays[f"{name}/kernel"] * np.tile(factors, copies)
-        arrays[f"{name}/bias"] = arrays[f"{name}/bias"] * np.tile(factors, copies)
-    for name in takers:
-        arrays[f"{name}/kernel"] = arrays[f"{name}/kernel"] / factors[:, None]
+@dataclass(frozen=True)
+class Shuffled:
+    """A tensor whose pixel shuffle is still to come: what works on each channel by itself may go before it.
 
-
-def _turn_signs(generator, arrays: dict) -> None:
-    """Turn the channels of PReLU slopes above 1 round: PReLU(-y) = -(y + relu((a - 1) y)) there."""
-    pairs = [(f"{b.name}/prelu", f"{b.name}/conv1", f"{b.name}/conv2", 1) for b in generator.residual_blocks]
-    convs = [f"upsample{i}/conv" for i in range(len(generator.upsample_convs))]
-    for i, (conv, taker) in enumerate(zip(convs, [*convs[1:], "tail/conv"])):
-        pairs.append((f"upsample{i}/prelu", conv, taker, generator.shuffle**2))
-    for prelu, conv, taker, copies in pairs:
-        _scale(arrays, np.where(arrays[f"{prelu}/alpha"] > 1, np.float32(-1), 1), [conv], [taker], copies)
-
-
-def _equalise(generator, arrays: dict, seen: dict) -> None:
-    """Give the channels of the residual stream, which the head and all blocks add up, one range.
-
-    One of them reaches ten times as far as another, and int8 has one step for all.
+    A quarter (or ninth) of the pixels with as many more channels fill a processor's registers, where 3 outputs leave
+    most of them empty.
     """
-    if isinstance(generator, Compact):
-        names = [layer.name for layer in [*generator.convs, generator.last]]
-        for name, reader in itertools.pairwise(names):
-            reach = np.max(seen[name], 0) / np.max(seen[name])
-            _scale(arrays, 1 / np.maximum(reach, 0.01), [name], [reader])
-        return
-    blocks = [block.name for block in generator.residual_blocks]
-    reach = np.max([np.max(seen[name], 0) / np.max(seen[name]) for name in ("head", *blocks)], 0)
-    stream = ["trunk/conv", *(f"{name}/conv2" for name in blocks)]
-    readers = ["upsample0/conv", "trunk/conv", *(f"{name}/conv1" for name in blocks)]
-    _scale(arrays, 1 / np.maximum(reach, 0.01), ["head/conv", *stream], readers)
+
+    x: tf.Tensor
+    block: int
 
 
-def _part(arrays: dict) -> None:
-    """Take the weights that are far larger than the rest of their kernels into small kernels of their own.
+class ExportOps(Ops):
+    """Computes in CONV_2D, MUL, ADD and DEPTH_TO_SPACE, and what an architecture brings of its own.
+
+    PReLU is x + relu((a - 1) x), for slopes a > 1 x - relu((1 - a) x): XNNPACK (LiteRT 2.3) runs neither PRELU nor
+    MAXIMUM in int8, but these, and each tensor has a range of its own.
+
+    Args:
+        arrays: the weights by flat name, batch norm folded.
+        turned: names of the last convolutions that are in this form already; others are brought into it.
+        mark: as of `Exported`.
+    """
+
+    def __init__(self, arrays: dict, turned: set, mark):
+        self.arrays, self.turned, self.mark = arrays, turned, mark
+
+    def plain(self, x):
+        return tf.nn.depth_to_space(x.x, x.block) if isinstance(x, Shuffled) else x
+
+    def _conv(self, x, name: str, sign: int = 1):
+        y = tf.nn.conv2d(x, sign * self.arrays[f"{name}/kernel"], 1, "SAME") + sign * self.arrays[f"{name}/bias"]
+        if f"{name}/outliers" not in self.arrays:
+            return y
+        chosen = self.mark(tf.nn.conv2d(x, self.arrays[f"{name}/chosen"], 1, "SAME"), f"{name}/chosen")
+        outliers = tf.nn.conv2d(chosen, sign * self.arrays[f"{name}/outliers"], 1, "SAME")
+        return self.mark(y, f"{name}/rest/{sign}") + self.mark(outliers, f"{name}/outliers/{sign}")
+
+    def conv(self, x, name, relu=False):
+        y = self._conv(self.plain(x), name)
+        return self.mark(tf.nn.relu(y) if relu else y, name)
+
+    def prelu(self, x, name):
+        if isinstance(x, Shuffled):
+            return Shuffled(self._prelu(x.x, name, x.block**2), x.block)
+        return self._prelu(x, name, 1)
+
+    def _prelu(self, x, name: str, copies: int):
+        slope = np.tile(self.arrays[f"{name}/alpha"] - 1, copies)
+        lifted = self.mark(tf.nn.relu(x * -np.abs(slope)), f"{name}/lifted")
+        if (slope > 0).any():
+            lifted = self.mark(lifted * np.where(slope > 0, np.float32(-1), np.float32(1)), f"{name}/turned")
+        return self.mark(x + lifted, f"{name}/sum")
+
+    def stem(self, lr, conv, prelu):
+        """Values below 0 are large, and small once PReLU is through: in one tensor with the others they would cost
+        all of these a bit. So each half has a convolution, which is cheap here, and its own range."""
+        above, below = (self.mark(tf.nn.relu(self._conv(lr, conv, sign)), f"head/{sign}") for sign in (1, -1))
+        return self.mark(above + self.mark(below * -self.arrays[f"{prelu}/alpha"], "head/below"), "head")
+
+    def leaky_relu(self, x, name):
+        return self.mark(super().leaky_relu(self.plain(x), name), name)
+
+    def add(self, x, y, name, scale=1.0):
+        return self.mark(super().add(self.plain(x), self.plain(y), name, scale), name)
+
+    def concat(self, xs, name):
+        return self.mark(super().concat([self.plain(x) for x in xs], name), name)
+
+    def shuffle(self, x, block):
+        return Shuffled(self.plain(x), block)
+
+    def nearest(self, x, factor):
+        return super().nearest(self.plain(x), factor)
+
+    def _settle(self, name: str, block: int, factor: float, shift: float) -> None:
+        """Bring a last convolution to factor * y + shift, and before the shuffle, once."""
+        if name in self.turned:
+            return
+        self.turned.add(name)
+        kernel, bias = self.arrays[f"{name}/kernel"], self.arrays[f"{name}/bias"]
+        self.arrays[f"{name}/kernel"] = factor * (fold(kernel, block).numpy() if block > 1 else kernel)
+        self.arrays[f"{name}/bias"] = factor * np.tile(bias, block**2) + np.float32(shift)
+
+    def picture(self, x, name, activation=None):
+        block, linear = x.block if isinstance(x, Shuffled) else 1, activation in (None, "linear")
+        self._settle(name, block, *((0.5, 0.5) if linear else (1, 0)))  # [-1, 1] → [0, 1], after the activation
+        y = self._conv(x.x if isinstance(x, Shuffled) else x, name)
+        if not linear:
+            y = self.mark(keras.activations.get(activation)(self.mark(y, "tail")), "activation") * 0.5 + 0.5
+        y = self.mark(y, "sr")
+        return Shuffled(y, block) if block > 1 else y
+
+    def residue(self, x, name):
+        self._settle(name, 1, 0.5, 0)
+        return self.conv(x, name)
+
+    def onto_enlarged(self, residue, lr, scale):
+        return self.mark(self.plain(residue) + self.mark(bilinear(lr, scale), "enlarged"), "sr")
+
+
+def equalise(network: Exported) -> None:
+    """Cross-layer equalisation (Nagel et al. 2019): give channels that share a tensor one range.
+
+    One of them reaches ten times as far as another, and int8 has one step for all. What writes a channel is multiplied
+    and what reads it divided by the same factor, which leaves the function as it is.
+    """
+    arrays, seen = network.arrays, measured(network, lambda x: np.abs(x).max((0, 1, 2)))
+    reaches = [
+        np.max([np.max(seen[name], 0) / np.max(seen[name]) for name in tensors], 0)
+        for tensors, _, _ in network.generator.equalised()
+    ]
+    for (_, writers, readers), reach in zip(network.generator.equalised(), reaches):
+        factors = 1 / np.maximum(reach, 0.01)
+        for name in writers:
+            arrays[f"{name}/kernel"] = arrays[f"{name}/kernel"] * factors
+            arrays[f"{name}/bias"] = arrays[f"{name}/bias"] * factors
+        for name in readers:
+            arrays[f"{name}/kernel"] = arrays[f"{name}/kernel"] / factors[:, None]
+
+
+def split_outliers(arrays: dict) -> None:
+    """Outlier channel splitting: take weights far larger than the rest of their filter into small kernels of their own.
 
     A filter has one step for all its weights in 8 bits. Where some carry the picture through and the others add
-    detail (as `start_as_interpolation` has it), that step would leave nothing of the others. The large ones lie in few
-    channels, near the middle: "chosen" picks these channels, "loud" has their large weights, 0 for the others.
+    detail (as `start_as_interpolation` has it), that step would leave nothing of the others. The outliers lie in few
+    channels, near the middle: "chosen" picks these channels, "outliers" has their weights, 0 for the others.
     """
     for name in [name.removesuffix("/kernel") for name in arrays if name.endswith("/kernel")]:
         kernel = arrays[f"{name}/kernel"]
-        loud = np.abs(kernel) > LOUD * np.median(np.abs(kernel), (0, 1, 2))
-        if not loud.any():
+        far = np.abs(kernel) > OUTLIER * np.median(np.abs(kernel), (0, 1, 2))
+        if not far.any():
             continue
-        channels, middle = np.flatnonzero(loud.any((0, 1, 3))), kernel.shape[0] // 2
-        reach = np.abs(np.argwhere(loud)[:, :2] - middle).max()
+        channels, middle = np.flatnonzero(far.any((0, 1, 3))), kernel.shape[0] // 2
+        reach = np.abs(np.argwhere(far)[:, :2] - middle).max()
         part = np.ix_(*[range(middle - reach, middle + reach + 1)] * 2, channels)
         arrays[f"{name}/chosen"] = np.eye(kernel.shape[2], dtype=np.float32)[None, None, :, channels]
-        arrays[f"{name}/loud"] = (kernel * loud)[part]
-        arrays[f"{name}/kernel"] = kernel * ~loud
+        arrays[f"{name}/outliers"] = (kernel * far)[part]
+        arrays[f"{name}/kernel"] = kernel * ~far
 
 
-def _quantised(generator, arrays: dict):
-    """The `mark` that rounds tensors to int8 ranges measured on the bundled photographs; equalises the arrays too.
+def fake_quantised(network: Exported):
+    """The `mark` of fake quantisation: rounds tensors to int8 ranges measured on the bundled photographs.
 
-    Not by the converter's calibrator: it runs ADD and MAXIMUM in place and takes their results for their inputs'
-    values, which cost the paper's generator 2.6 dB on Set5 (TensorFlow 2.21).
+    Equalises and splits the network's arrays first. Not by the converter's calibrator: it runs ADD and MAXIMUM in place
+    and takes their results for their inputs' values, which cost the paper's generator 2.6 dB on Set5 (TensorFlow 2.21).
     """
-    _equalise(generator, arrays, _measured(generator, arrays, lambda x: np.abs(x).max((0, 1, 2))))
-    _part(arrays)
-    ends = _measured(generator, arrays, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
+    equalise(network)
+    split_outliers(network.arrays)
+    ends = measured(network, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
     ranges = {name: (min(0, np.min(values)), max(1e-6, np.max(values))) for name, values in ends.items()}
-    for loud, quiet in ((f"head/conv/{part}/{sign}" for part in ("loud", "quiet")) for sign in (1, -1)):
-        if loud in ranges:  # what it cannot lift above 0 is lost in the ReLU
-            ranges[quiet] = (max(ranges[quiet][0], -ranges[loud][1]), ranges[quiet][1])
+    for outliers, rest in ((f"head/conv/{part}/{sign}" for part in ("outliers", "rest")) for sign in (1, -1)):
+        if outliers in ranges:  # what it cannot lift above 0 is lost in the ReLU
+            ranges[rest] = (max(ranges[rest][0], -ranges[outliers][1]), ranges[rest][1])
     ranges |= dict.fromkeys(("lr", "enlarged", "sr"), (0, 1))  # so that uint8 in and out are the pictures' own values
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))
 
 
-def _measured(generator, arrays: dict, measure) -> dict[str, list]:
+def measured(network: Exported, measure) -> dict[str, list]:
     """measure(x) of each marked tensor [1, h, w, channels] for each of the photographs, as it is and in loud colours.
 
     Without the latter, ranges end where no photograph has a pure colour: one of red pencils lost 5 dB.
@@ -215,9 +249,8 @@ def _measured(generator, arrays: dict, measure) -> dict[str, list]:
         seen[name].append(measure(np.asarray(x)))
         return x
 
-    run = network(generator, arrays, mark)
-    for lr in photographs("train", generator.scale, 96):
+    for lr in photographs("train", network.generator.scale, 96):
         grey = lr.mean(-1, keepdims=True)
         for picture in (lr, np.clip(grey + 4 * (lr - grey), 0, 1)):
-            run(tf.constant(picture))
+            network(tf.constant(picture), mark)
     return seen

@@ -12,10 +12,10 @@ import tensorflow as tf
 from absl import logging
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from srgan_tf.inference.upscaling import ModelError
+from srgan_tf.errors import ModelError
+from srgan_tf.inference.runners import PROBE, Runner, measure_context
 
 SIGNATURE, INPUT, OUTPUT = "serving_default", "lr", "sr"  # uint8 RGB both ways, as export.py makes it
-PROBE = 16  # px: side of the black picture whose SR tells the scale
 # A server that is starting, busy or slow. All else, such as a model that is not there, time does not mend.
 _PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0  # s: the back-off doubles from one to the other
@@ -27,8 +27,8 @@ class Garbage(ValueError):
     """An answer that cannot be the SR of what was sent."""
 
 
-class Remote:
-    """A model behind TensorFlow Serving, for `Upscaler`; any number of threads may call it.
+class ServingRunner(Runner):
+    """A model behind TensorFlow Serving, as a runner; any number of threads may call it.
 
     It asks for a label once and stays with the version that answered: moving the label does not mix two models in
     one picture.
@@ -37,7 +37,7 @@ class Remote:
         server: host:port of the server's gRPC endpoint.
         model: its name there.
         label: of the version wanted, "" for the newest.
-        context: LR pixels that the network sees on each side of one.
+        context: LR pixels that the network sees on each side of one; measured on the server by default.
         tile: LR pixels a side of the largest request; larger pictures go tile by tile.
         concurrency: requests on the way at once.
         deadline: seconds for one answer.
@@ -45,27 +45,34 @@ class Remote:
             double from 0.2 to 10 s. They count from the last answer to any request, where that was earlier.
         message: bytes of the largest answer; gRPC's own default is 4 MiB.
 
+    Call:
+        As of `Runner`. Raises ModelError where no usable answer came, however often it was asked.
+
     Raises:
         ModelError: the server does not answer, or knows no such model. ValueError: tile needs larger messages.
 
     Example:
-        >>> Upscaler(Remote("localhost:8500"))(image)
+        >>> Upscaler(ServingRunner("localhost:8500"))(image)
     """
+
+    levels = True
+    bytes_a_pixel = 1_850  # here: arrays alone
 
     def __init__(
         self,
         server: str,
         model: str = "srgan",
         label: str = "stable",
-        context: int = 40,
+        context: int | None = None,
         tile: int = 512,
         concurrency: int = 4,
         deadline: float = 120.0,
         patience: float = 300.0,
         message: int = 64 << 20,
     ):
-        self.server, self.context, self.largest = server, context, tile
-        self._model, self._label, self._version, self.scale = model, label, None, None
+        super().__init__(model, 0)
+        self.server, self.largest = server, tile
+        self._model, self._label, self._version = model, label, None
         self._deadline, self._patience = deadline, patience
         self._failing, self._told = None, False  # since when no request has been answered, and whether that was said
         options = {"max_send_message_length": message, "max_receive_message_length": message}
@@ -76,22 +83,14 @@ class Remote:
         self._slots, self._closed = threading.Semaphore(concurrency), threading.Event()
         self._pool = ThreadPoolExecutor(concurrency)
         self.map = self._pool.map
-        self.scale = self.predict(np.zeros((1, PROBE, PROBE, 3), np.uint8)).shape[1] // PROBE
+        self.scale = self._run(np.zeros((1, PROBE, PROBE, 3), np.uint8)).shape[1] // PROBE
+        self.context = measure_context(self, self.scale) if context is None else context
         # Serving sends tensors as one number a value by default, and numbers above 127 take two bytes.
         needed = 2 * 3 * (self.scale * tile) ** 2 + 1024
         if needed > message:
             raise ValueError(f"tiles of {tile} px need messages of {needed / 2**20:.0f} MiB; allow them, or less px")
 
-    def __call__(self, lr) -> np.ndarray:
-        """LR float [n, height, width, 3] in [0, 1] → SR float32 [n, scale * height, scale * width, 3] in [-1, 1]."""
-        return self.predict(np.floor(np.asarray(lr) * 255 + 0.5).astype(np.uint8)).astype(np.float32) / 127.5 - 1
-
-    def predict(self, lr: np.ndarray) -> np.ndarray:
-        """LR uint8 [n, height, width, 3] → SR uint8 [n, scale * height, scale * width, 3].
-
-        Raises:
-            ModelError: no usable answer came, however often it was asked.
-        """
+    def _run(self, lr):
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = self._model, SIGNATURE
         if self._version is not None:

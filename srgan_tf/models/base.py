@@ -1,23 +1,121 @@
-"""What all generators share: their size, and their weights as one flat name → array dictionary."""
+"""The contract: what every generator owes the rest of the package, and what it gets for it."""
 
+import math
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from srgan_tf import compat
+from srgan_tf.models.ops import KerasOps, Ops, Survey, Trace
+
+SCALES = (2, 3, 4, 8)
+_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-class NamedArrays:
-    """A mixin for a Keras model with `named_weights`: all its variables by flat name, the names of the weight files."""
+class BaseGenerator(keras.Model):
+    """A generator: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], `scale` times larger.
 
-    def set_size(self, blocks: int, channels: int, scale: int) -> None:
-        if scale not in (2, 3, 4, 8):
+    A subclass makes its layers, calls `build((None, None, None, 3))` and gives four things, from which training, weight
+    files, fast inference, every export and the evaluation follow:
+
+    - `named_layers()`: the layers that have weights, by flat name, in the order in which the picture passes them.
+      Names that begin with `head/` or `tail/` stay in float32 where others are computed in bfloat16.
+    - `trunk(lr, ops)`: the part at LR's size, described in the words of `ops.Ops`; returns a tuple of tensors.
+    - `tail(features, ops)`: from these to SR. It has most of the memory and a small receptive field of its own.
+    - `get_config()`: every argument of the constructor.
+
+    Those with batch norm also set `batch_norm` and give `norms()`. A line in `models.GENERATORS` names the class.
+
+    Args:
+        scale: SR size over LR size: 2, 3, 4 or 8.
+        degradation: "bicubic" or "real", of the LR it is trained on, which `Upscaler` goes by.
+
+    Attributes:
+        align: LR tiles must be a multiple of so many pixels a side.
+    """
+
+    batch_norm = False
+    align = 1
+
+    def __init__(self, scale: int = 4, degradation: str = "bicubic", **kwargs):
+        compat.check_settings()
+        super().__init__(**kwargs)
+        if scale not in SCALES:
             raise ValueError(f"scale must be 2, 3, 4 or 8, not {scale!r}")
-        if blocks < 1 or channels < 1:
-            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
-        self.blocks, self.channels, self.scale = blocks, channels, scale
+        self.scale, self.degradation = scale, degradation
+
+    # What a generator gives.
+
+    def named_layers(self) -> dict[str, keras.layers.Layer]:
+        raise NotImplementedError
+
+    def trunk(self, lr, ops: Ops) -> tuple:
+        raise NotImplementedError
+
+    def tail(self, features: tuple, ops: Ops):
+        raise NotImplementedError
+
+    def norms(self) -> list[tuple[str, str]]:
+        """Each convolution that batch norm follows, and the batch norm, by name."""
+        return []
+
+    def equalised(self) -> list[tuple[list[str], list[str], list[str]]]:
+        """Channels that int8 may bring to one range (cross-layer equalisation; docs/int8.md).
+
+        Groups of: tensors, by their names in the description; the convolutions that write them; those that read them.
+        """
+        return []
+
+    def start_as_interpolation(self) -> None:
+        """Set fresh weights so that the output starts as an enlargement of the input.
+
+        Raises:
+            ValueError: this generator has no such start.
+        """
+        raise ValueError(f"interpolate_init: {type(self).__name__} has no start as an interpolation")
+
+    # What it gets.
+
+    def build(self, input_shape):
+        """Make the weights. No weight's shape depends on the picture's size, so a generator is ready at once."""
+        ops = Builder(self.named_layers())
+        self.tail(self.trunk(Trace(0, 1, 3), ops), ops)
+        self.built = True
+
+    def call(self, lr, training=False):
+        ops = KerasOps(self.named_layers(), training)
+        return self.tail(self.trunk(lr, ops), ops)
+
+    def _survey(self) -> Survey:
+        return Survey({name: layer.kernel.shape for name, layer in self.named_layers().items() if _is_conv(layer)})
+
+    @property
+    def context(self) -> int:
+        """LR pixels on each side of a pixel that its SR depends on (the receptive field): 40 for the paper's."""
+        survey = self._survey()
+        return math.ceil(self.tail(self.trunk(Trace(0, 1, 3), survey), survey).reach)
+
+    @property
+    def tail_context(self) -> int:
+        """`context` of the tail alone."""
+        survey = self._survey()
+        features = [Trace(0, 1, trace.channels) for trace in self.trunk(Trace(0, 1, 3), survey)]
+        return math.ceil(self.tail(tuple(features), survey).reach)
+
+    def multiply_adds(self, height: int = 720, width: int = 1280) -> int:
+        """Multiply-adds of all convolutions for SR of this size, in pixels."""
+        survey = self._survey()
+        self.tail(self.trunk(Trace(0, 1, 3), survey), survey)
+        return round(survey.multiply_adds * height * width / self.scale**2)
 
     def named_weights(self) -> dict[str, tf.Variable]:
-        raise NotImplementedError
+        """All variables by flat name, such as `block03/bn1/moving_mean`: the names of the weight files."""
+        return {
+            f"{name}/{variable.name.split('/')[-1].split(':')[0]}": variable
+            for name, layer in self.named_layers().items()
+            for variable in layer.weights
+        }
 
     def get_arrays(self) -> dict[str, np.ndarray]:
         """The weights as float32 arrays by flat name; PReLU slopes as [channels]."""
@@ -42,3 +140,75 @@ class NamedArrays:
                 raise ValueError(f"weight {name!r} is not finite")
         for name, variable in variables.items():
             variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
+
+    def architecture(self) -> dict:
+        """The part of the configuration on which SR depends, beside the weights."""
+        without = ("name", "trainable", "dtype", "zero_init", "degradation")
+        return {k: v for k, v in self.get_config().items() if k not in without}
+
+    def freeze_batch_norm(self) -> None:
+        """Normalise with the running statistics in training too, and train neither them nor scale and shift."""
+        layers = self.named_layers()
+        for _, norm in self.norms():
+            layers[norm].trainable = False
+
+    def without_batch_norm(self) -> "BaseGenerator":
+        """The same function at inference: each batch norm is multiplied into the convolution before it."""
+        if not self.batch_norm:
+            return self
+        arrays, layers = self.get_arrays(), self.named_layers()
+        for conv, norm in self.norms():
+            gamma, beta, mean, variance = (arrays.pop(f"{norm}/{name}") for name in _NORM)
+            factor = gamma / np.sqrt(variance + layers[norm].epsilon)
+            arrays[f"{conv}/kernel"] = arrays[f"{conv}/kernel"] * factor
+            arrays[f"{conv}/bias"] = (arrays[f"{conv}/bias"] - mean) * factor + beta
+        return self._like(arrays, batch_norm=False)
+
+    def with_batch_norm(self) -> "BaseGenerator":
+        """The same function at inference, with batch norms that leave everything as it is."""
+        if self.batch_norm:
+            return self
+        result, arrays = self._like({}, batch_norm=True), self.get_arrays()
+        layers = result.named_layers()
+        for _, norm in result.norms():
+            for name, value in zip(_NORM, (1, 0, 0, 1 - layers[norm].epsilon)):
+                arrays[f"{norm}/{name}"] = np.full(getattr(layers[norm], name).shape, value, np.float32)
+        result.set_arrays(arrays)
+        return result
+
+    def _like(self, arrays: dict, **changes) -> "BaseGenerator":
+        made = type(self)(**{**self.architecture(), "degradation": self.degradation, **changes})
+        if arrays:
+            made.set_arrays(arrays)
+        return made
+
+
+def _is_conv(layer) -> bool:
+    return isinstance(layer, keras.layers.Conv2D)
+
+
+class Builder(Survey):
+    """Builds each layer for the channels that the description brings to it."""
+
+    def __init__(self, layers: dict[str, keras.layers.Layer]):
+        super().__init__({})
+        self.layers = layers
+
+    def _build(self, x: Trace, name: str) -> Trace:
+        layer = self.layers[name]
+        if not layer.built:
+            layer.build((None, None, None, x.channels))
+        return layer
+
+    def conv(self, x, name, relu=False):
+        self.kernels[name] = self._build(x, name).kernel.shape
+        return super().conv(x, name, relu)
+
+    def norm(self, x, name):
+        if name in self.layers:
+            self._build(x, name)
+        return x
+
+    def prelu(self, x, name):
+        self._build(x, name)
+        return x

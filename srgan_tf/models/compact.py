@@ -1,9 +1,11 @@
 """A generator for phones: a twenty-fifth of the paper's weights, of convolutions and ReLU alone."""
 
+import itertools
+
 import keras
 import tensorflow as tf
 
-from srgan_tf.models.base import NamedArrays
+from srgan_tf.models.base import BaseGenerator
 
 layers = keras.layers
 
@@ -24,7 +26,7 @@ class NearIdentity(keras.initializers.HeNormal):
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
-class Compact(NamedArrays, keras.Model):
+class Compact(BaseGenerator):
     """A plain stack of 3x3 convolutions at LR size, whose last gives what bilinear interpolation lacks of SR.
 
     Not the paper's: in the manner of Du et al. 2021 (ABPN), made for int8 on phones. No batch norm; ReLU, which costs
@@ -35,7 +37,7 @@ class Compact(NamedArrays, keras.Model):
         blocks: 3x3 convolutions between the first and the last.
         channels: feature maps.
         scale: 2, 3, 4 or 8.
-        degradation: as of `Generator`.
+        degradation: as of `BaseGenerator`.
 
     Call:
         As of `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
@@ -44,12 +46,11 @@ class Compact(NamedArrays, keras.Model):
         ValueError: at construction, for a scale or size that the architecture does not have.
     """
 
-    batch_norm = False
-
     def __init__(self, blocks: int = 9, channels: int = 24, scale: int = 4, degradation: str = "bicubic", **kwargs):
-        super().__init__(**kwargs)
-        self.set_size(blocks, channels, scale)
-        self.degradation = degradation
+        super().__init__(scale, degradation, **kwargs)
+        if blocks < 1 or channels < 1:
+            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
+        self.blocks, self.channels = blocks, channels
         self.convs = [
             layers.Conv2D(channels, 3, padding="same", kernel_initializer=NearIdentity(), name=f"conv{i:02d}")
             for i in range(blocks + 1)
@@ -59,37 +60,23 @@ class Compact(NamedArrays, keras.Model):
         self.last = layers.Conv2D(3 * scale**2, 3, padding="same", kernel_initializer=start, name="last")
         self.build((None, None, None, 3))
 
-    def build(self, input_shape):
-        for layer, channels in zip([*self.convs, self.last], [3, *[self.channels] * (self.blocks + 1)]):
-            layer.build((None, None, None, channels))
-        self.built = True
+    def named_layers(self):
+        return {layer.name: layer for layer in [*self.convs, self.last]}
 
-    def call(self, lr, training=False):
+    def trunk(self, lr, ops):
         x = lr
-        for conv in self.convs:
-            x = tf.nn.relu(conv(x))
-        # float32 under mixed precision too: half a level of 255 is below bfloat16's resolution near 1.
-        lacking = tf.cast(self.last(x), tf.float32)
-        return enlarge(tf.cast(lr, tf.float32) * 2 - 1, self.scale) + tf.nn.depth_to_space(lacking, self.scale)
+        for i in range(self.blocks + 1):
+            x = ops.conv(x, f"conv{i:02d}", relu=True)
+        return ops.residue(x, "last"), lr
 
-    @property
-    def context(self) -> int:
-        """LR pixels on each side of a pixel that its SR depends on: 11 at the defaults."""
-        return self.blocks + 2
+    def tail(self, features, ops):
+        residue, lr = features
+        return ops.onto_enlarged(ops.shuffle(residue, self.scale), lr, self.scale)
 
-    def freeze_batch_norm(self) -> None:
-        """Nothing: there is none. `Generator` has this method."""
-
-    def named_weights(self) -> dict[str, tf.Variable]:
-        """All variables by flat name, such as `conv03/kernel`: the names of the weight files."""
-        return {f"{c.name}/{v}": getattr(c, v) for c in [*self.convs, self.last] for v in ("kernel", "bias")}
+    def equalised(self):
+        """Each convolution's result, which the next one alone reads."""
+        return [([one], [one], [other]) for one, other in itertools.pairwise(self.named_layers())]
 
     def get_config(self):
         names = ("blocks", "channels", "scale", "degradation")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-
-def enlarge(lr, scale: int) -> tf.Tensor:
-    """Bilinear interpolation: [batch, height, width, channels] → [batch, scale * height, scale * width, channels]."""
-    size = [n or tf.shape(lr)[axis] for axis, n in zip((1, 2), lr.shape[1:3])]
-    return tf.image.resize(lr, [scale * n for n in size], "bilinear")

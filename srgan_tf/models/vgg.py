@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from srgan_tf.models.weights import WeightsError
+from srgan_tf.errors import WeightsError
 
 # Convolutions before each max-pooling.
 DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
@@ -22,6 +22,10 @@ SCALES = {
     "vgg16": {(1, 1): 1 / 7.85, (2, 2): 1 / 17.4, (3, 3): 1 / 22.1, (4, 3): 1 / 10.3, (5, 3): 1 / 5.05},
 }
 
+# Before the activation: ESRGAN's, whose loss takes torchvision's networks as they are. VGG-19's Caffe-style weights see
+# pictures 57.6 times as large (255 levels, divided by a deviation of .226 there); reckoned, not measured.
+SCALES_BEFORE_ACTIVATION = {"vgg19": 1 / 57.6, "vgg16": 1.0}
+
 
 class FeatureNetwork:
     """φi,j: the features after the activation of the j-th convolution before the i-th max-pooling, scaled.
@@ -33,6 +37,8 @@ class FeatureNetwork:
         arrays: the weights, `conv5_4/kernel` and so on; bundled by default for "vgg16".
         also: further layers (i, j) that `loss` compares too.
         judged: layers (i, j) for a `FeatureDiscriminator` to look at, compared or not.
+        before_activation: features before ReLU, as ESRGAN's, which has other scales (Wang et al. 2018, section 3.3).
+        distance: how features are compared: "mse" (equation 5), or "mae", ESRGAN's.
 
     Call:
         pictures: float [batch, height, width, 3] in [-1, 1]. Returns features [batch, h, w, channels], float32.
@@ -42,8 +48,16 @@ class FeatureNetwork:
     """
 
     def __init__(
-        self, network: str, layer: tuple[int, int], arrays: dict[str, np.ndarray] | None = None, also=(), judged=()
+        self,
+        network: str,
+        layer: tuple[int, int],
+        arrays: dict[str, np.ndarray] | None = None,
+        also=(),
+        judged=(),
+        before_activation: bool = False,
+        distance: str = "mse",
     ):
+        self.before_activation, self.distance_kind = before_activation, distance
         self.layers = sorted({tuple(one) for one in (*also, layer)})
         self.judged = sorted({tuple(one) for one in judged})
         seen = sorted({*self.layers, *self.judged})
@@ -59,12 +73,13 @@ class FeatureNetwork:
         self.convolutions = [
             (name, *(_frozen(arrays[f"{name}/{part}"]) for part in ("kernel", "bias"))) for name in names
         ]
-        known = SCALES[network].items()
+        known = ({(1, 1): SCALES_BEFORE_ACTIVATION[network]} if before_activation else SCALES[network]).items()
         self.scales = {f"conv{i}_{j}": max(s for s in known if s[0] <= (i, j))[1] for i, j in seen}
 
     @property
     def name(self) -> str:
-        return f"{self.network.upper().replace('VGG', 'VGG-')} φ{'+'.join(f'{i},{j}' for i, j in self.layers)}"
+        layers = "+".join(f"{i},{j}" for i, j in self.layers) + " before activation" * self.before_activation
+        return f"{self.network.upper().replace('VGG', 'VGG-')} φ{layers}"
 
     def __call__(self, pictures: tf.Tensor) -> tf.Tensor:
         return self.each(pictures)[self.layers[-1]]
@@ -80,23 +95,27 @@ class FeatureNetwork:
         for name, kernel, bias in self.convolutions:
             if name.endswith("_1") and name != "conv1_1":
                 x = tf.nn.max_pool2d(x, 2, 2, "VALID")
-            x = tf.nn.relu(tf.nn.conv2d(x, tf.cast(kernel, dtype), 1, "SAME") + tf.cast(bias, dtype))
+            before = tf.nn.conv2d(x, tf.cast(kernel, dtype), 1, "SAME") + tf.cast(bias, dtype)
+            x = tf.nn.relu(before)
             if name in self.scales:
-                found[int(name[4]), int(name[6])] = tf.cast(x, tf.float32) * self.scales[name]
+                seen = before if self.before_activation else x
+                found[int(name[4]), int(name[6])] = tf.cast(seen, tf.float32) * self.scales[name]
         return found
 
     def loss(self, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
-        """Mean squared distance of the features of HR and SR, over all layers; no gradient goes into HR's."""
+        """Mean distance of the features of HR and SR, over all layers; no gradient goes into HR's."""
         return self.distance(self.each(hr), self.each(sr))
 
     def distance(self, hr: dict[tuple, tf.Tensor], sr: dict[tuple, tf.Tensor]) -> tf.Tensor:
         """`loss`, of what `each` made of HR and SR."""
-        squares = [tf.math.squared_difference(tf.stop_gradient(hr[layer]), sr[layer]) for layer in self.layers]
-        return tf.add_n([tf.reduce_mean(each) for each in squares]) / len(squares)
+        errors = [tf.stop_gradient(hr[layer]) - sr[layer] for layer in self.layers]
+        sizes = map(tf.square if self.distance_kind == "mse" else tf.abs, errors)
+        return tf.add_n([tf.reduce_mean(size) for size in sizes]) / len(errors)
 
     def get_config(self) -> dict:
         *also, layer = map(list, self.layers)
-        return {"network": self.network, "layer": layer, "also": also, "judged": list(map(list, self.judged))}
+        config = {"network": self.network, "layer": layer, "also": also, "judged": list(map(list, self.judged))}
+        return {**config, "before_activation": self.before_activation, "distance": self.distance_kind}
 
 
 def _frozen(array: np.ndarray) -> tf.Variable:
@@ -111,7 +130,7 @@ def bundled() -> dict[str, np.ndarray]:
 
 
 def load(
-    network: str, layer: tuple[int, int], weights: str | None = None, seconds: float = 60, also=(), judged=()
+    network: str, layer: tuple[int, int], weights: str | None = None, seconds: float = 60, also=(), judged=(), **options
 ) -> FeatureNetwork:
     """The feature network asked for.
 
@@ -120,14 +139,14 @@ def load(
             VGG-19 if it can be had within `seconds`, else VGG-16 with a warning.
         layer: (i, j). VGG-16's last convolution of a group stands in for VGG-19's fourth.
         weights: VGG-19 weights on disk (.h5 of `keras.applications`, without top) instead of the download.
-        also, judged: see `FeatureNetwork`.
+        also, judged, options: see `FeatureNetwork`.
 
     Raises:
         WeightsError: VGG-19 was asked for and cannot be had.
     """
     if network != "vgg16":
         try:
-            return FeatureNetwork("vgg19", layer, _vgg19(weights or "imagenet", seconds), also, judged)
+            return FeatureNetwork("vgg19", layer, _vgg19(weights or "imagenet", seconds), also, judged, **options)
         except (OSError, TimeoutError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             if network == "vgg19" or weights:
@@ -136,7 +155,7 @@ def load(
                 ) from None
             logging.warning("VGG-19's weights cannot be had; the bundled VGG-16 stands in (--feature_network=vgg16)")
     *also, layer = _in_vgg16((*also, layer))
-    return FeatureNetwork("vgg16", layer, also=also, judged=_in_vgg16(judged))
+    return FeatureNetwork("vgg16", layer, also=also, judged=_in_vgg16(judged), **options)
 
 
 def _in_vgg16(layers) -> list[tuple[int, int]]:

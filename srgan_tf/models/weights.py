@@ -1,6 +1,7 @@
 """Generators to and from files, whatever made them: one flat name → array .npz, `.keras`, and other projects'."""
 
 import hashlib
+import importlib
 import json
 import zipfile
 import zlib
@@ -8,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from srgan_tf.errors import WeightsError
 from srgan_tf.io.files import write_aside
+from srgan_tf.models import generator_class, register_all
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
-
-
-class WeightsError(ValueError):
-    """Weights that cannot be used; the message names the file and the mend."""
 
 
 def save_weights(generator, path, dtype="float32") -> None:
@@ -27,7 +26,7 @@ def save_weights(generator, path, dtype="float32") -> None:
 
 
 def load(source):
-    """A ready `Generator` or `Compact` from what `source` names.
+    """A ready generator, of any registered class, from what `source` names.
 
     Args:
         source: a shipped name (see `shipped`), a training run's folder (its best checkpoint, a GAN's newest), a
@@ -56,10 +55,9 @@ def load(source):
         raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
 
 
-def architecture(generator) -> dict:
-    """The part of a generator's configuration on which its SR depends, beside the weights."""
-    without = ("name", "trainable", "dtype", "zero_init", "degradation")
-    return {k: v for k, v in generator.get_config().items() if k not in without}
+def blendable(a, b) -> bool:
+    """Whether two generators are of one architecture."""
+    return type(a) is type(b) and a.architecture() == b.architecture()
 
 
 def blend(a, b, amount: float):
@@ -73,8 +71,8 @@ def blend(a, b, amount: float):
     """
     if not 0 <= amount <= 1:
         raise WeightsError(f"the amount of a blend must be in [0, 1], not {amount}")
-    first, second = architecture(a), architecture(b)
-    if first != second:
+    first, second = a.architecture(), b.architecture()
+    if not blendable(a, b):
         differing = ", ".join(k for k in first if first[k] != second.get(k))
         raise WeightsError(
             f"generators of different architecture do not blend: {differing or type(b).__name__} differs"
@@ -117,13 +115,10 @@ def _of_run(folder: Path) -> Path:
 
 
 def _load_npz(path: Path):
-    from srgan_tf.models.compact import Compact
-    from srgan_tf.models.srresnet import Generator
-
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     config = json.loads(str(arrays.pop("config")))
-    generator = {"Generator": Generator, "Compact": Compact}[config.pop("generator", "Generator")](**config)
+    generator = generator_class(config.pop("generator", "Generator"))(**config)
     generator.set_arrays(arrays)
     return generator
 
@@ -131,13 +126,13 @@ def _load_npz(path: Path):
 def _load_keras(path: Path):
     import keras
 
-    from srgan_tf.models.base import NamedArrays
-    from srgan_tf.training.model import SRGAN
+    from srgan_tf.models.base import BaseGenerator
 
+    register_all()
+    importlib.import_module("srgan_tf.training.model")
     model = keras.models.load_model(path, compile=False)
-    if isinstance(model, SRGAN):
-        model = model.best_generator
-    if not isinstance(model, NamedArrays):
+    model = getattr(model, "best_generator", model)  # of a whole training model
+    if not isinstance(model, BaseGenerator):
         raise ValueError(f"it holds a {type(model).__name__}, not a generator")
     return model
 

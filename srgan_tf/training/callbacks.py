@@ -14,14 +14,13 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from srgan_tf.data import upscale
-from srgan_tf.evaluation import metrics
+from srgan_tf.data import enlarge
+from srgan_tf.data.levels import to_uint8
+from srgan_tf.errors import TrainingError
+from srgan_tf.io import files
 from srgan_tf.models.weights import is_best, save_weights
 from srgan_tf.progress import Bar
-
-
-class TrainingError(RuntimeError):
-    """A run that cannot go on; the message says why and what to do."""
+from srgan_tf.training import state as states
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -43,7 +42,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.folder, self.seconds, self.keep, self.run = Path(folder), seconds, keep, model
         self.writes = writes
         self.step, self.best, self.stop_signal = 0, -math.inf, None
-        self.state = tf.train.Checkpoint(**model.state())
+        self.state = tf.train.Checkpoint(**states.of(model))
         self._saved_at, self._saved_step = time.monotonic(), None
 
     def restore(self) -> int:
@@ -63,7 +62,7 @@ class Checkpoints(keras.callbacks.Callback):
                 logging.warning("%s is damaged (%s); trying the one before it", path, reason)
                 damaged.append(path)
                 continue
-            self.run.spread_state()
+            states.spread(self.run)
             for other in damaged if self.writes else ():
                 aside = other.with_name(f"damaged-{other.name}")
                 shutil.rmtree(aside, ignore_errors=True)
@@ -159,28 +158,24 @@ class CsvLog(keras.callbacks.Callback):
 
     def __init__(self, path, checkpoints: Checkpoints):
         super().__init__()
-        self.path, self.checkpoints = Path(path), checkpoints
+        self.path, self.checkpoints, self.rows = Path(path), checkpoints, []
         if self.path.exists():
             with open(self.path, newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= checkpoints.step]
-            self._write(rows)
+                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= checkpoints.step]
+            self._write(self.rows)
 
     def _write(self, rows: list[dict]) -> None:
-        with open(self.path, "w", newline="") as file:
-            if rows:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
+        """All rows; columns that only some have are left empty in the others."""
+        with files.write_aside(self.path) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+            writer.writeheader()
+            writer.writerows(rows)
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"step": self.checkpoints.step, "learning_rate": float(self.model.learning_rate())}
         row |= {name.replace("val_", "val/"): float(value) for name, value in (logs or {}).items()}
-        new = not self.path.exists() or self.path.stat().st_size == 0
-        with open(self.path, "a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        self._write([*self.rows, row])
+        self.rows.append(row)
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -212,8 +207,8 @@ class TensorBoard(keras.callbacks.Callback):
         top, left = (lr.shape[1] - height) // 2, (lr.shape[2] - width) // 2
         lr = lr[:, top : top + height, left : left + width]
         hr = hr[:, top * scale : (top + height) * scale, left * scale : (left + width) * scale]
-        sr = metrics.to_uint8(self.model(tf.cast(lr, tf.float32) / 255))
-        return tf.concat([upscale(lr, scale), sr, hr], axis=2)
+        sr = to_uint8(self.model(tf.cast(lr, tf.float32) / 255))
+        return tf.concat([enlarge(lr, scale), sr, hr], axis=2)
 
 
 class Hints(keras.callbacks.Callback):

@@ -11,27 +11,17 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from srgan_tf import compat
+from srgan_tf import machine
 from srgan_tf.data import Photos, downscale, patches
-from srgan_tf.data.benchmarks import BenchmarkError
 from srgan_tf.data.bundled import PHOTOS
+from srgan_tf.errors import BenchmarkError, ImageError, TrainingError
 from srgan_tf.evaluation import evaluate, page, sheets
-from srgan_tf.inference.fast import add_batch_norm, fold_batch_norm
-from srgan_tf.inference.upscaling import pick_precision
 from srgan_tf.io import files, images
-from srgan_tf.models import vgg, weights
-from srgan_tf.models.compact import Compact
-from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
-from srgan_tf.models.srresnet import Generator
 from srgan_tf.training import strategy as strategies
-from srgan_tf.training.callbacks import Checkpoints, CsvLog, Hints, ProgressLine, TensorBoard, TrainingError
+from srgan_tf.training.build import build, check, feature_network, first_stage
+from srgan_tf.training.callbacks import Checkpoints, CsvLog, Hints, ProgressLine, TensorBoard
 from srgan_tf.training.model import SRGAN
-from srgan_tf.training.recipes import RECIPES, Recipe
-
-LOSS_FIELDS = (
-    *("pixel", "pixel_weight", "adversarial", "adversarial_weight"),
-    *("label_smoothing", "tv_weight", "phase_weight"),
-)
+from srgan_tf.training.recipes import Recipe
 
 
 def train(
@@ -74,8 +64,8 @@ def train(
     """
     output, strategy = Path(output), strategies.choose(strategy)
     chief = strategies.is_chief(strategy)
-    make_optimizer(recipe)  # a wrong name must be told before anything is trained
-    if recipe.precision == "mixed_bfloat16" and pick_precision() != tf.bfloat16:
+    check(recipe)  # a wrong name must be told before anything is trained
+    if recipe.precision == "mixed_bfloat16" and not machine.has_bfloat16():
         logging.warning("this device does not multiply bfloat16, which makes it slow: use --precision=float32")
     if deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -99,10 +89,7 @@ def train(
         network = None
         if recipe.features:
             # What `auto` found is the run's for good: a resumed run must not change its loss.
-            *also, layer = _layers(recipe.features)
-            judged = [] if recipe.judges == "pixels" else _layers(recipe.judges)
-            which = run.get("feature_network", recipe.feature_network)
-            network = vgg.load(which, layer, feature_weights, also=also, judged=judged)
+            network = feature_network(recipe, run.get("feature_network"), feature_weights)
             run |= {"feature_network": network.network, "features": network.name}
         model = build(recipe, init, network)
     if chief:
@@ -151,89 +138,11 @@ def train(
     return model, checkpoints.stop_signal or 0
 
 
-def first_stage(recipe: Recipe) -> Recipe:
-    """The recipe that this one starts from, for the same generator."""
-    same = ("generator", "scale", "blocks", "channels", "batch_norm", "seed", "precision", "jit_compile")
-    return dataclasses.replace(RECIPES[recipe.starts_from], **{name: getattr(recipe, name) for name in same})
-
-
-def _layers(names: str) -> list[tuple[int, int]]:
-    return sorted(tuple(map(int, one.split(","))) for one in names.split("+"))
-
-
-def build(recipe: Recipe, init=None, network=None) -> SRGAN:
-    """The compiled training model of a recipe, its generator loaded from `init` where that is given.
-
-    network: the `FeatureNetwork` of the recipe's content loss.
-    """
-    compat.set_precision(recipe.precision)
-    if recipe.generator == "compact":
-        generator = Compact(recipe.blocks, recipe.channels, recipe.scale, recipe.degradation)
-    else:
-        generator = Generator(
-            recipe.blocks,
-            recipe.channels,
-            recipe.scale,
-            recipe.batch_norm,
-            zero_init=recipe.zero_init,
-            degradation=recipe.degradation,
-        )
-    discriminator = None
-    if recipe.discriminator and recipe.judges != "pixels":
-        discriminator = FeatureDiscriminator(network.judged)
-    elif recipe.discriminator:
-        discriminator = Discriminator(recipe.crop, recipe.pooled, recipe.spectral_norm)
-    if init is not None:
-        start = weights.load(init)
-        if isinstance(start, Generator):  # batch norm may come or go: it is the same function
-            start = (add_batch_norm if generator.batch_norm else fold_batch_norm)(start)
-        try:
-            generator.set_arrays(start.get_arrays())
-        except ValueError as error:
-            raise weights.WeightsError(f"{init}: {error}") from None
-    elif recipe.interpolate_init:
-        generator.start_as_interpolation()
-    if recipe.sync_batch_norm:
-        for network_ in filter(None, (generator, discriminator)):
-            compat.synchronize_batch_norm(network_)
-    average = recipe.ema_decay or None
-    model = SRGAN(
-        *(generator, discriminator, network, average, recipe.freeze_batch_norm, recipe.degradation, recipe.seed),
-        everyday=recipe.everyday,
-    )
-    model.compile(
-        make_optimizer(recipe),
-        make_optimizer(recipe),
-        jit_compile=recipe.jit_compile,
-        **{name: getattr(recipe, name) for name in LOSS_FIELDS},
-    )
-    return model
-
-
-def make_optimizer(recipe: Recipe):
-    rate = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if recipe.warmup else rate,
-            max(1, recipe.steps - recipe.warmup),
-            warmup_target=rate if recipe.warmup else None,
-            warmup_steps=recipe.warmup,
-        )
-    elif recipe.schedule == "step":
-        rate = keras.optimizers.schedules.PiecewiseConstantDecay([recipe.steps // 2], [rate, rate / 10])
-    elif recipe.warmup:
-        rate = keras.optimizers.schedules.PolynomialDecay(0.0, recipe.warmup, rate)
-    try:
-        return compat.make_optimizer(recipe.optimizer, rate, recipe.beta_2, recipe.clip_norm)
-    except ValueError as error:
-        raise TrainingError(f"--{error}") from None
-
-
 def validation_pairs(source, scale: int) -> tf.data.Dataset:
     """(LR, HR) uint8 pictures of a folder, one a batch, HR cut to multiples of scale, LR by MATLAB's bicubic."""
     pictures = [images.read(path) for path in files.find(source or str(PHOTOS / "heldout"))]
     if not pictures:
-        raise images.ImageError(f"--validation={source}: no picture there")
+        raise ImageError(f"--validation={source}: no picture there")
 
     def pairs():
         for hr in pictures:

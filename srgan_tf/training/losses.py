@@ -1,15 +1,15 @@
-"""The parts of the generator's and the discriminator's losses (section 2.2).
+"""The parts of the generator's and the discriminator's losses (section 2.2), and the table that G's is made by.
 
 Pictures are float [batch, height, width, 3] in [-1, 1]; `real` and `fake` are D's logits [batch, 1] of HR and SR.
-The feature-space content loss is in `features.py`.
+The feature-space content loss is in `models.vgg`.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import tensorflow as tf
 
 from srgan_tf import compat
-
-PIXEL_LOSSES = ("mse", "mae")
-ADVERSARIAL_LOSSES = ("standard", "relativistic")
 
 
 def pixel_loss(hr: tf.Tensor, sr: tf.Tensor, kind: str) -> tf.Tensor:
@@ -66,3 +66,72 @@ def discriminator_loss(
 def _batch_mean(logits: tf.Tensor) -> tf.Tensor:
     """Over the global batch, of which a replica has its share."""
     return compat.all_reduce_mean([tf.reduce_mean(logits)])[0]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the terms of a step look at.
+
+    Attributes:
+        hr, sr: pictures.
+        hr_features, sr_features: what the feature network makes of them, by layer; empty without one.
+        features: that network, or None.
+        real, fake: D's logits of HR and SR; None without a discriminator.
+        scale: SR size over LR size.
+        settings: of `SRGAN.compile`.
+    """
+
+    hr: tf.Tensor
+    sr: tf.Tensor
+    hr_features: dict = field(default_factory=dict)
+    sr_features: dict = field(default_factory=dict)
+    features: object = None
+    real: tf.Tensor | None = None
+    fake: tf.Tensor | None = None
+    scale: int = 4
+    settings: dict = field(default_factory=dict)
+
+
+def content_loss(seen: Seen) -> tf.Tensor:
+    """In feature space where there is a feature network (equation 5), else in pixels (equation 4)."""
+    if seen.features is None:
+        return pixel_loss(seen.hr, seen.sr, seen.settings["pixel"])
+    return seen.features.distance(seen.hr_features, seen.sr_features)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of G's loss: `weight` times `function`. It is logged as loss/NAME.
+
+    Attributes:
+        name: of the term; its weight is the setting NAME_weight of `SRGAN.compile`.
+        function: of what the step sees.
+        weight: by default; 0: left out.
+        needs: "features" or "discriminator", where it makes sense with one alone.
+    """
+
+    name: str
+    function: Callable[[Seen], tf.Tensor]
+    weight: float = 0.0
+    needs: str = ""
+
+    @property
+    def setting(self) -> str:
+        return f"{self.name}_weight"
+
+
+# A new loss is one entry here (and a field of its weight's name in `recipes`, for train.py).
+TERMS = (
+    Term("content", content_loss, 1.0),
+    Term("pixel", lambda seen: pixel_loss(seen.hr, seen.sr, seen.settings["pixel"]), needs="features"),
+    Term("tv", lambda seen: total_variation(seen.sr)),
+    Term("phase", lambda seen: phase_loss(seen.hr, seen.sr, seen.scale)),
+    Term(
+        "adversarial",
+        lambda seen: generator_loss(seen.real, seen.fake, seen.settings["adversarial"]),
+        1e-3,
+        needs="discriminator",
+    ),
+)
+# What a recipe says of the losses.
+SETTINGS = ("pixel", "adversarial", "label_smoothing", *(term.setting for term in TERMS if term.name != "content"))

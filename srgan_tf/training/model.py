@@ -1,33 +1,30 @@
 """The training model: one `train_step` for every row of the paper's table 1, SRResNet included."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 from absl import logging
 
 from srgan_tf import compat
-from srgan_tf.data.bicubic import downscale
-from srgan_tf.data.degradation import degrade, degrade_everyday
+from srgan_tf.choices import ADVERSARIAL_LOSSES, PIXEL_LOSSES
+from srgan_tf.data.levels import to_uint8
 from srgan_tf.evaluation import metrics
+from srgan_tf.models.base import BaseGenerator
 from srgan_tf.models.discriminators import FeatureDiscriminator
 from srgan_tf.models.vgg import FeatureNetwork
-from srgan_tf.training import losses
+from srgan_tf.training import losses, pairs
+from srgan_tf.training.optimizers import make_optimizer
+from srgan_tf.training.saving import Saving
 
-
-def to_lr_range(lr) -> tf.Tensor:
-    """uint8 LR → the generator's input range [0, 1] (section 3.2)."""
-    return tf.cast(lr, tf.float32) / 255
-
-
-def to_hr_range(hr) -> tf.Tensor:
-    """uint8 HR → the generator's output range [-1, 1] (section 3.2)."""
-    return tf.cast(hr, tf.float32) / 127.5 - 1
+_RATES = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
-class SRGAN(keras.Model):
+class SRGAN(Saving, keras.Model):
     """Trains a `Generator` against a `Discriminator`; without one that is SRResNet.
 
-    Takes uint8 batches, as `srgan_tf.data.patches` makes them: HR crops [batch, height, width, 3] in 0-255, whose
+    Takes uint8 batches, as `srgan_tf.data.batches` makes them: HR crops [batch, height, width, 3] in 0-255, whose
     LR is made in the step, on the training device, by MATLAB's bicubic, quantised to 8 bits as a file would be;
     or ready (LR, HR) pairs. Validation data are (LR, HR) pairs.
 
@@ -64,6 +61,11 @@ class SRGAN(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if not isinstance(generator, BaseGenerator):
+            raise TypeError(
+                f"generator must be a BaseGenerator, which says its scale, names its weights and describes itself "
+                f"(srgan_tf.models.base), not {type(generator).__name__}"
+            )
         if isinstance(discriminator, FeatureDiscriminator):
             there, asked = features.judged if features else [], list(discriminator.feature_layers)
             if there != asked:
@@ -97,53 +99,56 @@ class SRGAN(keras.Model):
         g_optimizer="adam",
         d_optimizer="adam",
         pixel: str = "mse",
-        pixel_weight: float = 0.0,
         adversarial: str = "standard",
-        adversarial_weight: float = 1e-3,
         label_smoothing: float = 0.0,
-        tv_weight: float = 0.0,
-        phase_weight: float = 0.0,
+        terms: Sequence[losses.Term] = losses.TERMS,
+        optimizer=None,
+        loss=None,
+        metrics=(),
         **kwargs,
     ):
-        """Set the training up. The loss is content + adversarial_weight · adversarial (equation 3) and what is added.
+        """Set the training up. G's loss is the sum of `terms`: content + 1e-3 · adversarial (equation 3) by default.
 
         Args:
             g_optimizer, d_optimizer: Keras or tensorflow-addons optimizers, or their names, for G and D.
             pixel: "mse" (equation 4) or "mae".
-            pixel_weight: of the pixel loss beside a feature-space content loss; the paper has none.
             adversarial: "standard" or "relativistic" (see `losses.generator_loss`).
             label_smoothing: of D's target for HR (see `losses.discriminator_loss`).
-            tv_weight: of the total variation; 2e-8 in the paper's SRResNet-VGG22.
-            phase_weight: of the `losses.phase_loss`, against hatching and shifts of colour; the paper has none.
+            terms: of G's loss. Their weights are arguments here, the term's name and _weight: `pixel_weight`, of the
+                pixel loss beside a feature-space content loss; `tv_weight`, of the total variation (2e-8 in the
+                paper's SRResNet-VGG22); `phase_weight`, of the `losses.phase_loss`, against hatching and shifts of
+                colour; `adversarial_weight`; `content_weight`.
+            optimizer: in place of g_optimizer and d_optimizer, for both networks, each with its own copy.
+            loss: not taken: `terms` are the losses.
+            metrics: Keras metrics of HR and SR in [-1, 1], such as `evaluation.metrics.SSIM()`, for validation.
             **kwargs: Keras' own, such as jit_compile or run_eagerly.
+
+        Raises:
+            ValueError: a choice or a name that there is not.
         """
-        for name, value, known in (
-            ("pixel", pixel, losses.PIXEL_LOSSES),
-            ("adversarial", adversarial, losses.ADVERSARIAL_LOSSES),
-        ):
+        if loss is not None:
+            raise ValueError("loss is not taken: SRGAN's losses are its terms; see pixel, adversarial and terms")
+        if optimizer is not None:
+            g_optimizer, d_optimizer = optimizer, keras.optimizers.get(optimizer)
+            d_optimizer = type(d_optimizer).from_config(d_optimizer.get_config())
+        self.watched = [keras.metrics.get(metric) for metric in metrics or ()]
+        for name, value, known in (("pixel", pixel, PIXEL_LOSSES), ("adversarial", adversarial, ADVERSARIAL_LOSSES)):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
-        self.settings = {
-            "pixel": pixel,
-            "pixel_weight": pixel_weight,
-            "adversarial": adversarial,
-            "adversarial_weight": adversarial_weight,
-            "label_smoothing": label_smoothing,
-            "tv_weight": tv_weight,
-            "phase_weight": phase_weight,
-        }
+        weights = {term.setting: kwargs.pop(term.setting, term.weight) for term in terms}
+        self.settings = {"pixel": pixel, "adversarial": adversarial, "label_smoothing": label_smoothing, **weights}
+        there = {"": True, "features": self.features, "discriminator": self.discriminator}
+        self.terms = [term for term in terms if there[term.needs] is not None and weights[term.setting]]
         kwargs.setdefault("jit_compile", False)  # Keras 3 would choose XLA, slower than oneDNN on CPUs
         super().compile(optimizer=self._prepared(g_optimizer, self.generator), **kwargs)
-        names = ["loss", "loss/content", "loss/mse", "grad/g", "psnr_y"]
+        names = ["loss", *(f"loss/{term.name}" for term in self.terms), "loss/mse", "grad/g", "psnr_y"]
+        # Features' mean squared distance is scaled to match the MSE (section 3.2); another distance is not.
+        self._scaled_content = self.features is not None and self.features.distance_kind == "mse"
+        if self._scaled_content:
+            names.append("ratio/content_mse")
         if self.discriminator is not None:
             self.d_optimizer = self._prepared(d_optimizer, self.discriminator)
-            names += ["loss/adversarial", "ratio/adversarial_content", "loss/d", "d/real", "d/fake", "grad/d"]
-        if self.features is not None:
-            names.append("ratio/content_mse")
-        if tv_weight:
-            names.append("loss/tv")
-        if phase_weight:
-            names.append("loss/phase")
+            names += ["ratio/adversarial_content", "loss/d", "d/real", "d/fake", "grad/d"]
         self.logs = {name: keras.metrics.Mean(name=name) for name in names}
 
     @staticmethod
@@ -153,36 +158,12 @@ class SRGAN(keras.Model):
         except ValueError:
             if not isinstance(optimizer, str):
                 raise
-            optimizer = compat.make_optimizer(optimizer, 1e-3)  # Keras' own default rate
+            optimizer = make_optimizer(optimizer, 1e-3)  # Keras' own default rate
         if network.compute_dtype == "float16" and not hasattr(optimizer, "inner_optimizer"):
             optimizer = compat.with_loss_scaling(optimizer)
         # Slots exist from the start, so that a checkpoint can be restored before the first step.
         compat.build_optimizer(optimizer, network.trainable_variables)
         return compat.leave_aggregation(optimizer)
-
-    def state(self) -> dict[str, list]:
-        """The variables that a checkpoint must hold for training to go on exactly.
-
-        As lists of plain variables: `tf.train.Checkpoint` does not see through the lists of layers in a Keras 3
-        model, and leaves what is in them out without a word.
-        """
-        return {name: [compat.local(v) for v in variables] for name, variables in self._variables().items()}
-
-    def spread_state(self) -> None:
-        """Bring all replicas to the first one's state, which is what `state` holds, after restoring it."""
-        for variables in self._variables().values():
-            for variable in variables:
-                if compat.local(variable) is not variable:
-                    variable.assign(compat.local(variable))
-
-    def _variables(self) -> dict[str, list]:
-        names = ("generator", "ema_generator", "discriminator", "optimizer", "d_optimizer")
-        holders = {name: holder for name in names if (holder := getattr(self, name)) is not None}
-        variables = {
-            name: compat.optimizer_variables(holder) if name.endswith("optimizer") else holder.weights
-            for name, holder in holders.items()
-        }
-        return {name: [compat.tf_variable(v) for v in values] for name, values in variables.items()}
 
     def learning_rate(self) -> tf.Tensor:
         """Of G, at the present step."""
@@ -190,7 +171,7 @@ class SRGAN(keras.Model):
 
     @property
     def metrics(self):
-        return list(getattr(self, "logs", {}).values())
+        return [*getattr(self, "logs", {}).values(), *getattr(self, "watched", ())]
 
     def _maybe_symbolic_build(self, *arguments, **options):
         """Keras 3 would take the mean of a uint8 batch over all workers here, which fails. All is built already."""
@@ -199,28 +180,38 @@ class SRGAN(keras.Model):
         """LR in [0, 1] → SR in [-1, 1] by `best_generator`."""
         return self.best_generator(lr, training=False)
 
-    def prepare(self, data) -> tuple[tf.Tensor, tf.Tensor]:
-        """A uint8 batch as LR in [0, 1] and HR in [-1, 1]."""
-        lr, hr = data if isinstance(data, (tuple, list)) else (self._make_lr(data), data)
-        return to_lr_range(lr), to_hr_range(hr)
+    def fit(self, *args, callbacks=None, **kwargs):
+        """As Keras', whose callbacks are told that more of `psnr_y` is better."""
+        compat.more_is_better(callbacks, ("psnr_y", "val_psnr_y"))
+        if self.discriminator is not None and any(isinstance(one, _RATES) for one in callbacks or ()):
+            logging.warning("callbacks that set the learning rate set G's alone; D's is d_optimizer.learning_rate")
+        return super().fit(*args, callbacks=callbacks, **kwargs)
 
-    def _make_lr(self, hr) -> tf.Tensor:
-        scale = self.generator.scale
-        if self.degradation == "bicubic" and not self.everyday:
-            return downscale(hr, scale)
+    def export(self, filepath, *args, **kwargs):
+        """Keras' exporter, of `best_generator`; `srgan_tf.export` makes what TensorFlow Serving and devices want."""
+        self.best_generator(tf.zeros([1, 8, 8, 3]))  # it asks for one call
+        return self.best_generator.export(filepath, *args, **kwargs)
+
+    def prepare(self, data) -> tuple[tf.Tensor, tf.Tensor]:
+        """A batch, in any of Keras' forms, as LR in [0, 1] and HR in [-1, 1].
+
+        Raises:
+            ValueError: see `pairs.unpack`. InvalidArgumentError: floats of another range in the first batch.
+        """
+        lr, hr = pairs.unpack(data)
+        first = tf.convert_to_tensor(self.optimizer.iterations) == 0
+        if lr is None:
+            hr = pairs.as_levels(hr, first)
+            lr = pairs.make_lr(hr, self.generator.scale, self.degradation, self.everyday, self._draw())
+        pairs.check_sizes(lr, hr, self.generator.scale)
+        return pairs.in_ranges(lr, hr, first)
+
+    def _draw(self) -> tf.Tensor:
+        """The seed of this step's random degradation, another on each replica."""
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
         step = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
-        seed = tf.stack([self.seed, step * 1024 + replica])
-
-        def usual():
-            return downscale(hr, scale) if self.degradation == "bicubic" else degrade(hr, scale, seed)
-
-        if not self.everyday:
-            return usual()
-        # Drawn from the same seed by an algorithm of its own, so that the draws of either branch do not depend on it.
-        drawn = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, -1))
-        return tf.cond(drawn < self.everyday, lambda: degrade_everyday(hr, scale, seed), usual)
+        return tf.stack([self.seed, step * 1024 + replica])
 
     def train_step(self, data):
         """One step of D, then one of G (k = 1), on the same SR: G's forward pass is made once."""
@@ -246,27 +237,21 @@ class SRGAN(keras.Model):
         return pictures, {} if self.features is None else self.features.each(pictures)
 
     def _generator_losses(self, hr, sr) -> dict[str, tf.Tensor]:
-        s = self.settings
-        mse = losses.pixel_loss(hr[0], sr[0], "mse")
-        pixel = mse if s["pixel"] == "mse" else losses.pixel_loss(hr[0], sr[0], s["pixel"])
-        content = pixel if self.features is None else self.features.distance(hr[1], sr[1])
-        parts = {"loss/content": content, "loss/mse": mse}
-        total = content
-        if self.features is not None:
-            parts["ratio/content_mse"] = content / mse
-            total += s["pixel_weight"] * pixel
-        if s["tv_weight"]:
-            parts["loss/tv"] = losses.total_variation(sr[0])
-            total += s["tv_weight"] * parts["loss/tv"]
-        if s["phase_weight"]:
-            parts["loss/phase"] = losses.phase_loss(hr[0], sr[0], self.generator.scale)
-            total += s["phase_weight"] * parts["loss/phase"]
-        if self.discriminator is not None:
-            real, fake = self._judge(hr, sr)
-            parts["loss/adversarial"] = losses.generator_loss(real, fake, s["adversarial"])
-            weighted = s["adversarial_weight"] * parts["loss/adversarial"]
-            parts["ratio/adversarial_content"] = weighted / content
-            total += weighted
+        real, fake = (None, None) if self.discriminator is None else self._judge(hr, sr)
+        seen = losses.Seen(
+            *(hr[0], sr[0], hr[1], sr[1], self.features, real, fake), self.generator.scale, self.settings
+        )
+        parts, total = {}, 0.0
+        for term in self.terms:
+            parts[f"loss/{term.name}"] = value = term.function(seen)
+            total += self.settings[term.setting] * value
+        parts["loss/mse"] = losses.pixel_loss(seen.hr, seen.sr, "mse")
+        # Scales that are off show in these.
+        if "loss/content" in parts and self._scaled_content:
+            parts["ratio/content_mse"] = parts["loss/content"] / parts["loss/mse"]
+        if {"loss/content", "loss/adversarial"} <= set(parts):
+            weighted = self.settings["adversarial_weight"] * parts["loss/adversarial"]
+            parts["ratio/adversarial_content"] = weighted / parts["loss/content"]
         return {"loss": total, **parts}
 
     def _judge(self, hr, sr) -> tuple[tf.Tensor, tf.Tensor]:
@@ -291,6 +276,9 @@ class SRGAN(keras.Model):
     def _descend(optimizer, tape, scaled_loss, network) -> tf.Tensor:
         """Take one optimizer step; the norm of the gradients."""
         variables = network.trainable_variables
+        if not variables:  # frozen: the other network trains
+            optimizer.iterations.assign_add(1)
+            return tf.zeros([])
         scaled = compat.all_reduce_mean(tape.gradient(scaled_loss, variables))
         gradients = compat.unscaled_gradients(optimizer, scaled)
         compat.apply_gradients(optimizer, scaled, gradients, variables)
@@ -318,46 +306,16 @@ class SRGAN(keras.Model):
 
     def test_step(self, data):
         lr, hr = self.prepare(data)
-        sr = metrics.to_uint8(self(lr))
+        made = self(lr)
+        sr = to_uint8(made)
         scores = metrics.psnr(tf.round((hr + 1) * 127.5), sr, shave=self.generator.scale)
-        return self._log({"psnr_y": scores})
+        for metric in self.watched:
+            metric.update_state(hr, made)
+        scores = self._log({"psnr_y": scores, "loss": losses.pixel_loss(hr, made, self.settings["pixel"])})
+        return {**scores, **{metric.name: metric.result() for metric in self.watched}}
 
     def _log(self, values: dict) -> dict:
         means = compat.all_reduce_mean([tf.reduce_mean(value) for value in values.values()])
         for name, mean in zip(values, means):
             self.logs[name].update_state(mean)
         return compat.step_logs({name: self.logs[name].result() for name in values})
-
-    def get_config(self):
-        def serialized(model):
-            return None if model is None else keras.saving.serialize_keras_object(model)
-
-        return {
-            **super().get_config(),
-            "generator": serialized(self.generator),
-            "discriminator": serialized(self.discriminator),
-            "features": self.features and self.features.get_config(),
-            "ema_decay": self.ema_decay,
-            "freeze_batch_norm": self.freeze_batch_norm,
-            "degradation": self.degradation,
-            "seed": self.seed,
-            "everyday": self.everyday,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        models = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("generator", "discriminator")}
-        features = config["features"] and FeatureNetwork(**config["features"])
-        return cls(**{**config, **models, "features": features})
-
-    def get_compile_config(self):
-        optimizers = {"g_optimizer": self.optimizer, "d_optimizer": self.d_optimizer}
-        serialized = {name: keras.optimizers.serialize(each) for name, each in optimizers.items() if each is not None}
-        for optimizer in filter(compat.is_legacy, optimizers.values()):
-            name = type(optimizer).__name__
-            logging.warning("a .keras file does not keep the state of %s; a run's checkpoints do", name)
-        return {**serialized, **self.settings}
-
-    def compile_from_config(self, config):
-        names = {"g_optimizer", "d_optimizer"} & set(config)
-        self.compile(**{**config, **{name: keras.optimizers.deserialize(config[name]) for name in names}})

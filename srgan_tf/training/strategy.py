@@ -14,16 +14,13 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from srgan_tf import compat
+from srgan_tf.errors import StrategyError
 
 STRATEGIES = ("auto", "one", "mirrored", "multiworker")
 
 # What collectives raise where a peer does not answer.
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 LOST += (tf.errors.InternalError, tf.errors.FailedPreconditionError)
-
-
-class StrategyError(RuntimeError):
-    """Devices or workers that cannot be used as asked, or are gone; the message says what to do."""
 
 
 # Once a process: a second strategy would number its collectives as the first one did (TensorFlow's issue 61314).

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from srgan_tf.export import ExportError, bundle, tflite
+from srgan_tf.errors import ExportError, WeightsError
+from srgan_tf.export import bundle, tflite
 from srgan_tf.models import weights
 from srgan_tf.models.srresnet import Generator
 
@@ -70,7 +71,7 @@ def test_what_cannot_be_is_said(tiny, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ExportError, match="cannot make this folder"):
         bundle.export(tiny, tmp_path / "file" / "out", ["float32"])
-    with pytest.raises(weights.WeightsError, match="no such weights"):
+    with pytest.raises(WeightsError, match="no such weights"):
         bundle.export("nothing", tmp_path / "out", ["float32"])
 
 
@@ -78,12 +79,12 @@ def test_what_cannot_be_is_said(tiny, tmp_path):
     "kind, message", [("float32", r"of 255 from its generator"), ("int8", "dB from its generator")]
 )
 def test_what_is_worse_than_it_may_be_is_not_left(tiny, tmp_path, monkeypatch, kind, message):
-    def ruined(generator, arrays, mark=tflite._as_it_is):
-        arrays["trunk/conv/bias"] = arrays["trunk/conv/bias"] + 1
-        return network(generator, arrays, mark)
+    class Ruined(tflite.Exported):
+        def __init__(self, generator):
+            super().__init__(generator)
+            self.arrays["trunk/conv/bias"] = self.arrays["trunk/conv/bias"] + 1
 
-    network = tflite.network
-    monkeypatch.setattr(tflite, "network", ruined)
+    monkeypatch.setattr(tflite, "Exported", Ruined)
     with pytest.raises(ExportError, match=message):
         bundle.export(tiny, tmp_path, [kind], [32])
     assert not list(tmp_path.iterdir())

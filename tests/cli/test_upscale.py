@@ -14,6 +14,7 @@ import tensorflow as tf
 from lite_models import lite_file, unit_function
 from PIL import Image
 
+from srgan_tf.errors import ImageError
 from srgan_tf.inference import upscaling
 from srgan_tf.io import images
 from srgan_tf.models import weights
@@ -171,7 +172,7 @@ def test_damaged_files_are_made_or_refused(count, tiny, tmp_path):
             loaded = images.load(mutated(files[i % len(files)], rng), max_pixels=100_000)
             upscaling.write_upscaled(upscaler, loaded, tmp_path / "made.png")
             (tmp_path / "made.png").unlink()
-        except images.ImageError as error:
+        except ImageError as error:
             refused += 1
             assert "\n" not in str(error)
     assert 0 < refused < count

@@ -5,8 +5,9 @@ import pytest
 from benchmark_files import ROOT, need
 from PIL import Image
 
-from srgan_tf.data.benchmarks import BenchmarkError, find_benchmark
+from srgan_tf.data.benchmarks import find_benchmark
 from srgan_tf.data.bicubic import downscale
+from srgan_tf.errors import BenchmarkError
 
 
 def write(path, height=24, width=32, grey=False, value=7):

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan_tf.data import downscale, upscale
+from srgan_tf.data import downscale, enlarge
 from srgan_tf.evaluation.metrics import psnr
 
 
@@ -28,7 +28,7 @@ def test_every_pixel_is_matlabs(benchmarks, benchmark, folder):
 def test_enlarging_scores_as_published(benchmarks, benchmark, expected):
     scores = []
     for path in sorted((benchmarks / benchmark / "HR").glob("*.png")):
-        sr = upscale(picture(benchmarks / benchmark / "LR_x4" / path.name), 4)
+        sr = enlarge(picture(benchmarks / benchmark / "LR_x4" / path.name), 4)
         scores.append(psnr(picture(path), sr, shave=4)[0])
     assert np.mean(scores) == pytest.approx(expected, abs=0.01)
 
@@ -71,4 +71,4 @@ def test_float_mode_is_differentiable_and_unclipped():
 def test_flat_pictures_stay_flat():
     flat = np.full((1, 13, 9, 3), 254, np.uint8)
     assert np.unique(downscale(flat, 3)).tolist() == [254]
-    assert np.unique(upscale(flat, 3)).tolist() == [254]
+    assert np.unique(enlarge(flat, 3)).tolist() == [254]

@@ -8,7 +8,7 @@ from conftest import ROOT
 from PIL import Image
 
 from srgan_tf.data import Photos, patches, shards
-from srgan_tf.io.files import ImageError
+from srgan_tf.errors import ImageError
 
 
 @pytest.fixture

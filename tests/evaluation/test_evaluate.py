@@ -17,8 +17,9 @@ from PIL import Image
 
 from srgan_tf import cli
 from srgan_tf.cli import evaluate as program
-from srgan_tf.data import upscale
+from srgan_tf.data import enlarge
 from srgan_tf.data.benchmarks import find_benchmark
+from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation import evaluate, sheets, tables
 from srgan_tf.inference import runners
 from srgan_tf.models import weights
@@ -85,7 +86,7 @@ def run(**values) -> int:
 )
 def test_imported_models_score_as_measured_elsewhere(krasserm, benchmark, name, psnr, distance):  # noqa: F811
     need(benchmark)
-    model = runners.open_backend(krasserm / f"{name}.h5")
+    model = runners.open_runner(krasserm / f"{name}.h5")
     scores = [result.scores[name] for result in evaluate.judge([model], find_benchmark(benchmark, 4, ROOT))]
     assert np.mean([score["psnr_y"] for score in scores]) == pytest.approx(psnr, abs=0.02)
     assert np.mean([score["lpips_alex"] for score in scores]) == pytest.approx(distance, abs=0.002)
@@ -95,24 +96,24 @@ def test_multiply_adds_by_hand():
     # figure 4 at 320x180: the convolutions' taps times channels in and out, times how often each is applied
     head, residual, trunk, tail = 81 * 3 * 64, 16 * 2 * 9 * 64 * 64, 9 * 64 * 64, 81 * 64 * 3
     a_pixel = head + residual + trunk + 9 * 64 * 256 * (1 + 4) + tail * 16
-    assert evaluate.multiply_adds(Generator()) == 320 * 180 * a_pixel
+    assert Generator().multiply_adds() == 320 * 180 * a_pixel
 
 
 def test_grey_is_scored_as_it_is_and_its_tint_by_lpips(data):
     def tint(lr):
         assert lr.shape[-1] == 3 and (lr[..., 0] == lr[..., 1]).all()
-        sr = np.asarray(upscale(lr, 4))
+        sr = np.asarray(enlarge(lr, 4))
         return np.stack([sr[..., 0] // 2, sr[..., 1], 2 * sr[..., 2] - sr[..., 2] // 2], -1)
 
     grey = [picture for picture in find_benchmark("Tiny", 4, data) if picture.name == "grey"]
     hr, lr = grey[0].read()
     lr = lr // 2  # so that no channel is clipped
     picture = Given("grey", 4, hr, lr)
-    (result,) = evaluate.judge([*evaluate.interpolations(4), runners.Backend("tint", 4, None, tint)], [picture])
+    (result,) = evaluate.judge([*evaluate.interpolations(4), runners.Function("tint", 4, tint)], [picture])
     bicubic, tinted = result.scores["bicubic"], result.scores["tint"]
     assert tinted["psnr_y"] == pytest.approx(bicubic["psnr_y"], abs=0.05)
     assert tinted["lpips_alex"] > bicubic["lpips_alex"] + 0.01
-    wanted = 10 * np.log10(255**2 / np.mean((hr - np.asarray(upscale(lr, 4), float))[:, 4:-4, 4:-4] ** 2))
+    wanted = 10 * np.log10(255**2 / np.mean((hr - np.asarray(enlarge(lr, 4), float))[:, 4:-4, 4:-4] ** 2))
     assert bicubic["psnr_y"] == pytest.approx(wanted, abs=1e-3)
 
 
@@ -153,6 +154,12 @@ def test_the_papers_rows_are_marked_as_quoted():
     assert "paper)" not in tables.table([{**row, "scale": 2}])
 
 
+def test_a_score_that_no_column_knows_is_shown():
+    row = {"model": "mine", "benchmark": "mine", "psnr_y": 30.0, "niqe": 3.14159, "scale": 4, "pictures": 5}
+    heading, _, cells = (line.replace(" ", "") for line in tables.table([row]).splitlines()[:3])
+    assert heading == "|Benchmark|Model|PSNR|niqe|" and cells == "|mine|mine|30.00|3.142|"
+
+
 def test_blend_has_exact_ends(two_files):
     a, b = (weights.load(path) for path in two_files)
     for amount, end in ((0, a), (1, b)):
@@ -162,9 +169,9 @@ def test_blend_has_exact_ends(two_files):
     assert middle == pytest.approx(
         0.75 * a.get_arrays()["tail/conv/kernel"] + 0.25 * b.get_arrays()["tail/conv/kernel"], abs=1e-6
     )
-    with pytest.raises(weights.WeightsError, match="blocks"):
+    with pytest.raises(WeightsError, match="blocks"):
         weights.blend(a, Generator(blocks=2, channels=4), 0.5)
-    with pytest.raises(weights.WeightsError, match=r"\[0, 1\]"):
+    with pytest.raises(WeightsError, match=r"\[0, 1\]"):
         weights.blend(a, b, 1.5)
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from benchmark_files import pictures
 
-from srgan_tf.data import upscale
+from srgan_tf.data import enlarge
 from srgan_tf.evaluation import lpips
 
 
 def test_bicubic_on_set5():
-    scores = [lpips.distance(hr[:, 4:-4, 4:-4], upscale(lr, 4)[:, 4:-4, 4:-4])[0] for hr, lr in pictures("Set5")]
+    scores = [lpips.distance(hr[:, 4:-4, 4:-4], enlarge(lr, 4)[:, 4:-4, 4:-4])[0] for hr, lr in pictures("Set5")]
     assert np.mean(scores) == pytest.approx(0.344, abs=0.002)
 
 

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 from benchmark_files import pictures
 
-from srgan_tf.data import upscale
+from srgan_tf.data import enlarge
+from srgan_tf.data.levels import to_uint8
 from srgan_tf.evaluation import metrics
 
 
 @pytest.fixture(scope="module")
 def pair():
     rng = np.random.default_rng(1)
-    smooth = np.asarray(upscale(rng.integers(0, 256, (2, 14, 11, 3), np.uint8), 4))
+    smooth = np.asarray(enlarge(rng.integers(0, 256, (2, 14, 11, 3), np.uint8), 4))
     noisy = np.clip(smooth + rng.normal(0, 9, smooth.shape), 0, 255).astype(np.uint8)
     noisy[:, :20, :20] = smooth[:, :20, :20] // 2  # a flat, dark patch, where SSIM's constants matter
     return smooth, noisy
@@ -29,7 +30,7 @@ def test_luma_of_the_colour_cube():
 
 def test_to_uint8_rounds_half_up_and_clips():
     sr = np.array([-2.0, -1, 1, 2, (127.5 / 127.5) - 1, 0.5 / 127.5 - 1], np.float32)
-    assert np.asarray(metrics.to_uint8(sr)).tolist() == [0, 0, 255, 255, 128, 1]
+    assert np.asarray(to_uint8(sr)).tolist() == [0, 0, 255, 255, 128, 1]
 
 
 @pytest.mark.parametrize("y_channel", [True, False])
@@ -78,14 +79,14 @@ def test_daala_window():
 def test_ssim_daala_gives_the_papers_rows(benchmark, nearest, bicubic):
     rows = []
     for hr, lr in pictures(benchmark):
-        enlarged = lr.repeat(4, 1).repeat(4, 2), upscale(lr, 4)
+        enlarged = lr.repeat(4, 1).repeat(4, 2), enlarge(lr, 4)
         rows.append([float(metrics.ssim_daala(hr, sr)[0]) for sr in enlarged])
     assert np.mean(rows, 0) == pytest.approx([nearest, bicubic], abs=0.0006)
 
 
 @pytest.mark.parametrize("benchmark, wanted", [("Set5", 28.42), ("Set14", 25.99)])
 def test_psnr_of_bicubic_is_the_literatures(benchmark, wanted):
-    scores = [float(metrics.psnr(hr, upscale(lr, 4))[0]) for hr, lr in pictures(benchmark)]
+    scores = [float(metrics.psnr(hr, enlarge(lr, 4))[0]) for hr, lr in pictures(benchmark)]
     assert np.mean(scores) == pytest.approx(wanted, abs=0.01)
 
 

@@ -10,8 +10,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan_tf.export import ExportError, saved_model
+from srgan_tf.errors import ExportError
+from srgan_tf.export import saved_model
 from srgan_tf.inference import runners
+from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.io import files, images
 from srgan_tf.models.srresnet import Generator
 
@@ -63,7 +65,7 @@ def lr():
 
 @pytest.fixture(scope="module")
 def wanted(generator, lr):
-    return runners.from_generator(generator, "g")(lr)
+    return GeneratorRunner(generator, "g")(lr)
 
 
 def file(pixels, format="PNG"):
@@ -98,7 +100,7 @@ def test_encoded_decodes_jpeg_as_others_do(generator, served):
     photo = images.read(next((images.Path(runners.__file__).parents[1] / "photos" / "heldout").iterdir()))[:40, :50]
     data = file(photo, "JPEG")
     (made,) = served("encoded", lr_bytes=[data])["sr_bytes"]
-    near = runners.from_generator(generator, "g")(np.asarray(Image.open(io.BytesIO(data)))[None])[0]
+    near = GeneratorRunner(generator, "g")(np.asarray(Image.open(io.BytesIO(data)))[None])[0]
     assert np.abs(np.asarray(Image.open(io.BytesIO(made))).astype(int) - near).mean() < 1
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 from srgan_tf import compat
 from srgan_tf.data.bundled import PHOTOS, photographs
 from srgan_tf.export import parity, tflite
-from srgan_tf.inference import runners
+from srgan_tf.inference import litert, runners
+from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.models import weights
 from srgan_tf.models.srresnet import Generator
 
@@ -54,7 +55,7 @@ def files(generator, tmp_path_factory):
 
 
 def interpreter(path):
-    made = runners._interpreter(str(path))
+    made = litert.interpreter(str(path))
     made.allocate_tensors()
     return made
 
@@ -68,12 +69,19 @@ def test_the_form_for_devices_is_the_same_function(arguments):
     lr = np.random.default_rng(0).uniform(0, 1, (1, 13, 11, 3)).astype(np.float32)
     wanted = np.clip((np.asarray(generator(lr)) + 1) / 2, 0, 1)
     assert wanted.std() > 0.05
-    arrays = tflite.prepare(generator)
-    made = tflite.network(generator, arrays)(tf.constant(lr))["sr"]
-    assert np.abs(made - wanted).max() < 1e-4
-    seen = tflite._measured(generator, arrays, lambda x: np.abs(x).max((0, 1, 2)))
-    tflite._equalise(generator, arrays, seen)
-    assert np.abs(tflite.network(generator, arrays)(tf.constant(lr))["sr"] - wanted).max() < 1e-4
+    network = tflite.Exported(generator)
+    assert np.abs(network(tf.constant(lr))["sr"] - wanted).max() < 1e-4
+    tflite.equalise(network)
+    assert np.abs(network(tf.constant(lr))["sr"] - wanted).max() < 1e-4
+
+
+def test_slopes_above_one_are_kept():
+    generator, rng = unusual(scale=4), np.random.default_rng(0)
+    arrays = generator.get_arrays()
+    generator.set_arrays({n: rng.uniform(0, 2, a.shape) if n.endswith("alpha") else a for n, a in arrays.items()})
+    lr = rng.uniform(0, 1, (1, 13, 11, 3)).astype(np.float32)
+    wanted = np.clip((np.asarray(generator(lr)) + 1) / 2, 0, 1)
+    assert np.abs(tflite.Exported(generator)(tf.constant(lr))["sr"] - wanted).max() < 1e-4
 
 
 def carrying() -> Generator:
@@ -90,27 +98,27 @@ def carrying() -> Generator:
 
 def test_large_weights_taken_apart_are_the_same_function():
     generator = carrying()
-    arrays, lr = tflite.prepare(generator), np.random.default_rng(0).uniform(0, 1, (1, 13, 11, 3)).astype(np.float32)
-    tflite._part(arrays)
-    assert {name for name in arrays if name.endswith("loud")} >= {"upsample0/conv/loud", "upsample1/conv/loud"}
+    network, lr = tflite.Exported(generator), np.random.default_rng(0).uniform(0, 1, (1, 13, 11, 3)).astype(np.float32)
+    tflite.split_outliers(network.arrays)
+    assert {"upsample0/conv/outliers", "upsample1/conv/outliers"} <= set(network.arrays)
     wanted = np.clip((np.asarray(generator(lr)) + 1) / 2, 0, 1)
-    assert np.abs(tflite.network(generator, arrays)(tf.constant(lr))["sr"] - wanted).max() < 1e-4
+    assert np.abs(network(tf.constant(lr))["sr"] - wanted).max() < 1e-4
 
 
 def test_small_weights_keep_their_step_where_large_ones_are_taken_from_among_them():
     """Those in the places of the large ones once went with them, and 8 bits rounded them to 0."""
-    arrays = tflite.prepare(weights.load("srresnet"))
+    arrays = tflite.Exported(weights.load("srresnet")).arrays
     tail = arrays["tail/conv/kernel"]
-    tflite._part(arrays)
-    chosen, loud = np.argmax(arrays["tail/conv/chosen"][0, 0], axis=0), arrays["tail/conv/loud"]
-    reach, middle = loud.shape[0] // 2, tail.shape[0] // 2
+    tflite.split_outliers(arrays)
+    chosen, outliers = np.argmax(arrays["tail/conv/chosen"][0, 0], axis=0), arrays["tail/conv/outliers"]
+    reach, middle = outliers.shape[0] // 2, tail.shape[0] // 2
 
     def rounded(kernel):
         step = np.abs(kernel).max((0, 1, 2)) / 127
         return np.rint(kernel / step) * step
 
     made, near = rounded(arrays["tail/conv/kernel"]), slice(middle - reach, middle + reach + 1)
-    made[near, near, chosen] += rounded(loud)
+    made[near, near, chosen] += rounded(outliers)
     small = np.abs(tail) < np.quantile(np.abs(tail), 0.9)
     assert np.abs(made - tail)[small].max() <= np.abs(arrays["tail/conv/kernel"]).max() / 254 * 1.001
 
@@ -121,7 +129,7 @@ def test_eight_bits_leave_the_detail_beside_the_carried_picture(tmp_path, kind, 
     (tmp_path / "g.tflite").write_bytes(tflite.convert(generator, kind, 48))
     colours = np.eye(3)[np.random.default_rng(0).integers(0, 3, (1, 12, 12))]
     lr = np.kron(colours, np.full((1, 4, 4, 1), 255)).astype(np.uint8)
-    made = runners.from_generator(generator, "keras"), runners.open_backend(tmp_path / "g.tflite")
+    made = GeneratorRunner(generator, "keras"), runners.open_runner(tmp_path / "g.tflite")
     wanted, sr = (backend(lr).astype(float) for backend in made)
     assert 10 * np.log10(255**2 / np.mean((sr - wanted) ** 2)) > least
 
@@ -130,7 +138,7 @@ def test_int8_reaches_colours_that_no_calibration_photograph_has(tmp_path):
     generator, brushes = weights.load("srgan"), photographs("heldout", 4, 48)[1]
     (tmp_path / "g.tflite").write_bytes(tflite.convert(generator, "int8", 48))
     lr = np.rint(brushes * 255).astype(np.uint8)
-    made = runners.from_generator(generator, "keras"), runners.open_backend(tmp_path / "g.tflite")
+    made = GeneratorRunner(generator, "keras"), runners.open_runner(tmp_path / "g.tflite")
     wanted, sr = (backend(lr).astype(float) for backend in made)
     assert 10 * np.log10(255**2 / np.mean((sr - wanted) ** 2)) > 35
 
@@ -213,7 +221,7 @@ def test_the_example_for_devices_leaves_no_seam(generator, files, tmp_path, kind
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     photo = np.asarray(Image.open(next((PHOTOS / "heldout").iterdir())).convert("RGB"))[:131, :90]
-    wanted = runners.from_generator(generator, "g")(photo[None])[0].astype(int)
+    wanted = GeneratorRunner(generator, "g")(photo[None])[0].astype(int)
     upscaler = example.Upscaler(str(files / f"{kind}.tflite"), 48, generator.context, 2)
     allowed = 1 if kind == "float32" else 12
     assert np.abs(upscaler(photo) - wanted).max() <= allowed

@@ -19,8 +19,10 @@ pytest.importorskip("tensorflow_serving", reason="needs tensorflow-serving-api: 
 
 from serving_server import SLOW, Server
 
+from srgan_tf.errors import ModelError
 from srgan_tf.export import saved_model
 from srgan_tf.inference import serving, upscaling
+from srgan_tf.inference.runners import Runner
 from srgan_tf.io import images
 from srgan_tf.models.srresnet import Generator
 
@@ -44,17 +46,16 @@ def loaded(exported):
 
 @pytest.fixture(scope="module")
 def direct(loaded):
-    """The model called with no server between, as `Remote` stands for it."""
+    """The model called with no server between, as `ServingRunner` stands for it."""
     signature = loaded.signatures["serving_default"]
 
-    class Direct:
-        scale, context, largest = 4, CONTEXT, TILE
+    class Direct(Runner):
+        levels, context, largest = True, CONTEXT, TILE
 
-        def __call__(self, lr):
-            levels = np.floor(np.asarray(lr) * 255 + 0.5).astype(np.uint8)
-            return signature(lr=tf.constant(levels))["sr"].numpy().astype(np.float32) / 127.5 - 1
+        def _run(self, lr):
+            return signature(lr=tf.constant(lr))["sr"].numpy()
 
-    return Direct()
+    return Direct("direct", 4)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def serve(loaded, monkeypatch):
     def serve(faults=(), **options):
         server = Server(loaded, faults=faults)
         opened.append(server.stop)
-        remote = serving.Remote(f"127.0.0.1:{server.port}", **OPTIONS | options)
+        remote = serving.ServingRunner(f"127.0.0.1:{server.port}", **OPTIONS | options)
         opened.append(remote.close)
         return server, remote
 
@@ -94,7 +95,7 @@ def test_answers_are_the_models(serve, direct):
         image = picture(0, *size, bands)
         assert same(ours(image), wanted(image))
     batch = np.stack([picture(i) for i in range(3)])
-    assert np.array_equal(remote.predict(batch), np.concatenate([remote.predict(one[None]) for one in batch]))
+    assert np.array_equal(remote(batch), np.concatenate([remote(one[None]) for one in batch]))
     # The first request asks for the label, all others for the version that answered it.
     assert [version for _, version, _ in server.requests] == [0] + [server.version] * (len(server.requests) - 1)
     assert 1 < max(working for *_, working in server.requests) <= 3  # tiles go together, but no more than allowed
@@ -112,25 +113,25 @@ def test_passing_faults_are_retried(fault, serve, direct):
 def test_lasting_faults_are_errors(serve):
     server, remote = serve([None, *["dtype"] * 8], patience=0.5)
     lr = picture(0)[None]
-    with pytest.raises(upscaling.ModelError, match=r"float32 \[1, 80, 96, 3\], not the uint8 SR of \[1, 20, 24, 3\]"):
-        remote.predict(lr)
+    with pytest.raises(ModelError, match=r"float32 \[1, 80, 96, 3\], not the uint8 SR of \[1, 20, 24, 3\]"):
+        remote(lr)
     server.faults = itertools.repeat("unavailable")
-    with pytest.raises(upscaling.ModelError, match="UNAVAILABLE: no room"):
-        remote.predict(lr)
-    with pytest.raises(upscaling.ModelError, match=r"UNAVAILABLE: no room .*attempt [12]\)"):
-        remote.predict(lr)  # no long wait for each picture of a server that is gone
+    with pytest.raises(ModelError, match="UNAVAILABLE: no room"):
+        remote(lr)
+    with pytest.raises(ModelError, match=r"UNAVAILABLE: no room .*attempt [12]\)"):
+        remote(lr)  # no long wait for each picture of a server that is gone
     server.faults = itertools.chain(["unavailable"] * 2, itertools.repeat(None))
-    with pytest.raises(upscaling.ModelError):
-        remote.predict(lr)
+    with pytest.raises(ModelError):
+        remote(lr)
     remote._patience = 60.0
-    remote.predict(lr)
+    remote(lr)
     for options, message in [
         ({}, r"(?s)INVALID_ARGUMENT: .*8281 pixels.*attempt 1\)"),  # the model's own limit; no time mends these
         ({"model": "other"}, r"model other, stable: NOT_FOUND.*attempt 1\)"),
         ({"label": "canary"}, r"INVALID_ARGUMENT: Unrecognized servable version label: canary .*attempt 1\)"),
     ]:
-        with pytest.raises(upscaling.ModelError, match=message):
-            serve(**options)[1].predict(np.zeros((1, 91, 91, 3), np.uint8))
+        with pytest.raises(ModelError, match=message):
+            serve(**options)[1](np.zeros((1, 91, 91, 3), np.uint8))
 
 
 def test_options_that_cannot_work_are_refused(serve):

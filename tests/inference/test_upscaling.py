@@ -7,9 +7,11 @@ import pytest
 import tensorflow as tf
 
 from srgan_tf.data import bicubic
-from srgan_tf.evaluation import metrics
-from srgan_tf.inference import fast, upscaling
-from srgan_tf.inference.fast import FastGenerator, add_batch_norm, fold_batch_norm, spans, tiled
+from srgan_tf.data.levels import to_uint8
+from srgan_tf.inference import fast, generators, upscaling
+from srgan_tf.inference.fast import FastGraph
+from srgan_tf.inference.generators import GeneratorRunner
+from srgan_tf.inference.tiling import spans, tiled
 from srgan_tf.io import images
 from srgan_tf.models import weights
 from srgan_tf.models.srresnet import Generator
@@ -39,17 +41,18 @@ def test_folded_and_fast_are_the_same_function(scale, monkeypatch):
     network = generator(scale=scale)
     lr = np.random.default_rng(0).random((1, 90, 77, 3), np.float32)
     expected = network(lr, training=False)
-    folded = fold_batch_norm(network)
+    folded = network.without_batch_norm()
+    assert not folded.batch_norm
     np.testing.assert_allclose(folded(lr, training=False), expected, atol=2e-5)
-    np.testing.assert_allclose(add_batch_norm(folded)(lr, training=False), expected, atol=2e-5)
-    np.testing.assert_allclose(FastGenerator(network)(lr), expected, atol=2e-5)
+    np.testing.assert_allclose(folded.with_batch_norm()(lr, training=False), expected, atol=2e-5)
+    np.testing.assert_allclose(FastGraph(network)(lr), expected, atol=2e-5)
 
 
 def test_slopes_above_one_are_kept():
     network = Generator(blocks=1, channels=4)
     network.set_arrays({**network.get_arrays(), "head/prelu/alpha": np.full(4, 1.5)})
     lr = np.random.default_rng(0).random((1, 12, 9, 3), np.float32)
-    np.testing.assert_allclose(FastGenerator(network)(lr), network(lr, training=False), atol=1e-5)
+    np.testing.assert_allclose(FastGraph(network)(lr), network(lr, training=False), atol=1e-5)
 
 
 @pytest.mark.parametrize("shrink", [True, False])
@@ -71,7 +74,7 @@ def test_spans_cover_an_axis_with_context(shrink):
 @pytest.mark.parametrize("window", [40, 57, 96])
 def test_tiled_is_whole(height, width, window):
     network = generator()
-    fast = FastGenerator(network)
+    fast = FastGraph(network)
     lr = np.random.default_rng(0).random((1, height, width, 3), np.float32)
     whole = np.asarray(network(lr, training=False))
     np.testing.assert_allclose(tiled(fast, lr, window, network.context, 4), whole, atol=1e-4)
@@ -83,13 +86,13 @@ def test_the_papers_generator_needs_its_40_px():
     network = weights.load("srresnet")
     lr = np.random.default_rng(0).random((1, 30, 117, 3), np.float32)
     whole = np.asarray(network(lr, training=False))
-    fast = FastGenerator(network)
+    fast = FastGraph(network)
     assert network.context == 40
     enough, few = (tiled(fast, lr, 97, context, 4) for context in (40, 8))
     np.testing.assert_allclose(enough, whole, atol=1e-4)
-    assert np.mean(metrics.to_uint8(enough) != metrics.to_uint8(whole)) < 1e-4
+    assert np.mean(to_uint8(enough) != to_uint8(whole)) < 1e-4
     assert np.abs(few - whole).max() > 1e-3
-    assert np.mean(metrics.to_uint8(few) != metrics.to_uint8(whole)) > 1e-4
+    assert np.mean(to_uint8(few) != to_uint8(whole)) > 1e-4
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_upscaled_tiles_are_within_a_level(options, monkeypatch):
 
 def test_plain_output_is_the_generators():
     image = noise(40, 50, 3)
-    expected = metrics.to_uint8(generator()(image[None] / np.float32(255), training=False))[0].numpy().astype(int)
+    expected = to_uint8(generator()(image[None] / np.float32(255), training=False))[0].numpy().astype(int)
     made = upscaling.Upscaler(generator(), precision="float32", back_projection="none")(image)
     difference = np.abs(made - expected)
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
@@ -173,7 +176,7 @@ def test_memory_running_out_halves_the_tiles(monkeypatch):
 
     def cramped(network, lr):
         if max(lr.shape[1:3]) > 80:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+            raise MemoryError("OOM")
         return run(network, lr)
 
     monkeypatch.setattr(upscaler, "_run", cramped)
@@ -185,23 +188,23 @@ def test_one_graph_for_all_sizes():
     for side in (5, 30, 31):
         upscaler(noise(side, 2 * side, 3))
     assert upscaler.precision in ("float32", "bfloat16")
-    network = upscaler._networks[np.dtype(np.uint8)]
-    assert network.trunk.experimental_get_tracing_count() == 1
-    assert network.tail.experimental_get_tracing_count() == 1
+    graph = upscaler._runners[np.dtype(np.uint8)]._graph
+    assert graph.trunk.experimental_get_tracing_count() == 1
+    assert graph.tail.experimental_get_tracing_count() == 1
 
 
 def test_bfloat16_is_close():
     image = noise(30, 40, 3)
     full, half = (upscaling.Upscaler(generator(), precision=p)(image) for p in ("float32", "bfloat16"))
     assert np.abs(full.astype(float) - half).mean() < 2
-    assert upscaling.pick_precision("auto") in (tf.float32, tf.bfloat16)
+    assert generators.pick_precision("auto") in (tf.float32, tf.bfloat16)
 
 
 @pytest.fixture
 def with_bfloat16(monkeypatch):
     """A processor that has it, as far as `auto` can tell."""
-    pick = upscaling.pick_precision
-    monkeypatch.setattr(upscaling, "pick_precision", lambda p: tf.bfloat16 if p == "auto" else pick(p))
+    pick = generators.pick_precision
+    monkeypatch.setattr(generators, "pick_precision", lambda p: tf.bfloat16 if p == "auto" else pick(p))
 
 
 def test_sixteen_bits_are_computed_in_float32(with_bfloat16):
@@ -211,12 +214,12 @@ def test_sixteen_bits_are_computed_in_float32(with_bfloat16):
     assert (auto != half).any()
 
 
-@pytest.mark.skipif(upscaling.pick_precision() != tf.bfloat16, reason="no bfloat16 here, so that it is never taken")
+@pytest.mark.skipif(generators.pick_precision() != tf.bfloat16, reason="no bfloat16 here, so that it is never taken")
 @pytest.mark.parametrize("name", ["srresnet", "srgan", "srgan-real"])
 def test_bfloat16_is_near_with_what_is_shipped(name):
     generator = load(name)
-    network, exact = (FastGenerator(generator, dtype) for dtype in (tf.bfloat16, tf.float32))
-    assert upscaling._near(network, exact)
+    network, exact = (GeneratorRunner(generator, precision=p) for p in ("bfloat16", "float32"))
+    assert generators.near(network, exact)
 
 
 def test_auto_leaves_bfloat16_where_it_is_far_off(with_bfloat16):

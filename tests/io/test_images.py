@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from srgan_tf.errors import ImageError
 from srgan_tf.io import encoding, images
 
 
@@ -115,22 +116,22 @@ def test_what_is_no_picture_is_named_in_one_line(tmp_path):
     cases = {"empty.png": b"", "text.jpg": b"hello", "cut.png": whole.read_bytes()[:3000], "bomb.png": _bomb(60_000)}
     for name, data in cases.items():
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(images.ImageError, match=name) as refused:
+        with pytest.raises(ImageError, match=name) as refused:
             images.load(tmp_path / name)
         assert "\n" not in str(refused.value)
     for path in (tmp_path / "missing.png", tmp_path):
-        with pytest.raises(images.ImageError, match=path.name):
+        with pytest.raises(ImageError, match=path.name):
             images.load(path)
     for path, reason in (("/dev/null", "a device"), ("/proc/self/mem", "cannot read it")):  # root may read the rest
-        with pytest.raises(images.ImageError, match=f"{path}: {reason}"):
+        with pytest.raises(ImageError, match=f"{path}: {reason}"):
             images.load(path)
 
 
 def test_a_format_that_cannot_hold_the_size_is_refused(tmp_path):
     for name, side in (("a.webp", 16_384), ("a.jpg", 65_501)):
-        with pytest.raises(images.ImageError, match="--format"):
+        with pytest.raises(ImageError, match="--format"):
             encoding.write_rows(tmp_path / name, [], (1, side, 3), np.uint8)
-    with pytest.raises(images.ImageError, match="--format"):
+    with pytest.raises(ImageError, match="--format"):
         encoding.check_writable("a.xyz", 1, 1)
 
 
@@ -141,7 +142,7 @@ def test_nothing_is_left_where_rows_fail(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         encoding.write_rows(tmp_path / "a.png", rows(), (20, 10, 3), np.uint8)
-    with pytest.raises(images.ImageError):
+    with pytest.raises(ImageError):
         encoding.write_rows(tmp_path / "b.png", [np.zeros((10, 10, 3), np.uint8)], (20, 10, 3), np.uint8)
     assert not list(tmp_path.iterdir())
 

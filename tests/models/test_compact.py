@@ -9,7 +9,6 @@ from PIL import Image
 
 from srgan_tf import compat
 from srgan_tf.export import parity, saved_model, tflite
-from srgan_tf.inference.fast import fast
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.models import weights
 from srgan_tf.models.compact import Compact
@@ -53,24 +52,6 @@ def test_context_is_what_a_pixel_depends_on():
         middle = tf.reduce_sum(generator(lr)[:, 40:44, 40:44])
     rows = np.flatnonzero(np.abs(tape.gradient(middle, lr)).sum((0, 2, 3)))
     assert (rows.min(), rows.max()) == (10 - generator.context, 10 + generator.context)
-
-
-@pytest.mark.parametrize("arguments", [{}, {"scale": 3}])
-def test_every_form_is_the_same_function(lr, arguments, tmp_path):
-    generator = lively(**arguments)
-    wanted = np.asarray(generator(lr))
-    assert wanted.shape == (1, 27 * generator.scale, 31 * generator.scale, 3)
-    assert np.abs(fast(generator)(lr) - wanted).max() < 1e-5
-    prepared = tflite.prepare(generator)
-    unit = np.clip((wanted + 1) / 2, 0, 1)
-    assert np.abs(tflite.network(generator, prepared)(tf.constant(lr))["sr"] - unit).max() < 1e-5
-    tflite._equalise(generator, prepared, tflite._measured(generator, prepared, lambda x: np.abs(x).max((0, 1, 2))))
-    assert np.abs(tflite.network(generator, prepared)(tf.constant(lr))["sr"] - unit).max() < 1e-5
-    weights.save_weights(generator, tmp_path / "g.npz")
-    generator.save(tmp_path / "g.keras")
-    for name in ("g.npz", "g.keras"):
-        loaded = weights.load(tmp_path / name)
-        assert type(loaded) is Compact and np.abs(np.asarray(loaded(lr)) - wanted).max() < 1e-6
 
 
 def test_tiles_leave_no_seam(monkeypatch):

@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan_tf.data import upscale
+from srgan_tf.data import enlarge
+from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation.metrics import psnr, to_uint8
 from srgan_tf.models.srresnet import Generator, OutputConv
-from srgan_tf.models.weights import WeightsError, load, save_weights
+from srgan_tf.models.weights import load, save_weights
 
 
 def small(**changes):
@@ -111,7 +112,7 @@ def test_interpolating_start_is_near_bicubic(batch_norm):
     generator = small(channels=16, batch_norm=batch_norm)
     generator.start_as_interpolation()
     # The random channels weigh in a little; MATLAB's bicubic is the outside reference.
-    assert psnr(upscale(levels, 4), to_uint8(generator(lr.astype(np.float32))))[0] > 27
+    assert psnr(enlarge(levels, 4), to_uint8(generator(lr.astype(np.float32))))[0] > 27
 
 
 @pytest.mark.parametrize("block", [2, 3])

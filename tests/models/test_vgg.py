@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from srgan_tf.errors import WeightsError
 from srgan_tf.models import vgg
 from srgan_tf.models.srresnet import Generator
-from srgan_tf.models.weights import WeightsError
 
 
 def convolve(x, kernel, bias):

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from srgan_tf.data.batches import Photos
 from srgan_tf.data.benchmarks import find_benchmark
-from srgan_tf.data.patches import Photos
+from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation import metrics
 from srgan_tf.evaluation.evaluate import judge
 from srgan_tf.export.bundle import export
-from srgan_tf.inference.runners import open_backend
+from srgan_tf.inference.runners import open_runner
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
 from srgan_tf.models import weights
-from srgan_tf.models.weights import WeightsError, load, shipped
+from srgan_tf.models.weights import load, shipped
 from tools.teach import make_pairs, teach
 
 
@@ -27,7 +28,7 @@ def test_shipped_weights_score_as_their_cards_say(benchmarks, name):
     card = (weights.PRETRAINED / f"{name}.md").read_text()
     told = float(re.search(r"\| Set5 \| ([\d.]+) \|", card)[1])
     pictures = find_benchmark("Set5", 4, benchmarks)
-    scores = [result.scores[name]["psnr_y"] for result in judge([open_backend(name)], pictures, ())]
+    scores = [result.scores[name]["psnr_y"] for result in judge([open_runner(name)], pictures, ())]
     assert np.mean(scores) == pytest.approx(told, abs=0.01)
 
 
@@ -48,7 +49,7 @@ def line_at_half_the_sampling_rate(picture, size=64):
 @pytest.mark.parametrize("name", ["srresnet", "srgan", "compact"])
 def test_shipped_weights_keep_colours_and_draw_no_hatching(name):
     """The network alone, without back-projection: a former srgan was 1 of 255 off, with a weave of 2 px in fur."""
-    backend, photos, lines = open_backend(name), find_benchmark("heldout", 4, weights.PRETRAINED.parent / "photos"), []
+    backend, photos, lines = open_runner(name), find_benchmark("heldout", 4, weights.PRETRAINED.parent / "photos"), []
     for photo in photos:
         _, lr = photo.read()
         sr = backend(lr)
@@ -65,7 +66,7 @@ def test_int8_loses_little_of_what_is_shipped(benchmarks, tmp_path, name, most):
     """A longer training of srresnet once lost .46 dB in int8 while it gained .04 in float."""
     export(name, str(tmp_path), ["int8"], [128], 2_100_000, [])
     pictures = find_benchmark("Set5", 4, benchmarks)
-    both = [open_backend(name), open_backend(str(tmp_path / "int8_128.tflite"))]
+    both = [open_runner(name), open_runner(str(tmp_path / "int8_128.tflite"))]
     scores = [list(result.scores.values()) for result in judge(both, pictures, ())]
     in_float, in_int8 = np.mean([[score["psnr_y"] for score in row[-2:]] for row in scores], axis=0)
     assert in_float - in_int8 <= most

@@ -10,15 +10,14 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import ROOT
 from PIL import Image
 
-from srgan_tf import compat
+from srgan_tf import compat, machine
+from srgan_tf.errors import TrainingError
 from srgan_tf.models.srresnet import Generator
 from srgan_tf.models.weights import load, save_weights
-from srgan_tf.training import loop
-from srgan_tf.training.callbacks import TrainingError
+from srgan_tf.training import build, loop
 from srgan_tf.training.loop import train
 from srgan_tf.training.recipes import Recipe
 
@@ -216,7 +215,7 @@ def test_gan_resumes_with_both_networks_and_its_feature_network(tmp_path, data, 
     for n, picture in enumerate(pictures):
         Image.fromarray(picture).save(data / f"large{n}.png")
     first = tiny(1, crop=32)
-    monkeypatch.setitem(loop.RECIPES, "srresnet", first)
+    monkeypatch.setitem(build.RECIPES, "srresnet", first)
     asked = []
     vgg19 = vgg._vgg19
 
@@ -265,8 +264,10 @@ def test_newest_three_and_the_best_are_kept(tmp_path, data):
         (["--recipe=srgan-mse", "--judges=1,2"], "judges=1,2 goes with a content loss"),
         (["--recipe=srgan", "--crop=100"], "crop must be a multiple of 16"),
         (["--recipe=srgan", "--warmup=9"], "warmup goes with"),
-        (["--recipe=compact", "--zero_init"], "zero_init go with --generator=srresnet"),
+        (["--recipe=compact", "--zero_init", "--batch_norm"], "--generator=compact has no such start"),
         (["--recipe=srresnet-photos", "--zero_init"], "zero_init goes with --batch_norm"),
+        (["--recipe=compact", "--interpolate_init"], "Compact has no start as an interpolation"),
+        (["--milestones=0.5,0.2"], "milestones must be rising"),
     ],
 )
 def test_wrong_flags_give_one_line(tmp_path, flags, words):
@@ -297,7 +298,7 @@ def test_weights_fit_with_and_without_batch_norm(tmp_path):
 
 @pytest.mark.parametrize("in_hardware", [True, False])
 def test_slow_bfloat16_is_told(tmp_path, data, monkeypatch, caplog, in_hardware):
-    monkeypatch.setattr(loop, "pick_precision", lambda: tf.bfloat16 if in_hardware else tf.float32)
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: in_hardware)
     try:
         train(tiny(1, precision="mixed_bfloat16"), tmp_path / "run", data, validation=data)
     finally:

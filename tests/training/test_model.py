@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from srgan_tf import compat
+from srgan_tf.choices import TRAINING_PRECISIONS
 from srgan_tf.data import downscale
 from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
 from srgan_tf.models.srresnet import Generator
@@ -51,7 +52,7 @@ def test_one_step_is_gradient_descent_on_the_papers_loss():
     assert float(logs["loss/content"]) == pytest.approx(loss(start), rel=0.2)
 
 
-@pytest.mark.parametrize("precision", compat.PRECISIONS)
+@pytest.mark.parametrize("precision", TRAINING_PRECISIONS)
 @pytest.mark.parametrize("pixel", ["mse", "mae"])
 def test_fit_learns_in_every_precision(precision, pixel):
     ours = model(precision, keras.optimizers.Adam(3e-3), pixel)
@@ -137,7 +138,7 @@ def gan(precision="float32", loss=None, judges="pixels", **options):
 
 
 @pytest.mark.parametrize("judges", ["pixels", "features"])
-@pytest.mark.parametrize("precision", compat.PRECISIONS)
+@pytest.mark.parametrize("precision", TRAINING_PRECISIONS)
 def test_gan_step_in_every_precision(precision, judges):
     ours = gan(precision, judges=judges)
     before = [w.copy() for w in ours.discriminator.get_weights()]
@@ -190,6 +191,18 @@ def test_gan_saves_loads_and_goes_on(tmp_path, judges):
     for part in ("generator", "discriminator"):
         for a, b in zip(getattr(ours, part).get_weights(), getattr(loaded, part).get_weights()):
             np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_a_new_loss_is_one_term():
+    term = losses.Term("brightness", lambda seen: tf.square(tf.reduce_mean(seen.sr - seen.hr)), 2.0)
+    ours = model()
+    ours.compile("sgd", terms=(*losses.TERMS, term))
+    logs = ours.train_step(crops())
+    assert float(logs["loss/brightness"]) > 0
+    expected = logs["loss/content"] + 2 * logs["loss/brightness"]
+    np.testing.assert_allclose(logs["loss"], expected, rtol=1e-6)
+    ours.compile("sgd", terms=(*losses.TERMS, term), brightness_weight=0)
+    assert "loss/brightness" not in ours.train_step(crops())
 
 
 def test_unknown_loss_is_refused():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from srgan_tf.errors import StrategyError
 from srgan_tf.training import strategy as strategies
 
 PROGRAM = Path(__file__).parents[1] / "distributed_run.py"
@@ -102,7 +103,7 @@ def test_a_lost_worker_ends_the_other_and_both_go_on(folder):
 @pytest.mark.parametrize("config", ["", "{", '{"cluster": {"worker": ["a:1", "b:1"]}}'])
 def test_missing_or_damaged_tf_config_is_told(monkeypatch, config):
     monkeypatch.setenv("TF_CONFIG", config)
-    with pytest.raises(strategies.StrategyError, match="TF_CONFIG"):
+    with pytest.raises(StrategyError, match="TF_CONFIG"):
         strategies.choose("multiworker")
 
 
@@ -110,5 +111,5 @@ def test_batch_that_does_not_come_apart_is_refused():
     class Three:
         num_replicas_in_sync = 3
 
-    with pytest.raises(strategies.StrategyError, match="--batch=16 does not come apart into equal shares for 3"):
+    with pytest.raises(StrategyError, match="--batch=16 does not come apart into equal shares for 3"):
         strategies.distribute(Three, 16, None)

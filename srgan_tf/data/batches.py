@@ -15,6 +15,7 @@ from absl import logging
 from PIL import Image
 
 from srgan_tf.data import shards
+from srgan_tf.errors import ImageError
 from srgan_tf.io import files, images
 
 
@@ -46,7 +47,7 @@ class Photos:
             some = "; ".join(list(self.unusable.values())[:5])
             logging.warning("%d of %d pictures left out: %s", len(self.unusable), len(problems), some)
         if not self.pairs:
-            raise images.ImageError(
+            raise ImageError(
                 f"{source}: no usable picture among {len(problems)} (at least {smallest}x{smallest} px; "
                 f"{', '.join(files.EXTENSIONS)})" + (f"; {next(iter(self.unusable.values()))}" if self.unusable else "")
             )
@@ -74,7 +75,7 @@ class Photos:
         try:
             decoded = self._room > 0
             sizes = [array.shape[:2] for array in self.read(pair)] if decoded else [_size(path) for path in pair]
-        except (images.ImageError, OSError) as error:
+        except (ImageError, OSError) as error:
             return str(error)
         if min(sizes[0]) < self.smallest:
             return f"{pair[0]}: {sizes[0][1]}x{sizes[0][0]} px is smaller than {self.smallest}"
@@ -111,7 +112,7 @@ class Photos:
     def _crop(self, pair, crop: int, seed: int, rng, candidates: int) -> tuple[np.ndarray, ...]:
         try:
             return random_crop(self.read(pair), crop, int(seed), self.scale, candidates)
-        except images.ImageError as error:  # damaged past what its header told: another picture stands in
+        except ImageError as error:  # damaged past what its header told: another picture stands in
             self.unusable[str(pair[0])] = str(error)
             logging.log_first_n(logging.WARNING, "left out: %s", 5, error)
             return self._crop(self.pairs[int(rng.integers(len(self.pairs)))], crop, seed, rng, candidates)

@@ -4,8 +4,8 @@ import tensorflow as tf
 from PIL import Image
 
 from srgan_tf.data import Photos, downscale, patches, shards
-from srgan_tf.data.patches import random_crop
-from srgan_tf.io.files import ImageError
+from srgan_tf.data.batches import random_crop
+from srgan_tf.errors import ImageError
 
 
 def save(path, array, **options):

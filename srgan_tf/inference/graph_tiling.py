@@ -1,0 +1,55 @@
+"""`tiling` inside a TensorFlow graph, for pictures whose size is unknown when it is made."""
+
+import tensorflow as tf
+
+
+def in_pieces(function, x, side: int, context: int, scale: int, dtype):
+    """function(x), [n, h, w, channels] → dtype [n, scale * h, scale * w, ...], at most side² pixels at a time.
+
+    In a graph, for sizes unknown yet: small pictures go together, large ones tile by tile, as `tiling.spans` has it.
+    """
+    count, height, width = (tf.shape(x)[axis] for axis in range(3))
+    together = tf.maximum(1, side * side // (height * width))
+    rows, columns = _spans(height, side, context), _spans(width, side, context)
+
+    def pictures(i):
+        part = x[i * together : (i + 1) * together]
+        return _joined(rows[0], lambda j: _joined(columns[0], lambda k: tile(part, j, k), 2, dtype), 1, dtype)
+
+    def tile(part, j, k):
+        (top, bottom, *tall), (left, right, *wide) = rows[1](j), columns[1](k)
+        sr = function(part[:, top:bottom, left:right])
+        tall, wide = [scale * (pixel - top) for pixel in tall], [scale * (pixel - left) for pixel in wide]
+        return sr[:, tall[0] : tall[1], wide[0] : wide[1]]
+
+    return _joined(-(-count // together), pictures, 0, dtype)
+
+
+def _spans(size, window: int, context: int):
+    """How many tiles make an axis, and a function of i giving the i-th's start, stop, first and last pixel."""
+    count = tf.where(size <= window, 1, -(-(size - 2 * context) // (window - 2 * context)))
+    step = -(-(size - 2 * context) // count)
+    length = tf.where(count == 1, size, step + 2 * context)
+
+    def start(i):
+        return tf.minimum(i * step, size - length)
+
+    def span(i):
+        first = tf.where(i == 0, 0, start(i - 1) + context + step)
+        last = tf.where(i == count - 1, size, start(i) + context + step)
+        return start(i), start(i) + length, first, last
+
+    return count, span
+
+
+def _joined(count, make, axis: int, dtype):
+    """make(0), make(1), … [n, h, w, channels] joined along an axis, made one after the other to spare memory."""
+    order = [axis, *(other for other in range(4) if other != axis)]
+    back = [order.index(i) for i in range(4)]
+
+    def step(i, parts):
+        return i + 1, parts.write(i, tf.transpose(make(i), order))
+
+    parts = tf.TensorArray(dtype, count, infer_shape=False, element_shape=[None] * 4)
+    _, parts = tf.while_loop(lambda i, _: i < count, step, (0, parts), parallel_iterations=1)
+    return tf.transpose(parts.concat(), back)

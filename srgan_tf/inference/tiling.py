@@ -1,0 +1,64 @@
+"""Large arrays tile by tile: tiles overlap by the receptive field, so the result matches that of the whole array."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Span:
+    """A tile along one axis: it sees the pixels start to stop, and answers for those from first to last."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def spans(size: int, window: int, context: int, shrink: bool = True) -> list[Span]:
+    """Tiles of one common length, at most `window` (that very length unless `shrink`), that cover `size` pixels.
+
+    No tile reaches beyond the picture: the network pads with zeros at every layer there, and has to see the very
+    border to do the same in a tile. Elsewhere each tile sees `context` pixels more than it answers for.
+    """
+    if size <= window:
+        return [Span(0, size, 0, size)]
+    count = -(-(size - 2 * context) // (window - 2 * context))
+    step = -(-(size - 2 * context) // count) if shrink else window - 2 * context
+    window = step + 2 * context
+    starts = [min(i * step, size - window) for i in range(count)]
+    cuts = [0, *(start + context + step for start in starts[:-1]), size]
+    return [Span(start, start + window, first, last) for start, first, last in zip(starts, cuts, cuts[1:])]
+
+
+def tiled(function, x, window, context, scale: int, map=map, shrink: bool = True) -> np.ndarray:
+    """function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile.
+
+    window and context are numbers, or pairs of them for rows and columns; shrink is as of `spans`. A thread pool's
+    `map` in place of Python's has several tiles in work at once.
+    """
+    (tall, wide), (above, beside) = np.broadcast_to(window, 2).tolist(), np.broadcast_to(context, 2).tolist()
+    height, width = x.shape[1:3]
+    if height <= tall and width <= wide:
+        return np.asarray(function(x))
+    columns = spans(width, wide, beside, shrink)
+    places = [(row, column) for row in spans(height, tall, above, shrink) for column in columns]
+    tiles = map(lambda at: function(x[:, at[0].start : at[0].stop, at[1].start : at[1].stop]), places)
+    result = None
+    for place, tile in zip(places, tiles):
+        if result is None:
+            result = np.empty((1, scale * height, scale * width, tile.shape[-1]), np.asarray(tile).dtype)
+        here = [slice(scale * s.first, scale * s.last) for s in place]
+        there = [slice(scale * (s.first - s.start), scale * (s.last - s.start)) for s in place]
+        result[:, here[0], here[1]] = tile[:, there[0], there[1]]
+    return result
+
+
+def mean_of_flips(function, lr: np.ndarray) -> np.ndarray:
+    """The mean SR over the eight flips and quarter turns of LR [n, height, width, bands], each turned back."""
+    total = np.float32(0)
+    for turns in range(4):
+        for step in (1, -1):
+            sr = function(np.rot90(lr, turns, (1, 2))[:, :, ::step])
+            total = total + np.rot90(sr[:, :, ::step], -turns, (1, 2))
+    return total / np.float32(8)

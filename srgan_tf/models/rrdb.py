@@ -1,0 +1,100 @@
+"""The generator of ESRGAN (Wang et al. 2018, arXiv 1809.00219): residual in residual dense blocks, no batch norm."""
+
+import math
+
+import keras
+
+from srgan_tf.models.base import BaseGenerator
+
+RESIDUAL = 0.2  # what the residual of each dense block and of each three of them is multiplied by (section 3.1)
+
+
+@keras.saving.register_keras_serializable("srgan_tf")
+class RRDB(BaseGenerator):
+    """ESRGAN's generator, as its authors published it at the defaults (figures 3 and 4): 16,697,987 weights.
+
+    A 3x3 convolution; `blocks` times three dense blocks of five 3x3 convolutions and LeakyReLU 0.2; a 3x3 convolution
+    and the long skip; for each factor of 2 pixels repeated, a 3x3 convolution and LeakyReLU; two 3x3 convolutions.
+
+    Args:
+        blocks: residual in residual dense blocks; the paper's is 23 (and 16 in its smaller one).
+        channels: feature maps.
+        growth: feature maps that each convolution of a dense block adds; half of channels by default.
+        scale: 2, 4 or 8 by factors of 2, 3 at once.
+        degradation: as of `BaseGenerator`.
+
+    Call:
+        As of `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
+
+    Raises:
+        ValueError: at construction, for a scale or size that the architecture does not have.
+    """
+
+    def __init__(
+        self,
+        blocks: int = 23,
+        channels: int = 64,
+        growth: int | None = None,
+        scale: int = 4,
+        degradation: str = "bicubic",
+        **kwargs,
+    ):
+        super().__init__(scale, degradation, **kwargs)
+        growth = max(1, channels // 2) if growth is None else growth
+        if min(blocks, channels, growth) < 1:
+            raise ValueError(
+                f"blocks, channels and growth must be at least 1, not {blocks!r}, {channels!r} and {growth!r}"
+            )
+        self.blocks, self.channels, self.growth = blocks, channels, growth
+        # A tenth of He's start, "empirically ... easier to train" (section 3.1).
+        start = keras.initializers.VarianceScaling(2 * 0.1**2)
+        convs = {"head/conv": self._conv(channels, "head/conv")}
+        for dense in self._dense_blocks():
+            for i in range(5):
+                name = f"{dense}/conv{i}"
+                convs[name] = self._conv(growth if i < 4 else channels, name, kernel_initializer=start)
+        self.factors = [3] if scale == 3 else [2] * int(math.log2(scale))
+        names = ["trunk/conv", *(f"upsample{i}/conv" for i in range(len(self.factors))), "refine/conv"]
+        convs |= {name: self._conv(channels, name) for name in names}
+        self.convs = {**convs, "tail/conv": self._conv(3, "tail/conv")}
+        self.build((None, None, None, 3))
+
+    @staticmethod
+    def _conv(filters: int, name: str, kernel_initializer=None) -> keras.layers.Conv2D:
+        # PyTorch's own start is what the authors' other convolutions have: Keras' would make SR of ten times the range.
+        start = kernel_initializer or keras.initializers.VarianceScaling(1 / 3, distribution="uniform")
+        return keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start, name=name.replace("/", "_"))
+
+    def _dense_blocks(self) -> list[str]:
+        return [f"block{i:02d}/dense{j}" for i in range(self.blocks) for j in range(3)]
+
+    def named_layers(self):
+        return dict(self.convs)
+
+    def trunk(self, lr, ops):
+        x = skip = ops.conv(lr, "head/conv")
+        for i, dense in enumerate(self._dense_blocks()):
+            if i % 3 == 0:
+                entered = x
+            x = ops.add(x, self._dense(x, dense, ops), dense, RESIDUAL)
+            if i % 3 == 2:
+                x = ops.add(entered, x, dense.split("/")[0], RESIDUAL)
+        return (ops.add(skip, ops.conv(x, "trunk/conv"), "trunk"),)
+
+    @staticmethod
+    def _dense(x, dense: str, ops):
+        seen = x
+        for i in range(4):
+            y = ops.leaky_relu(ops.conv(seen, f"{dense}/conv{i}"), f"{dense}/relu{i}")
+            seen = ops.concat([seen, y], f"{dense}/seen{i}")
+        return ops.conv(seen, f"{dense}/conv4")
+
+    def tail(self, features, ops):
+        (x,) = features
+        for i, factor in enumerate(self.factors):
+            x = ops.leaky_relu(ops.conv(ops.nearest(x, factor), f"upsample{i}/conv"), f"upsample{i}")
+        return ops.picture(ops.leaky_relu(ops.conv(x, "refine/conv"), "refine"), "tail/conv")
+
+    def get_config(self):
+        names = ("blocks", "channels", "growth", "scale", "degradation")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

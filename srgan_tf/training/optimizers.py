@@ -1,0 +1,93 @@
+"""Optimizers by name: Keras' own, Muon of convolutions, tensorflow-addons'; and a recipe's learning rate."""
+
+import warnings
+
+import keras
+import tensorflow as tf
+
+if hasattr(keras.optimizers, "Muon"):  # Keras 3.10 on
+
+    @keras.saving.register_keras_serializable("srgan_tf")
+    class Muon(keras.optimizers.Muon):
+        """Muon (Jordan et al. 2024) of convolutions, each kernel as its matrix [height * width * in, out].
+
+        Keras' own takes matrices alone, and a convolution's kernel by AdamW. Kernels next to pictures, of 3 channels
+        in or out, and all that is not a kernel have Adam here, as its authors advise for first and last layers.
+        """
+
+        def _should_use_adamw(self, variable):
+            return len(variable.shape) != 4 or 3 in variable.shape[2:]
+
+        def _muon_update_step(self, gradient, variable, lr, m):
+            m.assign(self.momentum * m + gradient)
+            direction = tf.reshape(gradient + self.momentum * m, [-1, variable.shape[-1]])
+            direction = self.zeropower_via_newtonschulz5(direction, self.ns_steps)
+            # The size of Adam's steps, for which the rates are known (Liu et al. 2025).
+            size = tf.cast(lr, variable.dtype) * 0.2 * max(direction.shape) ** 0.5
+            variable.assign_sub(size * tf.reshape(direction, variable.shape))
+
+
+# tensorflow-addons' optimizers that wrap another; the others are used as Keras' own are.
+WRAPPERS = ("Lookahead", "MovingAverage")
+ADDONS = ("RectifiedAdam", "LAMB", *WRAPPERS)
+
+
+def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: float | None = None):
+    """An optimizer by the name of its class in keras.optimizers or, where it is installed, tensorflow_addons.
+
+    Muon is `Muon` above, Keras' own for convolutions.
+
+    Addons' wrappers wrap Keras 2.15's legacy Adam, the one that they work with.
+
+    Args:
+        learning_rate: a number, or a schedule of keras.optimizers.schedules.
+        clip_norm: bound on the norm of all gradients together.
+
+    Raises:
+        ValueError: no optimizer has this name; the message says what to install.
+    """
+    options = {"global_clipnorm": clip_norm or None}
+    adam = {"beta_1": 0.9, "beta_2": beta_2, **options}  # the paper names beta_1 only
+    if name == "Muon":
+        if not hasattr(keras.optimizers, name):
+            raise ValueError(f"optimizer Muon needs Keras 3.10 or later, not {keras.__version__}; Adam is the paper's")
+        return Muon(learning_rate, adam_beta_2=beta_2, weight_decay=None, adam_weight_decay=None, **options)
+    if isinstance(kind := getattr(keras.optimizers, name, None), type):
+        return kind(learning_rate, **(adam if "dam" in name else options))
+    try:
+        with warnings.catch_warnings():  # of the end of its upkeep
+            warnings.simplefilter("ignore")
+            import tensorflow_addons as tfa
+    except ImportError:
+        mend = "Adam is the paper's"
+        if name in ADDONS:
+            mend = "it is in tensorflow-addons: pip install -r requirements-addons.txt (Python 3.11, TensorFlow 2.15)"
+        raise ValueError(f"optimizer {name!r} is not in keras.optimizers; {mend}") from None
+    if not isinstance(kind := getattr(tfa.optimizers, name, None), type):
+        raise ValueError(f"optimizer {name!r} is neither in keras.optimizers nor in tensorflow_addons.optimizers")
+    if name in WRAPPERS:
+        return kind(keras.optimizers.legacy.Adam(learning_rate, **adam))
+    return kind(learning_rate, **(adam if "dam" in name or name == "LAMB" else options))
+
+
+def of_recipe(recipe):
+    """The optimizer of a recipe, with its schedule.
+
+    Raises:
+        ValueError: no optimizer has this name.
+    """
+    rate, schedules = recipe.learning_rate, keras.optimizers.schedules
+    if recipe.schedule == "cosine":
+        rate = schedules.CosineDecay(
+            0.0 if recipe.warmup else rate,
+            max(1, recipe.steps - recipe.warmup),
+            warmup_target=rate if recipe.warmup else None,
+            warmup_steps=recipe.warmup,
+        )
+    elif recipe.schedule == "step":
+        shares = [float(share) for share in recipe.milestones.split(",")]
+        rates = [rate * recipe.decay**i for i in range(len(shares) + 1)]
+        rate = schedules.PiecewiseConstantDecay([int(recipe.steps * share) for share in shares], rates)
+    elif recipe.warmup:
+        rate = schedules.PolynomialDecay(0.0, recipe.warmup, rate)
+    return make_optimizer(recipe.optimizer, rate, recipe.beta_2, recipe.clip_norm)

@@ -1,0 +1,90 @@
+"""Keras' forms of a batch → LR and HR in the generator's ranges, or one clear error."""
+
+import tensorflow as tf
+
+from srgan_tf import compat
+from srgan_tf.data.bicubic import downscale
+from srgan_tf.data.degradation import degrade, degrade_everyday
+from srgan_tf.data.levels import to_hr_range, to_lr_range, to_uint8
+
+
+def unpack(data) -> tuple[tf.Tensor | None, tf.Tensor]:
+    """LR (None where it is to be made) and HR of what Keras hands to a step: HR, (HR,) or (LR, HR).
+
+    Raises:
+        ValueError: sample weights; or channels, types or sizes that are not LR's and HR's.
+    """
+    x, y, weights = compat.unpack(data)
+    if weights is not None:
+        raise ValueError("sample_weight has no meaning here: every crop counts alike; leave it out")
+    lr, hr = (None, x) if y is None else (x, y)
+    for name, pictures in (("LR", lr), ("HR", hr)):
+        if pictures is None:
+            continue
+        if isinstance(pictures, (tuple, list, dict)) or pictures.shape.rank not in (4, None):
+            raise ValueError(f"{name} must be one array of pictures [batch, height, width, 3]")
+        if pictures.shape[-1] not in (3, None):
+            raise ValueError(f"{name} must be RGB, 3 channels, not {pictures.shape[-1]}; repeat grey three times")
+        if pictures.dtype != tf.uint8 and not pictures.dtype.is_floating:
+            raise ValueError(
+                f"{name} must be uint8 in 0-255, or float (LR in [0, 1], HR in [-1, 1]), not {pictures.dtype.name}"
+            )
+    return lr, hr
+
+
+def make_lr(hr: tf.Tensor, scale: int, degradation: str, everyday: float, seed: tf.Tensor) -> tf.Tensor:
+    """uint8 LR of uint8 HR.
+
+    Args:
+        degradation, everyday: as of `SRGAN`.
+        seed: two integers, of the random degradations.
+    """
+    if degradation == "bicubic" and not everyday:
+        return downscale(hr, scale)
+
+    def usual():
+        return downscale(hr, scale) if degradation == "bicubic" else degrade(hr, scale, seed)
+
+    if not everyday:
+        return usual()
+    # Drawn from the same seed by an algorithm of its own, so that the draws of either branch do not depend on it.
+    drawn = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, -1))
+    return tf.cond(drawn < everyday, lambda: degrade_everyday(hr, scale, seed), usual)
+
+
+def check_sizes(lr: tf.Tensor, hr: tf.Tensor, scale: int) -> None:
+    """Raise ValueError where HR is not scale times LR, as far as the sizes are known."""
+    for small, large in zip(lr.shape[1:3], hr.shape[1:3]):
+        if small and large and large != scale * small:
+            raise ValueError(f"HR {list(hr.shape)} is not {scale} times LR {list(lr.shape)}; (LR, HR) is the order")
+
+
+def in_ranges(lr: tf.Tensor, hr: tf.Tensor, first) -> tuple[tf.Tensor, tf.Tensor]:
+    """uint8 converted, floats checked.
+
+    Args:
+        first: whether this is the first step, a boolean tensor: only then are floats looked at.
+
+    Returns:
+        LR in [0, 1] and HR in [-1, 1], float32.
+    """
+    lr = to_lr_range(lr) if lr.dtype == tf.uint8 else _checked(lr, 0.0, "LR", "[0, 1] (lr / 255)", first)
+    hr = to_hr_range(hr) if hr.dtype == tf.uint8 else _checked(hr, -1.0, "HR", "[-1, 1] (hr / 127.5 - 1)", first)
+    return lr, hr
+
+
+def as_levels(hr: tf.Tensor, first) -> tf.Tensor:
+    """HR as uint8, of which LR can be made."""
+    return hr if hr.dtype == tf.uint8 else to_uint8(_checked(hr, -1.0, "HR", "[-1, 1] (hr / 127.5 - 1)", first))
+
+
+def _checked(pictures: tf.Tensor, low: float, name: str, wanted: str, first) -> tf.Tensor:
+    pictures = tf.cast(pictures, tf.float32)
+    least, most = tf.reduce_min(pictures), tf.reduce_max(pictures)
+    inside = (least >= low - 0.01) & (most <= 1.01)
+    if low < 0:  # a first batch without a pixel below the middle is one in [0, 1]
+        inside &= least < 0
+    text = f"floats of {name} must be in {wanted}, or give uint8 in 0-255; the first batch reaches from"
+    check = tf.debugging.Assert(inside | ~tf.cast(first, tf.bool), [text, least, "to", most])
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(pictures)

@@ -1,0 +1,45 @@
+"""How a training model goes into a .keras file and back."""
+
+import keras
+from absl import logging
+
+from srgan_tf import compat
+from srgan_tf.models.vgg import FeatureNetwork
+
+
+class Saving:
+    """Of `SRGAN`: its networks, its settings and what it was compiled with."""
+
+    def get_config(self):
+        def serialized(model):
+            return None if model is None else keras.saving.serialize_keras_object(model)
+
+        return {
+            **super().get_config(),
+            "generator": serialized(self.generator),
+            "discriminator": serialized(self.discriminator),
+            "features": self.features and self.features.get_config(),
+            "ema_decay": self.ema_decay,
+            "freeze_batch_norm": self.freeze_batch_norm,
+            "degradation": self.degradation,
+            "seed": self.seed,
+            "everyday": self.everyday,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        models = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("generator", "discriminator")}
+        features = config["features"] and FeatureNetwork(**config["features"])
+        return cls(**{**config, **models, "features": features})
+
+    def get_compile_config(self):
+        optimizers = {"g_optimizer": self.optimizer, "d_optimizer": self.d_optimizer}
+        serialized = {name: keras.optimizers.serialize(each) for name, each in optimizers.items() if each is not None}
+        for optimizer in filter(compat.is_legacy, optimizers.values()):
+            name = type(optimizer).__name__
+            logging.warning("a .keras file does not keep the state of %s; a run's checkpoints do", name)
+        return {**serialized, **self.settings}
+
+    def compile_from_config(self, config):
+        names = {"g_optimizer", "d_optimizer"} & set(config)
+        self.compile(**{**config, **{name: keras.optimizers.deserialize(config[name]) for name in names}})
