@@ -5,6 +5,7 @@ A module here is a program: its docstring is the help, `define` its flags, `main
 """
 
 import faulthandler
+import math
 import os
 import shlex
 import signal
@@ -63,6 +64,7 @@ class Program:
         values = absl_flags.FlagValues()
         kinds = ("string", "integer", "float", "bool", "enum", "list", "multi_string")
         define = {kind: partial(getattr(absl_flags, f"DEFINE_{kind}"), flag_values=values) for kind in kinds}
+        define["float"] = partial(_define_float, values)
         self.define(SimpleNamespace(**define))
         return values
 
@@ -85,6 +87,13 @@ class Program:
             lines = [f"  --{name}: {values[name].help}{_default(values[name].default)}" for name in names]
             parts.append("\n".join([f"{title}:", *lines]))
         return "\n\n".join(parts)
+
+
+def _define_float(values, name: str, default, help: str, **bounds) -> None:
+    """A flag that takes neither nan nor inf, which no computation here can use."""
+    absl_flags.DEFINE_float(name, default, help, flag_values=values, **bounds)
+    check = lambda value: value is None or math.isfinite(value)  # noqa: E731
+    absl_flags.register_validator(name, check, f"--{name} takes a finite number", flag_values=values)
 
 
 def _default(value) -> str:

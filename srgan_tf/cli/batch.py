@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from absl import logging
 
 from srgan_tf import choices
 from srgan_tf.cli import fail, import_tensorflow
+from srgan_tf.cli.plan import Job, plan
+from srgan_tf.cli.record import Record
 from srgan_tf.errors import ImageError, ModelError
 
 
@@ -37,56 +38,6 @@ def define(flag) -> None:
     flag.float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
     flag.bool("quiet", False, "say nothing but errors")
     flag.bool("verbose", False, "say what is used: precision, tile size")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to make: from where (None: standard input), to where (None: standard output), `--compare`d where."""
-
-    source: Path | None
-    target: Path | None
-    compared: Path | None = None
-
-    def __str__(self):
-        return str(self.source or "standard input")
-
-
-def plan(arguments: list[str], output: Path, suffix: str, format: str | None) -> tuple[list[Job], list[str]]:
-    """The jobs that the arguments ask for, and what is wrong with the others."""
-    from srgan_tf.io import encoding, files
-
-    jobs, problems, targets = [], [], set()
-
-    def free(folder, path, ending):
-        target = folder / f"{path.stem}{suffix}{ending}"
-        if target in targets:  # of files that differ in their ending alone
-            target = folder / f"{path.name}{suffix}{ending}"
-        targets.add(target)
-        return target
-
-    for argument in dict.fromkeys(arguments):
-        if argument == "-":
-            jobs.append(Job(None, None))
-            continue
-        try:
-            found = files.find(argument)
-        except ImageError as error:
-            problems.append(str(error))
-            continue
-        base = Path(argument) if Path(argument).is_dir() else files.fixed_part(Path(argument))
-        if base.resolve() != output.resolve():  # what an earlier run made is no input
-            found = [path for path in found if output.resolve() not in path.resolve().parents or path == base]
-        if not found:
-            problems.append(f"{argument}: no pictures there ({', '.join(files.EXTENSIONS)})")
-
-        def ending_of(path):
-            return f".{format}" if format else encoding.format_of(path) or ".png"
-
-        # Those that keep their ending come first, so that their names do not depend on what else is there.
-        for path in sorted(found, key=lambda path: path.suffix.lower() != ending_of(path)):
-            folder = output / (path.relative_to(base).parent if path != base else Path())
-            jobs.append(Job(path, free(folder, path, ending_of(path)), free(folder, path, "_compare.png")))
-    return jobs, problems
 
 
 class Stopped(Exception):
@@ -135,6 +86,8 @@ def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
     from srgan_tf.io import encoding
 
     if job.target is None:
+        if sys.stdout is None or sys.stdout.closed:
+            raise ImageError("standard output is closed")
         ending = f".{flags.format}" if flags.format else encoding.format_of(f"x{picture.format}") or ".png"
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / f"output{ending}"
@@ -152,7 +105,16 @@ def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
         encoding.write_comparison(job.compared, picture, job.target, upscaler.scale)
 
 
-def work(flags, jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None) -> tuple[int, list[str]]:
+def _standard_input() -> bytes:
+    try:
+        return sys.stdin.buffer.read()
+    except (AttributeError, ValueError, OSError):
+        raise ImageError("standard input is closed") from None
+
+
+def work(
+    flags, jobs: list[Job], upscaler, record: Record, at_once: int = 1, cancel=lambda: None
+) -> tuple[int, list[str]]:
     """Do the jobs, `at_once` pictures together, with one more read ahead. Returns how many were made, and the errors.
 
     `cancel` is called where Ctrl-C or SIGTERM ends the work early, to cut short what the threads wait for.
@@ -165,12 +127,14 @@ def work(flags, jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None
     def do(job: Job) -> bool:
         started = time.monotonic()
         try:
-            picture = images.load(job.source or sys.stdin.buffer.read(), int(flags.max_megapixels * 1e6))
+            picture = images.load(job.source or _standard_input(), int(flags.max_megapixels * 1e6))
             with turns:
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
                 tiles = upscaler.tiles(height, width, bands, picture.pixels.itemsize)
                 make(flags, job, picture, upscaler, watch.begin(str(job), tiles))
+                if job.source and job.target:
+                    record.add(job.source, job.target)
         except (ImageError, ModelError, MemoryError, OSError) as error:
             if not watch.stopped:
                 problems.append(" ".join(str(error).split()))
@@ -214,21 +178,40 @@ def upscaler_of(flags, model, **options):
     )
 
 
-def run_all(flags, arguments: list[str], upscaler, at_once: int = 1, cancel=lambda: None) -> None:
-    """Make all pictures that the arguments ask for, say how it went, and exit with 1 where some failed."""
+def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int = 1, cancel=lambda: None) -> None:
+    """Make all pictures that the arguments ask for, say how it went, and exit with 1 where some failed.
+
+    made_by: what results depend on beside the flags that are shared: the model.
+    """
+    from srgan_tf.io import encoding, files
     from srgan_tf.progress import clock
 
-    started = time.monotonic()
+    started, output = time.monotonic(), Path(flags.output)
     suffix = f"_x{upscaler.scale}" if flags.suffix is None else flags.suffix
-    jobs, problems = plan(arguments, Path(flags.output), suffix, flags.format)
+    shared = ("scale", "back_projection", "ensemble", "format", "quality")
+    one_file = files.is_picture(output) and not output.is_dir()
+    record = Record(output.parent if one_file else output, made_by | {name: flags[name].value for name in shared})
+
+    def ending_of(path):
+        return f".{flags.format}" if flags.format else encoding.format_of(path) or ".png"
+
+    jobs, problems = plan(arguments, output, suffix, ending_of, record.results())
+    todo, unknown = [], 0
+    for job in jobs:
+        if flags.overwrite or job.source is None or job.target is None or not os.path.lexists(job.target):
+            todo.append(job)
+        elif differs := record.differs(job.source, job.target):
+            problems.append(f"{job.target}: there already, but {differs}; --overwrite makes it anew")
+        else:
+            unknown += differs is None
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
-    todo = [job for job in jobs if flags.overwrite or job.target is None or not os.path.exists(job.target)]
-    made, failed = work(flags, todo, upscaler, at_once, cancel) if todo else (0, [])
+    made, failed = work(flags, todo, upscaler, record, at_once, cancel) if todo else (0, [])
     if not flags.quiet:
-        skipped = len(jobs) - len(todo)
+        there = len(jobs) - len(todo) - unknown - sum("there already, but" in problem for problem in problems)
         parts = [f"{made} made in {clock(time.monotonic() - started)}"]
-        parts += [f"{skipped} skipped, there already (--overwrite makes them anew)"] * bool(skipped)
+        parts += [f"{there} skipped, there already (--overwrite makes them anew)"] * bool(there)
+        parts += [f"{unknown} left, there already, of what is not known (--overwrite makes them anew)"] * bool(unknown)
         parts += [f"{len(problems + failed)} failed"] * bool(problems + failed)
         print("; ".join(parts), file=sys.stderr)
     if problems or failed:

@@ -34,7 +34,8 @@ def main(flags, arguments: list[str]) -> None:
     names = ("server", "model", "label", "context", "tile", "concurrency", "deadline", "patience")
     remote = serving.ServingRunner(**{name: flags[name].value for name in names}, message=flags.max_message << 20)
     try:
-        batch.run_all(flags, arguments, batch.upscaler_of(flags, remote), flags.concurrency, remote.close)
+        made_by = {name: flags[name].value for name in ("model", "label")}
+        batch.run_all(flags, arguments, batch.upscaler_of(flags, remote), made_by, flags.concurrency, remote.close)
     finally:
         remote.close()
 

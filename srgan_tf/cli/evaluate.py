@@ -6,6 +6,14 @@ srgan-tf evaluate --weights=srresnet,srgan --plot --output=runs/blend
 
 Prints PSNR and SSIM on Y, SSIM as the paper took it, LPIPS, parameters, multiply-adds and time a picture of
 nearest, bicubic and each model, beside the paper's own rows.
+
+Layouts of a benchmark NAME, here for x4:
+  NAME/*.png                                 HR alone (or in NAME/HR): LR is made by MATLAB's bicubic
+  NAME/HR/a.png     NAME/LR_x4/a.png         folders; also HR_x4, GTmod12, original, and
+                                             LR_bicubic/X4/ax4.png, LRbicx4, LR/x4, X4, LR
+  NAME/a_HR.png     NAME/a_LR.png            endings, here or in NAME/image_SRF_4
+  NAME/a.png        NAME/ax4.png             ending of LR alone
+  NAME_HR/a.png     NAME_LR_bicubic/X4/ax4.png, NAME_LR_x4 or NAME_LR; as DIV2K_valid, DIV2K_valid_HR or DIV2K too
 """
 
 import importlib.util

@@ -27,15 +27,16 @@ def main(flags, arguments: list[str]) -> None:
     from srgan_tf import machine
 
     machine.keep_memory()
-    model = flags.weights
-    if flags.blend:
-        from srgan_tf.models import weights
+    from srgan_tf.models import weights
 
+    model, made_by = flags.weights, {"weights": weights.identity(flags.weights)}
+    if flags.blend:
+        made_by |= {"blend": weights.identity(flags.blend), "blend_amount": flags.blend_amount}
         model = weights.blend(weights.load(flags.weights), weights.load(flags.blend), flags.blend_amount)
     upscaler = batch.upscaler_of(flags, model, precision=flags.precision, memory=int(flags.memory * 2**30))
     if flags.verbose:
         logging.info("%s, %d px of context", upscaler.precision, upscaler.context)
-    batch.run_all(flags, arguments, upscaler)
+    batch.run_all(flags, arguments, upscaler, made_by | {"precision": flags.precision})
 
 
 command = Program(main, define, __doc__)

@@ -12,19 +12,16 @@ from srgan_tf.data.bicubic import downscale
 from srgan_tf.errors import BenchmarkError
 from srgan_tf.io import files, images
 
-# Looked for in this order, {n} being the benchmark's folder and {s} the scale; the first with pictures is taken.
-HR_FOLDERS = ("{n}/HR_x{s}", "{n}/HR", "{n}/GTmod12", "{n}/original", "{n}/image_SRF_{s}", "{n}", "{n}_HR")
+# Looked for in this order; the first with pictures is taken. {n}: the benchmark's folder, {b} its name, {r} the folder
+# less _HR at its end, {s} the scale. `evaluate.py --help` tells them to people.
+HR_FOLDERS = (
+    *("{n}/HR_x{s}", "{n}/HR", "{n}/GTmod12", "{n}/original", "{n}/image_SRF_{s}", "{n}", "{n}_HR"),
+    "{n}/{b}_valid_HR",
+)
 LR_FOLDERS = (
     *("{n}/LR_x{s}", "{n}/LR_bicubic/X{s}", "{n}/LRbicx{s}", "{n}/LR/x{s}", "{n}/X{s}", "{n}/x{s}", "{n}/LR"),
-    *("{n}/image_SRF_{s}", "{n}", "{n}_LR_bicubic/X{s}", "{n}_LR_x{s}", "{n}_LR"),
+    *("{n}/image_SRF_{s}", "{n}", "{r}_LR_bicubic/X{s}", "{r}_LR_x{s}", "{r}_LR", "{n}/{b}_valid_LR_bicubic/X{s}"),
 )
-LAYOUTS = """\
-  {n}/*.png                                       HR alone (or in {n}/HR): LR is made by MATLAB's bicubic
-  {n}/HR/a.png       {n}/LR_x{s}/a.png            folders; also HR_x{s}, GTmod12, original, and
-                                                  LR_bicubic/X{s}/ax{s}.png, LRbicx{s}, LR/x{s}, X{s}, LR
-  {n}/a_HR.png       {n}/a_LR.png                 endings, here or in {n}/image_SRF_{s}
-  {n}/a.png          {n}/ax{s}.png                ending of LR alone
-  {n}_HR/a.png       {n}_LR_bicubic/X{s}/ax{s}.png, {n}_LR_x{s} or {n}_LR"""
 ENDING = re.compile(r"(?:[_-]?(?:SRF_?\d|x[2348]|LR|HR))+$", re.IGNORECASE)
 
 
@@ -71,8 +68,7 @@ def find_benchmark(name: str, scale: int, data_dir=None) -> list[Pair]:
         data_dir: where benchmarks are; the environment's SRGAN_TF_DATA, or `data`, by default.
 
     Raises:
-        BenchmarkError: no such folder or no pictures, with the layouts that are looked for; or HR and LR that do
-            not pair up.
+        BenchmarkError: no such folder or no pictures; or HR and LR that do not pair up.
     """
     root = Path(data_dir or os.environ.get("SRGAN_TF_DATA") or "data")
     for base in (root / name, Path(name)):
@@ -82,15 +78,16 @@ def find_benchmark(name: str, scale: int, data_dir=None) -> list[Pair]:
             others = ([path for path in files if path not in hr] for files in _folders(LR_FOLDERS, base, scale))
             return _pair(hr, next(filter(None, others), None), scale)
     raise BenchmarkError(
-        f"{name}: no such benchmark in {root} (--data_dir or SRGAN_TF_DATA) and no such folder. Looked for:\n"
-        + LAYOUTS.format(n=name, s=scale)
+        f"{name}: no such benchmark in {root} (--data_dir or SRGAN_TF_DATA) and no such folder, or no picture in any "
+        "of the layouts that evaluate.py --help lists"
     )
 
 
 def _folders(patterns, base: Path, scale: int):
     """The pictures of each folder that exists."""
+    names = {"n": base, "b": base.name, "r": str(base).removesuffix("_HR"), "s": scale}
     for pattern in patterns:
-        folder = Path(pattern.format(n=base, s=scale))
+        folder = Path(pattern.format(**names))
         if folder.is_dir():
             yield sorted(p for p in folder.iterdir() if p.suffix.lower() in files.EXTENSIONS)
 
@@ -112,7 +109,8 @@ def _pair(hr: list[Path], lr: list[Path] | None, scale: int) -> list[Pair]:
     of_scale = {_stem(path): path for path in lr if not other.search(path.stem[len(_stem(path)) :])}
     if missing := [path for path in hr if _stem(path) not in of_scale]:
         raise BenchmarkError(
-            f"{missing[0]}: no LR x{scale} of this name in {lr[0].parent} ({len(missing)} lack theirs)"
+            f"{missing[0]}: no LR x{scale} of this name in {lr[0].parent} ({len(missing)} lack theirs); "
+            f"{lr[0].name} is taken for LR by where it lies or how its name ends: move or rename it if it is not"
         )
     return [Pair(_stem(path), scale, path, of_scale[_stem(path)]) for path in hr]
 

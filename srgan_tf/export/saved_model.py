@@ -113,6 +113,10 @@ class _Served(tf.Module):
         return {"sr": self._upscale(self._bounded(lr), to_uint8, tf.uint8)}
 
     def unit(self, lr):
+        least, most = tf.reduce_min(lr), tf.reduce_max(lr)
+        text = "lr: floats from {} to {}; they must be in [0, 1] (levels / 255), none of them NaN"
+        with tf.control_dependencies([_refuse_unless((least >= -0.01) & (most <= 1.01), text, least, most)]):
+            lr = tf.identity(lr)
         return {"sr": self._upscale(self._bounded(lr), lambda sr: tf.clip_by_value((sr + 1) / 2, 0, 1), tf.float32)}
 
     def encoded(self, lr_bytes):

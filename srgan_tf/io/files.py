@@ -1,5 +1,6 @@
 """Files of any kind: found, named, and written aside and renamed. Needs no picture library."""
 
+import logging
 import os
 import tempfile
 from contextlib import contextmanager
@@ -13,25 +14,65 @@ EXTENSIONS = (
 )
 
 
-def find(source) -> list[Path]:
-    """The pictures of a folder (searched whole), a glob pattern, a file, or a list of these, in sorted order."""
+def is_picture(path: Path) -> bool:
+    """Whether its ending is that of a picture."""
+    return path.suffix.lower() in EXTENSIONS
+
+
+def find(source, unread: list[str] | None = None) -> list[Path]:
+    """The pictures of a folder (searched whole), a glob pattern, a file, or a list of these, in sorted order.
+
+    Hidden files and folders are left out, where they are not named: left-overs of killed runs, and what macOS keeps
+    beside pictures (._NAME.jpg).
+
+    Args:
+        unread: takes the folders that could not be searched.
+
+    Raises:
+        ImageError: no such file or folder. OSError: what cannot be looked at.
+    """
     if isinstance(source, (list, tuple)):
-        return [path for item in source for path in find(item)]
+        return [path for item in source for path in find(item, unread)]
     path = Path(source)
     if path.is_dir():
-        return sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        return sorted(_search(path, unread))
     if path.exists():
         return [path]
     fixed = fixed_part(path)
     if fixed == path:
         raise ImageError(f"{source}: no such file or folder")
-    return sorted(p for p in fixed.glob(str(path.relative_to(fixed))) if p.is_file())
+    pattern = path.relative_to(fixed)
+    return sorted(p for p in fixed.glob(str(pattern)) if p.is_file() and not _hidden(p.relative_to(fixed), pattern))
+
+
+def _search(folder: Path, unread: list[str] | None):
+    def failed(error):
+        if unread is None:
+            logging.warning("%s: cannot read this folder", error.filename)
+        else:
+            unread.append(error.filename)
+
+    for root, folders, names in os.walk(folder, onerror=failed, followlinks=False):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(root, name) for name in names if not name.startswith(".")):
+            if is_picture(path) and path.is_file():
+                yield path
+
+
+def _hidden(path: Path, pattern: Path) -> bool:
+    """Whether a part of it starts with a dot that the pattern does not ask for."""
+    asked = any(part.startswith(".") for part in pattern.parts)
+    return not asked and any(part.startswith(".") for part in path.parts)
 
 
 def fixed_part(pattern: Path) -> Path:
-    """The leading folders of a glob pattern, up to its first part with a wildcard."""
-    parts = pattern.parts
-    return Path(*parts[: next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts))])
+    """The leading folders of a glob pattern: those without a wildcard, or that are there by that very name."""
+    fixed = Path(pattern.anchor)
+    for part in pattern.parts[len(fixed.parts) :]:
+        if any(c in part for c in "*?[") and not (fixed / part).exists():
+            break
+        fixed /= part
+    return fixed
 
 
 @contextmanager

@@ -84,6 +84,8 @@ class BaseGenerator(keras.Model):
         self.built = True
 
     def call(self, lr, training=False):
+        if not tf.as_dtype(lr.dtype).is_floating:
+            raise ValueError(f"LR must be float in [0, 1], not {lr.dtype}: levels / 255 (srgan_tf.upscale takes uint8)")
         ops = KerasOps(self.named_layers(), training)
         return self.tail(self.trunk(lr, ops), ops)
 

@@ -13,6 +13,8 @@ from srgan_tf.errors import WeightsError
 from srgan_tf.io.files import write_aside
 from srgan_tf.models import generator_class, register_all
 
+# What a damaged or foreign file leads to.
+_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError)
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
 
@@ -51,7 +53,7 @@ def load(source):
         if path.suffix == ".h5":
             return import_krasserm(path)
         return _load_npz(path)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (*_BROKEN, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
 
 
@@ -96,11 +98,21 @@ def _shipped(name: str) -> Path:
     return path
 
 
+def identity(source) -> str:
+    """What tells weights or an exported model apart from others, without loading it: of a shipped name its SHA-256."""
+    path = Path(source)
+    if str(source) in shipped() and not path.exists():
+        return f"{source} {shipped()[str(source)][:12]}"
+    inner = [path / "saved_model.pb", *sorted(path.glob("checkpoints/step-*"))[-1:], path / "generator.npz", path]
+    found = next((one for one in inner if one.exists()), None)
+    return f"{source} {found.stat().st_mtime}" if found else str(source)
+
+
 def is_best(checkpoint: Path) -> bool:
     """Whether this checkpoint's folder held the best validation score when it was written; False if it is damaged."""
     try:
-        return json.loads((checkpoint / "state.json").read_text())["is_best"]
-    except (OSError, ValueError, KeyError):
+        return bool(json.loads((checkpoint / "state.json").read_text())["is_best"])
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -123,6 +135,26 @@ def _load_npz(path: Path):
     return generator
 
 
+def _refuse_other_classes(config) -> None:
+    """Raise ValueError where a .keras file's configuration names a class that is neither Keras' nor ours.
+
+    Looked at before anything is deserialised: older releases of Keras would import the module that it names.
+    """
+    if isinstance(config, list):
+        for one in config:
+            _refuse_other_classes(one)
+    elif isinstance(config, dict):
+        module, name = config.get("module"), config.get("class_name")
+        ours = str(config.get("registered_name") or "").startswith("srgan_tf>")
+        if name is not None and not ours and str(module or "keras").split(".")[0] not in ("keras", "srgan_tf"):
+            raise ValueError(f"it names the class {name} of {module}")
+        if name == "Lambda":
+            raise ValueError("it holds a Lambda layer, which may run any code")
+        for key, one in config.items():
+            if key != "compile_config":  # of optimizers, which are not loaded
+                _refuse_other_classes(one)
+
+
 def _load_keras(path: Path):
     import keras
 
@@ -130,6 +162,8 @@ def _load_keras(path: Path):
 
     register_all()
     importlib.import_module("srgan_tf.training.model")
+    with zipfile.ZipFile(path) as archive:
+        _refuse_other_classes(json.loads(archive.read("config.json")))
     model = keras.models.load_model(path, compile=False)
     model = getattr(model, "best_generator", model)  # of a whole training model
     if not isinstance(model, BaseGenerator):

@@ -56,6 +56,7 @@ class Checkpoints(keras.callbacks.Callback):
         for path in sorted(self.folder.glob("step-*"), reverse=True):
             try:
                 counters = json.loads((path / "state.json").read_text())
+                step, best = int(counters["step"]), float(counters["best"] or -math.inf)
                 self.state.read(str(path / "state")).assert_existing_objects_matched().assert_consumed()
             except Exception as error:  # whatever a damaged file leads to
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -67,8 +68,8 @@ class Checkpoints(keras.callbacks.Callback):
                 aside = other.with_name(f"damaged-{other.name}")
                 shutil.rmtree(aside, ignore_errors=True)
                 os.rename(other, aside)
-            self.step, self.best = counters["step"], counters["best"] or -math.inf
-            self._saved_step = self.step
+            self.step = self._saved_step = step
+            self.best = best
             return self.step
         return 0
 
@@ -76,16 +77,26 @@ class Checkpoints(keras.callbacks.Callback):
         if not self.writes or (self._saved_step == self.step and not best):
             return
         aside, final = self.folder / ".partial", self.folder / f"step-{self.step:08d}"
+        try:
+            self._write(aside, best)
+            shutil.rmtree(final, ignore_errors=True)
+            os.rename(aside, final)
+        except (OSError, tf.errors.OpError) as error:  # a full disk, above all
+            shutil.rmtree(aside, ignore_errors=True)
+            raise TrainingError(
+                f"{self.folder}: cannot write the checkpoint of step {self.step} ({files.reason(error)}); the "
+                f"last whole one is of step {self._saved_step or 0}: make room and go on by the same command"
+            ) from None
+        self._saved_at, self._saved_step = time.monotonic(), self.step
+        self._remove_old()
+
+    def _write(self, aside: Path, best: bool) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         self.state.write(str(aside / "state"))
         save_weights(self.run.best_generator, aside / "generator.npz")
         score = self.best if math.isfinite(self.best) else None
         (aside / "state.json").write_text(json.dumps({"step": self.step, "best": score, "is_best": best}))
-        shutil.rmtree(final, ignore_errors=True)
-        os.rename(aside, final)
-        self._saved_at, self._saved_step = time.monotonic(), self.step
-        self._remove_old()
 
     def _remove_old(self) -> None:
         paths = sorted(self.folder.glob("step-*"))

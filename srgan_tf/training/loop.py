@@ -1,10 +1,8 @@
 """A recipe, pictures and a folder → a trained generator: started, stopped, resumed."""
 
-import dataclasses
-import importlib.metadata
-import json
+import shlex
 import sys
-import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -12,15 +10,17 @@ import tensorflow as tf
 from absl import logging
 
 from srgan_tf import machine
-from srgan_tf.data import Photos, downscale, patches
+from srgan_tf.data import Photos, patches
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import BenchmarkError, ImageError, TrainingError
 from srgan_tf.evaluation import evaluate, page, sheets
 from srgan_tf.io import files, images
+from srgan_tf.training import lock, runs
 from srgan_tf.training import strategy as strategies
 from srgan_tf.training.build import build, check, feature_network, first_stage
 from srgan_tf.training.callbacks import Checkpoints, CsvLog, Hints, ProgressLine, TensorBoard
 from srgan_tf.training.model import SRGAN
+from srgan_tf.training.pairs import make_lr
 from srgan_tf.training.recipes import Recipe
 
 
@@ -58,11 +58,30 @@ def train(
         The model, and the signal that stopped it before its last step (0: none did).
 
     Raises:
-        TrainingError: other settings lie in `output`, a loss became infinite or NaN, or no checkpoint is whole.
+        TrainingError: other settings lie in `output`, another process trains there, the disk is full, a loss became
+            infinite or NaN, or no checkpoint is whole.
         ImageError, WeightsError: data or init cannot be used.
         StrategyError: the devices cannot share the batch, or another worker was lost.
     """
     output, strategy = Path(output), strategies.choose(strategy)
+    with lock.held(output) if strategies.is_chief(strategy) else nullcontext():
+        options = (feature_weights, deterministic, save_seconds, catch_signals, strategy)
+        return _train(recipe, output, data, data_lr, validation, init, *options)
+
+
+def _train(
+    recipe,
+    output,
+    data,
+    data_lr,
+    validation,
+    init,
+    feature_weights,
+    deterministic,
+    save_seconds,
+    catch_signals,
+    strategy,
+) -> tuple[SRGAN, int]:
     chief = strategies.is_chief(strategy)
     check(recipe)  # a wrong name must be told before anything is trained
     if recipe.precision == "mixed_bfloat16" and not machine.has_bfloat16():
@@ -74,7 +93,7 @@ def train(
     if not isinstance(data, (tf.data.Dataset, Photos)):
         photos = Photos(data or str(PHOTOS / "train"), recipe.crop, data_lr, recipe.scale)
     fingerprint = photos.fingerprint() if isinstance(photos, Photos) else "tf.data.Dataset"
-    run = _claim(output, recipe, fingerprint, init)
+    run = runs.claim(output, recipe, fingerprint, init)
     if recipe.starts_from and init is None:
         first = first_stage(recipe)
         init = output / first.name
@@ -92,18 +111,18 @@ def train(
             network = feature_network(recipe, run.get("feature_network"), feature_weights)
             run |= {"feature_network": network.network, "features": network.name}
         model = build(recipe, init, network)
-    if chief:
-        _write_run(output, run)
     checkpoints = Checkpoints(output / "checkpoints", model, save_seconds, writes=chief)
     step = checkpoints.restore()
     if step == 0 and any((output / "checkpoints").glob("step-*")):
         raise TrainingError(f"{output}: no checkpoint is whole; give another --output, or remove the damaged ones")
+    if chief:
+        runs.write(output, run, step)
     strategies.agree(strategy, recipe=recipe, data=fingerprint, features=run.get("features"), checkpoint=step)
     if catch_signals:
         checkpoints.catch_signals()
     if step:
         print(f"going on at step {step} of {recipe.steps}", file=sys.stderr)
-    pairs = validation_pairs(validation, recipe.scale)
+    pairs = validation_pairs(validation, recipe)
     watchers = [checkpoints]
     if chief:
         # No pictures with several workers: Keras 2.15's batch norm would ask all of them for its statistics.
@@ -138,46 +157,38 @@ def train(
     return model, checkpoints.stop_signal or 0
 
 
-def validation_pairs(source, scale: int) -> tf.data.Dataset:
-    """(LR, HR) uint8 pictures of a folder, one a batch, HR cut to multiples of scale, LR by MATLAB's bicubic."""
-    pictures = [images.read(path) for path in files.find(source or str(PHOTOS / "heldout"))]
-    if not pictures:
-        raise ImageError(f"--validation={source}: no picture there")
+def validation_pairs(source, recipe: Recipe) -> tf.data.Dataset:
+    """(LR, HR) uint8 pictures of a folder, one a batch; HR is cut to multiples of the scale.
 
-    def pairs():
-        for hr in pictures:
+    LR is made as in training: by MATLAB's bicubic, or by the recipe's degradation, from a seed of the picture's own.
+
+    Raises:
+        ImageError: nothing usable there. Pictures that cannot be read, or are too small, are named and left out.
+    """
+    scale, pictures = recipe.scale, []
+    degraded = recipe.degradation != "bicubic" or recipe.everyday
+    smallest = (8 if degraded else 3) * scale  # the border, of the scale on each side, is not scored
+    for path in files.find(source or str(PHOTOS / "heldout")):
+        try:
+            hr = images.read(path)
+            if min(hr.shape[:2]) < smallest:
+                raise ImageError(f"{path}: {hr.shape[1]}x{hr.shape[0]} px is smaller than {smallest}")
+            pictures.append(hr)
+        except ImageError as error:
+            logging.warning("left out of the validation: %s", error)
+    if not pictures:
+        raise ImageError(f"--validation={source}: no usable picture there")
+
+    def made():
+        for i, hr in enumerate(pictures):
             height, width = (side // scale * scale for side in hr.shape[:2])
             hr = hr[None, :height, :width]
-            yield downscale(hr, scale), hr
+            seed = tf.constant([recipe.seed, -1 - i])  # which no step of training has
+            yield make_lr(hr, scale, recipe.degradation, recipe.everyday, seed), hr
 
     spec = tf.TensorSpec((1, None, None, 3), tf.uint8)
-    dataset = tf.data.Dataset.from_generator(pairs, output_signature=(spec, spec)).cache()
+    dataset = tf.data.Dataset.from_generator(made, output_signature=(spec, spec)).cache()
     return dataset.apply(tf.data.experimental.assert_cardinality(len(pictures)))
-
-
-def _claim(output: Path, recipe: Recipe, fingerprint: str, init) -> dict:
-    """What is written down of the run: new, or, where one lies there, checked to be of the same settings."""
-    settings = {**dataclasses.asdict(recipe), "data": fingerprint, "init": str(init) if init is not None else None}
-    path = output / "run.json"
-    if path.exists():
-        try:
-            run = json.loads(path.read_text())
-            # Fields that are younger than the run stand at their defaults.
-            there = {f.name: f.default for f in dataclasses.fields(Recipe)} | run["settings"]
-        except (ValueError, KeyError):
-            raise TrainingError(f"{path} is damaged; give another --output or remove it") from None
-        changed = [f"{k}: {there.get(k)!r} there, {v!r} now" for k, v in settings.items() if there.get(k) != v]
-        if changed:
-            raise TrainingError(f"{output} holds another run ({'; '.join(changed)}); give another --output")
-        return run
-    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy", "pillow")}
-    return {"settings": settings, "versions": versions, "started": time.ctime()}
-
-
-def _write_run(output: Path, run: dict) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    with files.write_aside(output / "run.json") as temporary:
-        Path(temporary).write_text(json.dumps(run, indent=2) + "\n")
 
 
 def summary(recipe: Recipe, output, validation=None, command: str = "") -> str:
@@ -200,6 +211,6 @@ def summary(recipe: Recipe, output, validation=None, command: str = "") -> str:
         f"sheets:  {folder}/sheets\n"
         f"curves:  {output}/curves.png\n"
         f"weights: {output}\n"
-        f"next:    python upscale.py photo.jpg --weights={output}\n"
-        f"         python evaluate.py --weights={','.join(sources)} --benchmark=Set5 --data_dir=FOLDER"
+        f"next:    python upscale.py photo.jpg --weights={shlex.quote(str(output))}\n"
+        f"         python evaluate.py --weights={shlex.quote(','.join(sources))} --benchmark=Set5 --data_dir=FOLDER"
     )

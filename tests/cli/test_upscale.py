@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -80,12 +81,67 @@ def test_trees_skips_and_failures(tmp_path, tiny):
     assert b"empty.png: the file is empty" in first.stderr and b"nowhere.png: no such file" in first.stderr
     assert b"Traceback" not in first.stderr and b"3 made" in first.stderr
     made = {path.name for path in (tmp_path / "out" / "deep").iterdir()}
-    compared = {"a_x4_compare.png", "a.png_x4_compare.png", "a.gif_x4_compare.png"}  # one each
+    compared = {"a_x4_compare.png", "a_x4.jpg_compare.png", "a.gif_x4_compare.png"}  # one each
     assert made == compared | {"a_x4.png", "a_x4.jpg", "a.gif_x4.png"}
     assert images.read(tmp_path / "out" / "deep" / "a_x4.jpg").shape == (80, 96, 3)
     (folder / "empty.png").unlink()
     again = run(*arguments)
     assert again.returncode == 0 and b"3 skipped" in again.stderr
+
+
+def test_results_of_others_and_of_other_options_are_not_taken_for_done(tmp_path, tiny):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        images.write(tmp_path / name / "a.png", picture())
+    out = tmp_path / "out"
+    arguments = ("--output", out, "--weights", tiny)
+    assert run(tmp_path / "one", *arguments).returncode == 0
+    other = run(tmp_path / "two" / "a.png", *arguments)
+    assert other.returncode == 1 and b"a_x4.png: there already, but it was made of" in other.stderr
+    assert b"one/a.png; --overwrite" in other.stderr.replace(os.sep.encode(), b"/")
+    coarser = run(tmp_path / "one", *arguments, "--back_projection=none")
+    assert coarser.returncode == 1 and b"--back_projection was auto" in coarser.stderr
+    both = run(tmp_path / "one", tmp_path / "two", *arguments)
+    assert both.returncode == 0 and b"2 made" in both.stderr  # told apart by their folders
+    assert {p.relative_to(out).as_posix() for p in out.rglob("*.png")} == {"a_x4.png", "one/a_x4.png", "two/a_x4.png"}
+    again = run(tmp_path / "two", tmp_path / "one", *arguments)
+    assert again.returncode == 0 and b"2 skipped" in again.stderr
+    (out / ".srgan_tf.jsonl").unlink()
+    assert b"2 left, there already, of what is not known" in run(tmp_path / "one", tmp_path / "two", *arguments).stderr
+
+
+def test_a_folder_that_is_its_own_output_is_enlarged_once(tmp_path, tiny):
+    images.write(tmp_path / "a.png", picture())
+    (tmp_path / "._a.jpg").write_bytes(b"what macOS keeps")
+    (tmp_path / ".partial-1234.png").write_bytes(b"cut off")
+    for words in (b"1 made", b"1 skipped"):
+        done = run(tmp_path, "--output", tmp_path, "--weights", tiny)
+        assert done.returncode == 0 and words in done.stderr, done.stderr
+    assert sorted(path.name for path in tmp_path.glob("[!.]*.png")) == ["a.png", "a_x4.png"]
+
+
+def test_an_output_with_a_pictures_ending_is_a_file(tmp_path, tiny):
+    images.write(tmp_path / "a.png", picture())
+    images.write(tmp_path / "b.png", picture())
+    done = run(tmp_path / "a.png", "--output", tmp_path / "large.jpg", "--weights", tiny)
+    assert done.returncode == 0 and images.read(tmp_path / "large.jpg").shape == (80, 96, 3)
+    two = run(tmp_path / "a.png", tmp_path / "b.png", "--output", tmp_path / "both.png", "--weights", tiny)
+    assert two.returncode == 1 and b"a file's name takes one picture, not 2" in two.stderr
+
+
+@pytest.mark.parametrize("flag", ["--max_megapixels=inf", "--memory=nan", "--memory=inf"])
+def test_numbers_that_are_none_are_one_line(flag):
+    done = run("a.png", flag)
+    assert done.returncode == 2 and b"takes a finite number" in done.stderr and done.stderr.count(b"\n") == 1
+
+
+def test_closed_streams_are_one_line(tiny):
+    command = shlex.join([sys.executable, str(ROOT / "upscale.py"), "-", f"--weights={tiny}", "--quiet"])
+    file = io.BytesIO()
+    Image.fromarray(picture()).save(file, "PNG")
+    for closed, name in (("<&-", b"standard input"), (">&-", b"standard output")):
+        done = subprocess.run(f"{command} {closed}", shell=True, input=file.getvalue(), capture_output=True)
+        assert done.returncode == 1 and done.stderr == b"error: " + name + b" is closed\n", done.stderr
 
 
 def test_standard_input_to_standard_output(tiny):

@@ -193,3 +193,11 @@ def test_card_and_warmup_lie_with_the_model(exported, served):
         request = log.PredictionLog.FromString(record).predict_log.request
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
         assert served(request.model_spec.signature_name, **inputs)
+
+
+@pytest.mark.parametrize("value", [np.nan, 255.0, -1.0])
+def test_floats_of_another_range_are_refused(served, value):
+    lr = np.full((1, 8, 8, 3), 0.5, np.float32)
+    lr[0, 3, 3, 1] = value
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"must be in \[0, 1\]"):
+        served("float", lr=lr)

@@ -1,4 +1,6 @@
+import json
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from srgan_tf.inference.runners import open_runner
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
 from srgan_tf.models import weights
+from srgan_tf.models.srresnet import Generator
 from srgan_tf.models.weights import load, shipped
 from tools.teach import make_pairs, teach
 
@@ -108,3 +111,35 @@ def test_the_teacher_keeps_photographs_of_one_name_apart(tmp_path):
         ((48, 48, 3), (12, 12, 3)),
         ((48, 60, 3), (12, 15, 3)),
     ]
+
+
+def test_foreign_files_are_one_line(tmp_path):
+    """Headers that claim terabytes, configurations that are none, classes from elsewhere, classifiers."""
+    header = b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little")
+    header += b"{'descr': '<f4', 'fortran_order': False, 'shape': (900000, 900000), }".ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+        archive.writestr("config.npy", header)
+    np.savez(tmp_path / "text.npz", config=json.dumps("a text"))
+    np.savez(tmp_path / "list.npz", config=json.dumps([1]), a=np.zeros(3))
+    Generator(1, 4).save(tmp_path / "good.keras")
+    for name, changes in {
+        "foreign": {"module": "os", "class_name": "system", "registered_name": None},
+        "lambda": {"module": "keras.layers", "class_name": "Lambda", "registered_name": None},
+    }.items():
+        with zipfile.ZipFile(tmp_path / "good.keras") as good, zipfile.ZipFile(tmp_path / f"{name}.keras", "w") as bad:
+            for member in good.namelist():
+                data = good.read(member)
+                if member == "config.json":
+                    data = json.dumps({**json.loads(data), **changes}).encode()
+                bad.writestr(member, data)
+    with zipfile.ZipFile(tmp_path / "empty.h5", "w"):
+        pass
+    for name in ("huge.npz", "text.npz", "list.npz", "foreign.keras", "lambda.keras", "empty.h5"):
+        with pytest.raises(WeightsError, match=f"{name}: damaged or not weights") as error:
+            load(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+def test_levels_are_no_input_of_a_generator():
+    with pytest.raises(ValueError, match="LR must be float in"):
+        Generator(1, 4)(np.zeros((1, 8, 8, 3), np.uint8))

@@ -1,0 +1,58 @@
+"""What a run's folder says of itself: `run.json`, with its settings, and the versions of each of its lives."""
+
+import dataclasses
+import importlib.metadata
+import json
+import time
+from pathlib import Path
+
+from srgan_tf.errors import TrainingError
+from srgan_tf.io import files
+from srgan_tf.training.recipes import Recipe
+
+
+def claim(output: Path, recipe: Recipe, fingerprint: str, init) -> dict:
+    """What is written down of the run: new, or, where one lies there, checked to be of the same settings.
+
+    Raises:
+        TrainingError: it is damaged, or of other settings.
+    """
+    settings = {**dataclasses.asdict(recipe), "data": fingerprint, "init": str(init) if init is not None else None}
+    path = output / "run.json"
+    if not path.exists():
+        return {"settings": settings, "versions": _versions(), "started": time.ctime()}
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        # Fields that are younger than the run stand at their defaults.
+        there = {f.name: f.default for f in dataclasses.fields(Recipe)} | run["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise TrainingError(f"{path} is damaged; give another --output or remove it") from None
+    changed = {
+        name: f"{there.get(name)!r} there, {now!r} now" for name, now in settings.items() if there.get(name) != now
+    }
+    if list(changed) == ["steps"]:
+        raise TrainingError(
+            f"{output} is a run of {there['steps']} steps, which its learning rate follows; to train on from its "
+            f"weights, give --init={output} and another --output"
+        )
+    if changed:
+        text = "; ".join(f"{name}: {what}" for name, what in changed.items())
+        raise TrainingError(f"{output} holds another run ({text}); give another --output")
+    return run
+
+
+def write(output: Path, run: dict, step: int) -> None:
+    """Write `run.json`, with this life of the run, which begins at `step`, added to those before."""
+    lives = run.get("lives")
+    life = {"step": step, "time": time.ctime(), "versions": _versions()}
+    run = {**run, "lives": [*(lives if isinstance(lives, list) else []), life]}
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with files.write_aside(output / "run.json") as temporary:
+            Path(temporary).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"{output}: cannot write there ({files.reason(error)})") from None
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy", "pillow")}
