@@ -8,12 +8,11 @@ import hashlib
 import sys
 
 from srgan_tf.models import weights
-from srgan_tf.models.srresnet import Generator
 
 if __name__ == "__main__":
     run, name = sys.argv[1:]
     generator = weights.load(run)
-    if isinstance(generator, Generator):
+    if generator.norms():
         generator = generator.with_batch_norm()
     path = weights.PRETRAINED / f"{name}.npz"
     weights.save_weights(generator, path, "float16")

@@ -17,19 +17,22 @@ def unpack(data) -> tuple[tf.Tensor | None, tf.Tensor]:
     x, y, weights = compat.unpack(data)
     if weights is not None:
         raise ValueError("sample_weight has no meaning here: every crop counts alike; leave it out")
-    lr, hr = (None, x) if y is None else (x, y)
-    for name, pictures in (("LR", lr), ("HR", hr)):
-        if pictures is None:
-            continue
-        if isinstance(pictures, (tuple, list, dict)) or pictures.shape.rank not in (4, None):
-            raise ValueError(f"{name} must be one array of pictures [batch, height, width, 3]")
-        if pictures.shape[-1] not in (3, None):
-            raise ValueError(f"{name} must be RGB, 3 channels, not {pictures.shape[-1]}; repeat grey three times")
-        if pictures.dtype != tf.uint8 and not pictures.dtype.is_floating:
-            raise ValueError(
-                f"{name} must be uint8 in 0-255, or float (LR in [0, 1], HR in [-1, 1]), not {pictures.dtype.name}"
-            )
-    return lr, hr
+    return (None, _picture(x, "HR")) if y is None else (_picture(x, "LR"), _picture(y, "HR"))
+
+
+def _picture(array, name: str) -> tf.Tensor:
+    if isinstance(array, (tuple, list, dict)):
+        raise ValueError(f"{name} must be one array of pictures [batch, height, width, 3]")
+    pictures = tf.convert_to_tensor(array)
+    if pictures.shape.rank not in (4, None):
+        raise ValueError(f"{name} must be pictures [batch, height, width, 3], not {list(pictures.shape)}")
+    if pictures.shape.rank and pictures.shape[-1] not in (3, None):
+        raise ValueError(f"{name} must be RGB, 3 channels, not {pictures.shape[-1]}; repeat grey three times")
+    if pictures.dtype != tf.uint8 and not pictures.dtype.is_floating:
+        raise ValueError(
+            f"{name} must be uint8 in 0-255, or float (LR in [0, 1], HR in [-1, 1]), not {pictures.dtype.name}"
+        )
+    return tf.ensure_shape(pictures, [None, None, None, 3])  # Keras 2's generators tell no shape
 
 
 def make_lr(hr: tf.Tensor, scale: int, degradation: str, everyday: float, seed: tf.Tensor) -> tf.Tensor:
