@@ -1,10 +1,10 @@
 """LPIPS and PSNR of pictures as people have them: clean, shrunk by area, compressed, blurred, noisy.
 
-    python benchmarks/degraded.py --weights=srgan,srgan-real [--data_dir=FOLDER] [--back_projection=auto]
+    python benchmarks/degraded.py --weights=srgan,srgan-real [--data_dir=FOLDER] [--sheet=real.jpg]
 
 HR are the bundled held-out photographs and, where it is found, Set14: none was trained on. LR is made of them by fixed
 seeds. Models run as `upscale.py` runs them. Prints two Markdown tables: LPIPS-Alex / PSNR on Y, means over the
-pictures, a border of 4 px left out; and each LPIPS as a share of bicubic's.
+pictures, a border of 4 px left out; and each LPIPS as a share of bicubic's. --sheet draws held-out ones.
 """
 
 import argparse
@@ -73,14 +73,31 @@ def score(hr, sr) -> tuple[float, float]:
     return float(lpips.distance(hr[inner], sr[inner])[0]), float(metrics.psnr(hr, sr, SCALE)[0])
 
 
+def sheet(path: str, hrs: list, models: dict) -> None:
+    """A row a held-out photograph and condition: the middle of it by each model, and HR, zoomed twice."""
+    rows, side = [], 44
+    for seed, hr in enumerate(hrs[:4]):
+        for condition in ("JPEG 75", "blur, noise 5, JPEG 70"):
+            lr = CONDITIONS[condition](hr, seed)
+            y, x = ((length - side) // 2 for length in lr.shape[:2])
+            made = [np.asarray(model(lr)) for model in models.values()]
+            crops = [picture[SCALE * y : SCALE * (y + side), SCALE * x : SCALE * (x + side)] for picture in (*made, hr)]
+            rows.append(np.concatenate(crops, 1).repeat(2, 0).repeat(2, 1))
+    Image.fromarray(np.concatenate(rows)).save(path, quality=92)
+    print(f"{path}: {', '.join([*models, 'HR'])}; in turns JPEG 75, and blur, noise 5, JPEG 70")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--weights", default="srresnet,srgan,srgan-real", help="separated by commas")
     parser.add_argument("--data_dir", help="where Set14 is (default: $SRGAN_TF_DATA)")
     parser.add_argument("--back_projection", default="auto")
+    parser.add_argument("--sheet", help="picture file to draw, in place of the tables")
     options = parser.parse_args()
     hrs, models = pictures(options.data_dir), {"bicubic": lambda lr: enlarge(lr[None], SCALE).numpy()[0]}
     models |= {name: Upscaler(name, back_projection=options.back_projection) for name in options.weights.split(",")}
+    if options.sheet:
+        return sheet(options.sheet, hrs, models)
     found = {name: {} for name in models}
     for condition, degrade in CONDITIONS.items():
         lrs = [degrade(hr, seed) for seed, hr in enumerate(hrs)]
