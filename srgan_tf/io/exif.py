@@ -8,7 +8,7 @@ import numpy as np
 from srgan_tf.io import tiff_directories as tags
 
 PREFIX = b"Exif\0\0"
-_EXIF, _GPS, _INTEROP, _MAKER, _ORIENTATION = 34665, 34853, 40965, 37500, 274
+EXIF, GPS, _INTEROP, _MAKER, _ORIENTATION = 34665, 34853, 40965, 37500, 274
 # Tags of a first directory that tell of the picture, not of how its samples are stored.
 _TELLING = (270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 129: 1}
@@ -30,7 +30,7 @@ def upright(block: bytes, width: int, height: int) -> bytes | None:
         count = struct.unpack_from(order + "H", raw, start)[0]
         for directory, sought in ((start, {_ORIENTATION: 1}), (None, {40962: width, 40963: height})):
             if directory is None:
-                directory = _value_of(raw, start, order, _EXIF)
+                directory = _value_of(raw, start, order, EXIF)
             if directory:
                 _patch(raw, directory, order, sought)
         following = start + 2 + 12 * count
@@ -89,17 +89,17 @@ def parse(block: bytes) -> dict[int, Entries]:
 def parse_at(data, start: int) -> dict[int, Entries]:
     """As `parse`, of the directory at `start` in a TIFF file."""
     order, big = tags.byte_order(data), data[2:4] in (b"+\0", b"\0+")
-    every = _entries(data, start, order, big)
+    every = entries(data, start, order, big)
     found = {0: {tag: entry for tag, entry in every.items() if tag in _TELLING}}
-    for tag in (_EXIF, _GPS):
+    for tag in (EXIF, GPS):
         if tag in every and every[tag][0] in (4, 13, 18):
-            below = _entries(data, int.from_bytes(every[tag][2], "little"), order, big)
+            below = entries(data, int.from_bytes(every[tag][2], "little"), order, big)
             # These point into the old file by numbers that are no longer true.
             found[tag] = {key: entry for key, entry in below.items() if key not in (_MAKER, _INTEROP)}
-    return {tag: entries for tag, entries in found.items() if entries}
+    return {tag: below for tag, below in found.items() if below}
 
 
-def _entries(data, start: int, order: str, big: bool) -> Entries:
+def entries(data, start: int, order: str, big: bool) -> Entries:
     found: Entries = {}
     try:
         count = struct.unpack_from(order + ("Q" if big else "H"), data, start)[0]
@@ -131,9 +131,9 @@ def block(directories: dict[int, Entries]) -> bytes:
     """A block, without prefix, of what `parse` gave."""
     first = dict(directories.get(0, {}))
     place, below = 8, b""
-    size = 2 + 12 * (len(first) + (_EXIF in directories) + (_GPS in directories)) + 4
+    size = 2 + 12 * (len(first) + (EXIF in directories) + (GPS in directories)) + 4
     values = sum(len(value) + len(value) % 2 for _, _, value in first.values() if len(value) > 4)
-    for tag in (_EXIF, _GPS):
+    for tag in (EXIF, GPS):
         if tag in directories:
             offset = place + size + values + len(below)
             first[tag] = 4, 1, struct.pack("<I", offset)
@@ -141,14 +141,18 @@ def block(directories: dict[int, Entries]) -> bytes:
     return b"II*\0" + struct.pack("<I", place) + serialised(first, place) + below
 
 
-def serialised(entries: Entries, place: int, order: str = "<", big: bool = False) -> bytes:
+def ordered(value: bytes, kind: int, order: str) -> bytes:
+    """A little-endian value in another byte order."""
+    unit = _UNITS.get(kind, 1)
+    return value if order == "<" or unit == 1 else np.frombuffer(value, f"<u{unit}").astype(f">u{unit}").tobytes()
+
+
+def serialised(tagged: Entries, place: int, order: str = "<", big: bool = False) -> bytes:
     """A directory with its values behind it, as it stands at `place` in a file."""
-    size = (8 + 20 * len(entries) + 8) if big else (2 + 12 * len(entries) + 4)
-    room, head, behind = (8 if big else 4), struct.pack(order + ("Q" if big else "H"), len(entries)), b""
-    for tag, (kind, count, value) in sorted(entries.items()):
-        unit = _UNITS.get(kind, 1)
-        if order == ">" and unit > 1:
-            value = np.frombuffer(value, f"<u{unit}").astype(f">u{unit}").tobytes()
+    size = (8 + 20 * len(tagged) + 8) if big else (2 + 12 * len(tagged) + 4)
+    room, head, behind = (8 if big else 4), struct.pack(order + ("Q" if big else "H"), len(tagged)), b""
+    for tag, (kind, count, value) in sorted(tagged.items()):
+        value = ordered(value, kind, order)
         head += struct.pack(order + ("HHQ" if big else "HHI"), tag, kind, count)
         if len(value) <= room:
             head += value.ljust(room, b"\0")

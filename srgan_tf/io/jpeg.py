@@ -46,8 +46,8 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
         image, notes = _without_end(data)
     jfif = next((body for marker, body in head if marker == 0xE0 and body[:5] == b"JFIF\0"), b"")
     has_exif = "exif-ifd0-XResolution" in image.get_fields()
-    if len(jfif) >= 12 and not jfif[7] and not has_exif:
-        image = image.copy(xres=1, yres=1)  # a ratio of the sides
+    if not any(jfif[7:8]) and not has_exif:
+        image = image.copy(xres=1, yres=1)  # a ratio of the sides, or libvips' own idea
     comments = [body for marker, body in head if marker == 0xFE]
     for i, body in enumerate(comments):
         image.set_type(pyvips.GValue.refstr_type, f"{_COMMENT}-{i}", _decoded(body.rstrip(b"\0")))
@@ -116,11 +116,12 @@ def exif_segment(block: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, 0xE1, len(body) + 2) + body if len(body) <= _MOST else b""
 
 
-def changed_head(head: bytes, added: bytes, resolution: bool) -> bytes:
-    """The beginning of a file, up to behind JFIF's segment, with other segments added, and no made-up density."""
-    end = 2
-    if head[2:4] == b"\xff\xe0":
-        end += 2 + struct.unpack_from(">H", head, 4)[0]
-        if not resolution:
-            head = head[:13] + struct.pack(">BHH", 0, 1, 1) + head[18:]
-    return head[:end] + added + head[end:]
+def changed_head(head: bytes, added: bytes, per_mm: tuple[float, float] | None) -> bytes:
+    """The beginning of a file, up to behind JFIF's segment: that one as it should be, and other segments added.
+
+    libvips leaves JFIF's out, and puts the resolution into an EXIF block of its own making.
+    """
+    dots = [min(round(n * 25.4), 65_535) for n in per_mm or ()]
+    unit, across, down = (1, *dots) if dots and min(dots) > 0 else (0, 1, 1)
+    jfif = struct.pack(">BBH5sHBHHBB", 0xFF, 0xE0, 16, b"JFIF\0", 0x0101, unit, across, down, 0, 0)
+    return head[:2] + jfif + added

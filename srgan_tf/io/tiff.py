@@ -30,6 +30,7 @@ _BY_LIBVIPS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50001)
 _MODELS = {4: "a transparency mask", 10: "ITU L*a*b*", 32844: "LogL", 32845: "LogLuv", 51177: "a depth map"}
 _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 _COLOURS = {_WHITE_IS_ZERO: 1, _GREY: 1, _CMYK: 4}
+_OF_PROGRAMS = (b'{"shape"', b"ImageJ=", b"<?xml", b"<OME")  # descriptions of the file's own size and layers
 _ROWS = 256
 _MEND = "save it as an ordinary 8- or 16-bit RGB TIFF or PNG"
 
@@ -227,6 +228,11 @@ def _with_fields(image: pyvips.Image, data: bytes, directory: Directory) -> pyvi
         if value:
             image.set_type(BLOB, name, value)
     told = exif.parse_at(data, directory.start)
+    if directory.tags.get(270, b"").startswith(_OF_PROGRAMS):
+        told.get(0, {}).pop(270, None)
+        if "image-description" in image.get_fields():
+            image.remove("image-description")
+    told = {tag: entries for tag, entries in told.items() if entries}
     if told:
         image.set_type(BLOB, "exif-data", exif.PREFIX + exif.block(told))
     space = _space(directory)
