@@ -35,6 +35,7 @@ def define(flag) -> None:
     )
     flag.bool("ensemble", False, "average over 8 flips and turns: about 0.1 dB better, 8 times slower")
     flag.float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
+    flag.integer("page", None, "which page or frame of files with several, from 1 (default: 1)", lower_bound=1)
     flag.bool("quiet", False, "say nothing but errors")
     flag.bool("verbose", False, "say what is used: precision, tile size")
 
@@ -165,7 +166,10 @@ def work(flags, jobs: list[Job], upscaler, at_once: int = 1, cancel=lambda: None
     def do(job: Job) -> bool:
         started = time.monotonic()
         try:
-            picture = images.load(job.source or sys.stdin.buffer.read(), int(flags.max_megapixels * 1e6))
+            source = job.source or sys.stdin.buffer.read()
+            picture = images.load(source, int(flags.max_megapixels * 1e6), flags.page, lenient=True)
+            if picture.notes and not flags.quiet:
+                watch.bar.say(f"note: {job}: {'; '.join(picture.notes)}")
             with turns:
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
