@@ -114,6 +114,8 @@ def _open(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Open
         return png.load(data, max_pixels, page)
     if data.startswith(b"\xff\xd8"):
         return jpeg.load(data, max_pixels, page, lenient)
+    if data[4:12] == b"ftypavis":
+        raise ValueError("animated AVIF is not supported: take a frame out of it first, as by ffmpeg")
     try:
         return _by_libvips(data, max_pixels, page)
     except pyvips.Error as error:
@@ -166,7 +168,9 @@ def _with_fields_of(image: pyvips.Image, other: pyvips.Image) -> pyvips.Image:
 
 def _decode(opened: Opened) -> Picture:
     # In memory from here on: turning upright needs random access, and errors of decoding come out.
-    image = opened.image.copy_memory().autorot()
+    image = opened.image.copy_memory()
+    turned = "orientation" in image.get_fields() and image.get("orientation") > 1
+    image = image.autorot()
     notes = list(opened.notes)
     if image.interpretation == "cmyk":
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk")
@@ -181,10 +185,10 @@ def _decode(opened: Opened) -> Picture:
     if image.hasalpha():
         image = _fill_transparent(image)
     pixels = image.numpy()
-    return Picture(pixels.reshape(*pixels.shape[:2], -1), _metadata(image), opened.format, notes)
+    return Picture(pixels.reshape(*pixels.shape[:2], -1), _metadata(image, turned), opened.format, notes)
 
 
-def _metadata(image: pyvips.Image) -> dict[str, tuple]:
+def _metadata(image: pyvips.Image, turned: bool) -> dict[str, tuple]:
     metadata = {}
     for name in image.get_fields():
         if not name.startswith(_KEPT):
@@ -193,7 +197,7 @@ def _metadata(image: pyvips.Image) -> dict[str, tuple]:
             value = image.get(name)
         except UnicodeDecodeError:  # text in some national encoding
             continue
-        if name == "xmp-data":
+        if name == "xmp-data" and turned:
             value = exif.upright_xmp(value)
         metadata[name] = (image.get_typeof(name), value)
     for name in ("xres", "yres"):

@@ -9,7 +9,8 @@ import pyvips
 from srgan_tf.io.opened import Opened, TooLarge, choose
 
 _COMMENT, _MOST = "jpeg-comment", 65_533
-_LOST, _BLOCKS = 0.05, 600  # of the pixels may be missing where a file ends early; or two blocks of a small picture
+_BLOCK = 17  # rows of the largest block, and one that its chroma reaches into
+_LOST, _FEW = 0.05, 2 * _BLOCK**2  # of the pixels may be missing where a file ends early; or two blocks
 
 
 def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -78,9 +79,12 @@ def _without_end(data: bytes) -> tuple[pyvips.Image, list[str]]:
     )
     differ = (image.numpy() != other.numpy()).reshape(image.height, image.width, -1).any(axis=2)
     rows = int(np.argmax(differ.any(axis=1))) if differ.any() else image.height
-    missing, lost = image.height - rows, differ.mean()
-    if differ.sum() > max(_LOST * differ.size, _BLOCKS):
-        raise ValueError(f"premature end of JPEG image: {lost:.0%} of it are missing")
+    missing = image.height - rows
+    # The put-in bytes may not reach to the end: from the first pixel that differs on, everything is missing.
+    first = int(np.argmax(differ[rows : rows + _BLOCK].any(axis=0))) if missing else 0
+    lost = (image.width - first) * min(_BLOCK, missing) + image.width * max(0, missing - _BLOCK)
+    if lost > max(_LOST * differ.size, _FEW):
+        raise ValueError(f"premature end of JPEG image: {lost / differ.size:.0%} of it are missing")
     told = f"up to {missing} of its {image.height} rows were filled in" if missing else "all rows are there"
     return image, [f"the file lacks its end; {told}"]
 

@@ -63,7 +63,7 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
 def _frame(data: bytes, number: int) -> pyvips.Image:
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
         image.seek(number)
-        return from_array(np.asarray(image.convert("RGBA"))).copy_memory()
+        return from_array(np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))).copy_memory()
 
 
 def _space(first: dict[bytes, bytes]) -> colour.Space | None:
