@@ -61,6 +61,8 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
 
 
 def _refuse_strange(directory: Directory) -> None:
+    if directory.get(tags.COMPRESSION, 1) == 32773 and directory.get(tags.PREDICTOR, 1) != 1:
+        raise ValueError("PackBits with a predictor is not supported, as libtiff reads it wrong: save it with deflate")
     model, bits = directory.get(tags.PHOTOMETRIC, -1), directory.tags.get(tags.BITS, (1,))
     if model not in range(10) or model in _MODELS or model == 7:
         raise ValueError(f"its colour model, {_MODELS.get(model, f'number {model}')}, is not supported: {_MEND}")
@@ -145,12 +147,17 @@ def _unpacked(data: bytes, directory: Directory, notes: list[str]) -> pyvips.Ima
     """The samples by whichever library reads them rightly; libvips expands palettes and turns inverted grey."""
     compression, bits, separate = directory.get(tags.COMPRESSION, 1), directory.bits, directory.get(tags.PLANAR, 1) == 2
     half = directory.sample_format() == "f" and bits == 16
-    planes_in_tiles = separate and tags.TILE_OFFSETS in directory.tags and directory.get(tags.SAMPLES, 1) > 1
-    if planes_in_tiles and compression not in COMPRESSIONS:
+    count, model = directory.get(tags.SAMPLES, 1), directory.get(tags.PHOTOMETRIC)
+    # libvips refuses tiles of planes, and misreads planes of grey with alpha; so does Pillow the latter.
+    grey_planes = separate and count > 1 and model in (_WHITE_IS_ZERO, _GREY)
+    planes = grey_planes or (separate and count > 1 and tags.TILE_OFFSETS in directory.tags)
+    if grey_planes and compression not in COMPRESSIONS:
+        raise ValueError("its grey and alpha lie in separate planes, which is not supported in this compression")
+    if planes and compression not in COMPRESSIONS:
         return _by_pillow(data, directory, notes)
     # libtiff has no 64-bit samples, none of 10 or 12 bits, and misreads half floats behind a predictor or in planes.
     odd = bits not in (1, 2, 4, 8, 16, 32) or (half and (separate or directory.get(tags.PREDICTOR, 1) != 1))
-    if odd or planes_in_tiles or compression == 34925:  # LZMA
+    if odd or planes or compression == 34925:  # LZMA
         return decode(data, directory)
     if compression not in _BY_LIBVIPS:
         return _by_pillow(data, directory, notes)
@@ -186,7 +193,8 @@ def _by_pillow(data: bytes, directory: Directory, notes: list[str]) -> np.ndarra
     except (OSError, ValueError, EOFError, SyntaxError):
         raise ValueError(refusal) from None
     wide = directory.bits // 8
-    if mode == "F" and tags.byte_order(data) == ">":  # Pillow swaps what libtiff has swapped
+    # Pillow swaps floats that libtiff has swapped, and knows no sign.
+    if (mode == "F" and tags.byte_order(data) == ">") or directory.sample_format() == "i":
         raise ValueError(refusal)
     whole = wide == {"I;16": 2, "F": 4}.get(mode, 1)
     if mode not in ("L", "LA", "P", "RGB", "RGBA", "I;16", "F") or not (whole or (wide == 2 and mode[:3] == "RGB")):

@@ -95,7 +95,7 @@ def _unpack(packed: bytes, compression: int, rows: int, row_bytes: int) -> np.nd
 
 def _samples(lines: np.ndarray, directory: tags.Directory, data: bytes, wide: int, each: int) -> np.ndarray:
     bits, dtype = directory.bits, _dtype(directory)
-    predictor = directory.get(tags.PREDICTOR, 1)
+    predictor = directory.get(tags.PREDICTOR, 1) if directory.get(tags.COMPRESSION, 1) != 1 else 1
     if bits != dtype.itemsize * 8:
         if predictor != 1:
             raise ValueError(f"TIFF samples of {bits} bits with a predictor are not read: save it uncompressed")
