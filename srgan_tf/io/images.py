@@ -105,6 +105,8 @@ def load(source, max_pixels: int = MAX_PIXELS, page: int | None = None, lenient:
         ) from None
     except (pyvips.Error, OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as e:
         raise ImageError(f"{name}: not a readable picture ({reason(e)})") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError):  # tags of other types than they should have
+        raise ImageError(f"{name}: not a readable picture (it is damaged: its tags contradict each other)") from None
 
 
 def _open(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opened:

@@ -55,6 +55,8 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
         image.set_type(BLOB, "icc-profile-data", colour.profile(space, image.bands < 3))
     if first.get(b"pHYs", b"")[8:9] != b"\1":  # a ratio of the sides, or nothing
         image = image.copy(xres=1, yres=1)
+    for name in [name for name in image.get_fields() if name.startswith("png-comment-")]:
+        image.remove(name)  # read as if all text were UTF-8
     for i, (key, text) in enumerate(texts):
         image.set_type(pyvips.GValue.refstr_type, f"png-comment-{i}-{key}", text.replace("\0", ""))
     return Opened(image, ".png", notes)
