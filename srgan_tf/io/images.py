@@ -175,6 +175,7 @@ def _decode(opened: Opened) -> Picture:
     image = image.autorot()
     notes = list(opened.notes)
     if image.interpretation == "cmyk":
+        notes.append("CMYK was converted to sRGB")
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk")
         image.remove("icc-profile-data")
     alpha = image.hasalpha()

@@ -14,7 +14,7 @@ from srgan_tf.io import colour, exif, samples
 from srgan_tf.io import tiff_directories as tags
 from srgan_tf.io.opened import BLOB, Opened, TooLarge, choose, from_array, stack
 from srgan_tf.io.tiff_directories import Directory
-from srgan_tf.io.tiff_segments import COMPRESSIONS, check, decode
+from srgan_tf.io.tiff_segments import COMPRESSIONS, check, check_whole, decode
 
 _COMPRESSIONS = {6: "old-style JPEG", 34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 34926: "zstd", 50000: "zstd"}
 _COMPRESSIONS |= {
@@ -185,6 +185,7 @@ def _by_pillow(data: bytes, directory: Directory, notes: list[str]) -> np.ndarra
         refusal = "it holds tiles of separate planes, which are not supported: save it without tiles"
     if directory.sub >= 0:
         raise ValueError(refusal)
+    check_whole(data, directory)  # its libtiff prints what it finds wrong
     try:
         with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
             image.seek(directory.page)

@@ -23,6 +23,12 @@ def _segments(directory: tags.Directory) -> list[tuple[int, int]]:
     return list(zip(offsets, counts))
 
 
+def check_whole(data: bytes, directory: tags.Directory) -> None:
+    """Raise ValueError where strips or tiles lie outside of the file."""
+    if any(offset + count > len(data) for offset, count in _segments(directory)):
+        raise ValueError("the TIFF file is truncated: parts of its data lie behind its end")
+
+
 def check(data: bytes, directory: tags.Directory) -> None:
     """Raise ValueError where deflated segments fail their checksum, which libtiff does not look at."""
     if directory.get(tags.COMPRESSION, 1) not in DEFLATE:

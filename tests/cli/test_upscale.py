@@ -179,6 +179,20 @@ def test_damaged_files_are_made_or_refused(count, tiny, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_was_chosen_is_told_and_can_be_chosen_otherwise(tmp_path, tiny):
+    frames = [Image.fromarray(picture() // 8 + shade) for shade in (0, 200)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    arguments = (tmp_path / "a.tif", "--weights", tiny, "--overwrite", "--output", tmp_path)
+    done = run(*arguments)
+    assert done.returncode == 0 and b"a.tif: the first of 2 pages; --page=N chooses another" in done.stderr
+    first = images.read(tmp_path / "a_x4.tif").mean()
+    done = run(*arguments, "--page=2")
+    assert done.returncode == 0 and b"note" not in done.stderr
+    assert images.read(tmp_path / "a_x4.tif").mean() > first + 100
+    done = run(*arguments, "--page=3", "--quiet")
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"no page 3, but 2" in done.stderr
+
+
 @pytest.mark.parametrize("output", ["file", "file/below", "/proc/none", "/proc"])
 def test_an_output_that_cannot_be_written_is_one_line(tmp_path, tiny, output):
     images.write(tmp_path / "a.png", picture())
