@@ -233,3 +233,54 @@ def test_ten_bits_of_avif_reach_white(tmp_path):
     white.write_to_file(tmp_path / "a.avif", bitdepth=10, lossless=True)
     assert images.load(tmp_path / "a.avif").pixels.min() == 65_535
     assert pyvips.Image.new_from_file(tmp_path / "a.avif").max() < 65_535  # what libvips itself makes of it
+
+
+def test_the_picture_in_a_sub_directory_is_taken_where_the_first_is_its_thumbnail(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(ramps()[::4, ::4], photometric="rgb", subfiletype=1, subifds=2)
+        file.write(ramps()[::2, ::2], photometric="rgb", subfiletype=1)
+        file.write(ramps(), photometric="rgb", compression="deflate")
+    picture = images.load(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture.pixels, ramps())
+    assert "thumbnail" in picture.notes[0]
+
+
+def test_a_pyramid_is_one_picture(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(ramps(), photometric="rgb", subifds=1, tile=(16, 16))
+        file.write(ramps()[::2, ::2], photometric="rgb", subfiletype=1)
+        file.write(ramps()[::4, ::4], photometric="rgb", subfiletype=1)
+    picture = images.load(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture.pixels, ramps())
+    assert not picture.notes
+
+
+def test_raw_data_behind_a_preview_is_not_shown_as_the_preview(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.dng") as file:
+        file.write(ramps()[::4, ::4], photometric="rgb", subfiletype=1, subifds=1)
+        file.write(ramps()[..., 0], photometric="cfa")
+    with pytest.raises(ImageError, match="raw converter"):
+        images.load(tmp_path / "a.dng")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "zstd", "lzma", "jpeg"])
+def test_a_truncated_tiff_is_refused(compression, tile, share):
+    pytest.importorskip("imagecodecs")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    options = {"tile": tile} if tile else {"rowsperstrip": 8}
+    data = tiff(noise, photometric="rgb", compression=compression, **options)
+    assert np.abs(images.load(data).rgb().astype(int) - noise).max() <= (0 if compression != "jpeg" else 255)
+    with pytest.raises(ImageError, match=r"truncated|damaged"):
+        images.load(data[: int(share * len(data))])
+
+
+def test_a_tile_whose_checksum_fails_is_refused_although_libtiff_takes_it():
+    data = bytearray(tiff(ramps(), photometric="rgb", compression="deflate", rowsperstrip=48))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages[0]
+        end = page.dataoffsets[0] + page.databytecounts[0]
+    data[end - 4 : end] = b"\0\0\0\0"  # Adler-32
+    with pytest.raises(ImageError, match="compressed data fail"):
+        images.load(bytes(data))
