@@ -28,7 +28,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
         "addons": ["tensorflow>=2.15,<2.16", "tensorflow-addons==0.23.0"],
         "serving": ["tensorflow-serving-api>=2.15,<2.22"],  # each release asks for at least its own TensorFlow
-        "test": ["pytest>=8", "scikit-image>=0.22"],
+        "test": ["pytest>=8", "scikit-image>=0.22", "tifffile>=2023.7", "imagecodecs>=2024.1"],
     },
     entry_points={"console_scripts": ["srgan-tf = srgan_tf.cli.main:command"]},
 )

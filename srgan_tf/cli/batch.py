@@ -36,6 +36,7 @@ def define(flag) -> None:
     )
     flag.bool("ensemble", False, "average over 8 flips and turns: about 0.1 dB better, 8 times slower")
     flag.float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
+    flag.integer("page", None, "which page or frame of files with several, from 1 (default: 1)", lower_bound=1)
     flag.bool("quiet", False, "say nothing but errors")
     flag.bool("verbose", False, "say what is used: precision, tile size")
 
@@ -127,7 +128,10 @@ def work(
     def do(job: Job) -> bool:
         started = time.monotonic()
         try:
-            picture = images.load(job.source or _standard_input(), int(flags.max_megapixels * 1e6))
+            source = job.source or _standard_input()
+            picture = images.load(source, int(flags.max_megapixels * 1e6), flags.page, lenient=True)
+            if picture.notes and not flags.quiet:
+                watch.bar.say(f"note: {job}: {'; '.join(picture.notes)}")
             with turns:
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
@@ -188,7 +192,7 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
 
     started, output = time.monotonic(), Path(flags.output)
     suffix = f"_x{upscaler.scale}" if flags.suffix is None else flags.suffix
-    shared = ("scale", "back_projection", "ensemble", "format", "quality")
+    shared = ("scale", "back_projection", "ensemble", "format", "quality", "page")
     one_file = files.is_picture(output) and not output.is_dir()
     record = Record(output.parent if one_file else output, made_by | {name: flags[name].value for name in shared})
 

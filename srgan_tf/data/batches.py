@@ -30,6 +30,9 @@ class Photos:
         scale: HR size over LR size, checked where lr_source is given.
         cache_bytes: bound on the decoded pictures kept; the others are decoded anew each time.
 
+    Alpha is dropped: wholly transparent pixels take the colour of the nearest visible ones, far ones the mean of all,
+    so that no black areas are learnt.
+
     Files that cannot be used (unreadable, truncated, too small, unpaired) are left out, counted and named once.
 
     Raises:

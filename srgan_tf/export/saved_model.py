@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.data.levels import to_uint8
+from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import ExportError
 from srgan_tf.inference import facts
 from srgan_tf.inference.fast import PIECE, FastGraph
@@ -146,7 +146,7 @@ class _Served(tf.Module):
             return finish(network.tail(features))
 
         def tile(part):
-            part = tf.cast(part, tf.float32) / 255 if part.dtype == tf.uint8 else part
+            part = to_lr_range(part) if part.dtype == tf.uint8 else part
             return in_pieces(tail, network.trunk(part), PIECE, network.tail_context, network.scale, dtype)
 
         return in_pieces(tile, lr, TILE, network.context, network.scale, dtype)

@@ -1,10 +1,9 @@
 """Picture files to arrays, with all that a file carries beside its pixels.
 
 Decoding is libvips': it keeps 16 bits and metadata where Pillow drops them. Pillow opens the few formats that libvips'
-wheel leaves out, BMP above all.
+wheel leaves out, BMP above all. What either gets wrong is put right in the modules beside this one, a format each.
 """
 
-import io
 import logging
 import os
 import struct
@@ -17,12 +16,14 @@ import pyvips
 from PIL import Image
 
 from srgan_tf.errors import ImageError
+from srgan_tf.io import colour, exif, isobmff, jpeg, pillow_formats, png, samples, tiff, tiff_directories
 from srgan_tf.io.files import reason, write_aside
+from srgan_tf.io.opened import BLOB, Opened, TooLarge, choose, from_array
 
 MAX_PIXELS = 100_000_000  # a damaged or hostile header may promise terabytes
 
-_KEPT = ("icc-profile-data", "exif-", "xmp-data", "iptc-data", "png-comment-", "gif-comment", "image-description")
-_PILLOW_FORMATS = ("BMP", "DIB", "PPM", "TGA", "JPEG2000", "PCX", "SGI", "ICO", "QOI")
+_KEPT = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "png-comment-", "jpeg-comment-")
+_KEPT += ("gif-comment", "image-description")
 
 pyvips.block_untrusted_set(True)  # loaders that libvips' authors would not let loose on strangers' files
 pyvips.cache_set_max(0)  # the cache would keep pictures in memory that are done with
@@ -38,11 +39,13 @@ class Picture:
         pixels: uint8 or uint16 [height, width, bands]; bands are grey, grey + alpha, RGB or RGB + alpha.
         metadata: what goes along to the file made from it: libvips' field name → (type, value).
         format: ending of the format that it came in, such as ".png".
+        notes: what was chosen among several, or could not be kept, each for one line to the user.
     """
 
     pixels: np.ndarray
     metadata: dict[str, tuple] = field(default_factory=dict)
     format: str = ".png"
+    notes: list[str] = field(default_factory=list)
 
     @property
     def has_alpha(self) -> bool:
@@ -67,17 +70,19 @@ def read(path) -> np.ndarray:
     return load(path).rgb()
 
 
-def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decode a picture (the first frame, where there are several) with its depth, alpha and metadata.
+def load(source, max_pixels: int = MAX_PIXELS, page: int | None = None, lenient: bool = False) -> Picture:
+    """Decode a picture with its depth, alpha and metadata.
 
-    The EXIF orientation is applied; palettes become RGB, CMYK becomes sRGB.
+    The EXIF orientation is applied; palettes become RGB, CMYK and L*a*b* become sRGB.
 
     Args:
         source: a path, or what reads like one (`read_bytes`), or the bytes of a file.
         max_pixels: the largest height * width that is decoded.
+        page: which frame or page to take, from 1; None takes the first and says so in the notes.
+        lenient: take a JPEG whose last rows are missing, with a note.
 
     Raises:
-        ImageError: the file is missing, unreadable, truncated, no picture or too large.
+        ImageError: the file is missing, unreadable, truncated, no picture, too large or of an unsupported kind.
     """
     name = "standard input" if isinstance(source, bytes) else source
     if isinstance(source, (str, os.PathLike)) and Path(source).is_char_device():
@@ -92,68 +97,85 @@ def load(source, max_pixels: int = MAX_PIXELS) -> Picture:
     if not data:
         raise ImageError(f"{name}: the file is empty")
     try:
-        image = _open(data, max_pixels)
-        if image.width * image.height > max_pixels:
-            raise ImageError(
-                f"{name}: {image.width} x {image.height} pixels are more than the limit of {max_pixels / 1e6:g} "
-                "megapixels; raise it (--max_megapixels) if you trust the file"
-            )
-        return _decode(image)
-    except ImageError:
-        raise
+        return _decode(_open(data, max_pixels, page, lenient))
+    except TooLarge as error:
+        raise ImageError(
+            f"{name}: {error.width} x {error.height} pixels are more than the limit of {max_pixels / 1e6:g} "
+            "megapixels; raise it (--max_megapixels) if you trust the file"
+        ) from None
     except (pyvips.Error, OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as e:
         raise ImageError(f"{name}: not a readable picture ({reason(e)})") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError):  # tags of other types than they should have
+        raise ImageError(f"{name}: not a readable picture (it is damaged: its tags contradict each other)") from None
 
 
-def _open(data: bytes, max_pixels: int) -> pyvips.Image:
+def _open(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opened:
+    if tiff_directories.is_tiff(data):
+        return tiff.load(data, max_pixels, page)
+    if data.startswith(png.SIGNATURE):
+        return png.load(data, max_pixels, page)
+    if data.startswith(b"\xff\xd8"):
+        return jpeg.load(data, max_pixels, page, lenient)
+    if data[4:12] == b"ftypavis":
+        raise ValueError("animated AVIF is not supported: take a frame out of it first, as by ffmpeg")
     try:
-        return pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
+        return _by_libvips(data, max_pixels, page)
     except pyvips.Error as error:
         if error.message != "unable to load from buffer":  # `str(error)` may lack the cause, which threads share
             raise
-    try:
-        with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
-            if image.width * image.height > max_pixels:
-                return pyvips.Image.black(image.width, image.height)  # refused by its size, before it is decoded
-            return _from_pillow(image)
-    except Image.UnidentifiedImageError:
-        raise ValueError("no format known here") from None
+    return pillow_formats.load(data, max_pixels, page)
 
 
-def _from_pillow(image: Image.Image) -> pyvips.Image:
-    info = image.info
-    if image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in ("L", "LA", "RGB", "RGBA") and not image.mode.startswith("I"):
-        image = image.convert("RGBA" if "transparency" in info or image.mode in ("PA", "RGBa") else "RGB")
-    pixels = np.asarray(image)
-    if image.mode.startswith("I"):
-        pixels = np.clip(pixels, 0, 65535).astype(np.uint16)
-    dots = info.get("dpi", (0, 0))
-    made = from_array(pixels.reshape(*pixels.shape[:2], -1))
-    made = made.copy(**{name: n / 25.4 for name, n in zip(("xres", "yres"), dots) if n > 0})
-    if info.get("icc_profile"):
-        made.set_type(pyvips.GValue.blob_type, "icc-profile-data", info["icc_profile"])
-    return made
+def _by_libvips(data: bytes, max_pixels: int, page: int | None) -> Opened:
+    """What libvips reads as it should: GIF, WebP, AVIF and the like."""
+    image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
+    loader = image.get("vips-loader").removesuffix("_buffer").removesuffix("load")
+    if image.width * image.height > max_pixels:
+        raise TooLarge(image.width, image.height)
+    count = image.get("n-pages") if "n-pages" in image.get_fields() else 1
+    kind = {"gif": "frame", "webp": "frame", "heif": "picture"}.get(loader, "page")
+    number, notes = choose(count, page, kind)
+    if loader == "heif":
+        space = isobmff.heif_space(data)
+        if page is None and image.get("heif-primary") != 0:
+            number = image.get("heif-primary")
+            notes = [note.replace("the first", "the main one") for note in notes]
+    if number:
+        image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated", page=number)
+        if image.width * image.height > max_pixels:
+            raise TooLarge(image.width, image.height)
+    if loader == "heif":
+        image = image.copy_memory()
+        bits = image.get("bits-per-sample") if "bits-per-sample" in image.get_fields() else 16
+        if image.format == "ushort" and 8 < bits < 16:  # libvips moves bits up, so that white is not quite white
+            full = from_array(
+                samples.stretch(image.numpy() >> (16 - bits), 2**bits - 1).reshape(
+                    image.height, image.width, image.bands
+                )
+            ).copy_memory()
+            image = _with_fields_of(full, image)
+        if space is not None and not space.is_srgb and "icc-profile-data" not in image.get_fields():
+            image = image.copy()
+            image.set_type(BLOB, "icc-profile-data", colour.profile(space, image.bands < 3))
+    return Opened(image, f".{loader}", notes)
 
 
-def from_array(pixels: np.ndarray) -> pyvips.Image:
-    """libvips' view of uint8 or uint16 [height, width, bands]."""
-    height, width, bands = pixels.shape
-    kind = "ushort" if pixels.dtype == np.uint16 else "uchar"
-    image = pyvips.Image.new_from_memory(np.ascontiguousarray(pixels).data, width, height, bands, kind)
-    return image.copy(interpretation=_interpretation(bands, kind))
+def _with_fields_of(image: pyvips.Image, other: pyvips.Image) -> pyvips.Image:
+    image = image.copy(xres=other.xres, yres=other.yres)
+    for name in other.get_fields():
+        if name.startswith((*_KEPT, "orientation")):
+            image.set_type(other.get_typeof(name), name, other.get(name))
+    return image
 
 
-def _interpretation(bands: int, kind: str) -> str:
-    return ("b-w" if bands < 3 else "srgb") if kind == "uchar" else ("grey16" if bands < 3 else "rgb16")
-
-
-def _decode(image: pyvips.Image) -> Picture:
-    loader = image.get("vips-loader") if "vips-loader" in image.get_fields() else "bmpload"
+def _decode(opened: Opened) -> Picture:
     # In memory from here on: turning upright needs random access, and errors of decoding come out.
-    image = image.copy_memory().autorot()
+    image = opened.image.copy_memory()
+    turned = "orientation" in image.get_fields() and image.get("orientation") > 1
+    image = image.autorot()
+    notes = list(opened.notes)
     if image.interpretation == "cmyk":
+        notes.append("CMYK was converted to sRGB")
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk")
         image.remove("icc-profile-data")
     alpha = image.hasalpha()
@@ -161,28 +183,45 @@ def _decode(image: pyvips.Image) -> Picture:
         image = image.colourspace("grey16" if image.format == "ushort" and image.bands < 3 else "srgb")
         image = image.cast("uchar" if image.format != "ushort" else "ushort")
     if image.bands > 4 or (image.bands == 4 and not alpha):  # further channels of scientific pictures
+        notes.append(f"kept 3 of its {image.bands} channels")
         image = image[:3]
     if image.hasalpha():
         image = _fill_transparent(image)
-    kept = {name for name in image.get_fields() if name.startswith(_KEPT)}
-    metadata = {name: (image.get_typeof(name), image.get(name)) for name in kept}
+    pixels = image.numpy()
+    return Picture(pixels.reshape(*pixels.shape[:2], -1), _metadata(image, turned), opened.format, notes)
+
+
+def _metadata(image: pyvips.Image, turned: bool) -> dict[str, tuple]:
+    metadata = {}
+    for name in image.get_fields():
+        if not name.startswith(_KEPT):
+            continue
+        try:
+            value = image.get(name)
+        except UnicodeDecodeError:  # text in some national encoding
+            continue
+        if name == "xmp-data" and turned:
+            value = exif.upright_xmp(value)
+        metadata[name] = (image.get_typeof(name), value)
     for name in ("xres", "yres"):
         if image.get(name) != 1:  # libvips' word for a file that says nothing
             metadata[name] = (pyvips.GValue.gdouble_type, image.get(name))
-    pixels = image.numpy()
-    ending = "." + loader.removesuffix("_buffer").removesuffix("load")
-    return Picture(pixels.reshape(*pixels.shape[:2], -1), metadata, ending)
+    return metadata
 
 
 def _fill_transparent(image: pyvips.Image) -> pyvips.Image:
-    """Give wholly transparent pixels the colour of the nearest visible ones.
+    """Give wholly transparent pixels the colour of the nearest visible ones, and far ones the mean of all visible.
 
-    Files leave black or white there; a network spreads it over the visible edge as a fringe.
+    Files leave black or white there; a network spreads it over the visible edge as a fringe, and training crops it.
     """
     count = image.bands - 1
     colour, alpha = image[0] if count == 1 else image[:count], image[count]
     weight = alpha / (65535 if image.format == "ushort" else 255)
-    filled = colour
+    share = weight.avg()
+    if not share:  # nothing is visible
+        return image
+    mean = [band.avg() / share + 0.5 for band in (colour * weight).bandsplit()]
+    filled = (alpha == 0).ifthenelse((colour * 0 + mean).cast(image.format), colour)
     for sigma in (12, 2):  # far pixels coarsely, near ones finely
         around = weight.gaussblur(sigma, min_ampl=0.01, precision="float")
         mean = (colour * weight).gaussblur(sigma, min_ampl=0.01, precision="float") / around

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from srgan_tf.data import enlarge
-from srgan_tf.data.levels import to_uint8
+from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import TrainingError
 from srgan_tf.io import files
 from srgan_tf.models.weights import is_best, save_weights
@@ -218,7 +218,7 @@ class TensorBoard(keras.callbacks.Callback):
         top, left = (lr.shape[1] - height) // 2, (lr.shape[2] - width) // 2
         lr = lr[:, top : top + height, left : left + width]
         hr = hr[:, top * scale : (top + height) * scale, left * scale : (left + width) * scale]
-        sr = to_uint8(self.model(tf.cast(lr, tf.float32) / 255))
+        sr = to_uint8(self.model(to_lr_range(lr)))
         return tf.concat([enlarge(lr, scale), sr, hr], axis=2)
 
 

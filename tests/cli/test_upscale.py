@@ -144,6 +144,32 @@ def test_closed_streams_are_one_line(tiny):
         assert done.returncode == 1 and done.stderr == b"error: " + name + b" is closed\n", done.stderr
 
 
+def test_flags_do_what_the_library_does(tmp_path, tiny):
+    """--blend, --blend_amount, --ensemble, --suffix, --memory, --quality, --max_megapixels and --verbose."""
+    lr = np.asarray(Image.fromarray(picture()).resize((90, 110)))
+    images.write(tmp_path / "a.png", lr)
+    tf.keras.utils.set_random_seed(9)
+    weights.save_weights(Generator(blocks=1, channels=4), tmp_path / "other.npz")
+    mixed = weights.blend(weights.load(tiny), weights.load(tmp_path / "other.npz"), 0.25)
+    expected = upscaling.Upscaler(mixed, precision="float32", ensemble=True)(lr)
+    flags = (f"--blend={tmp_path / 'other.npz'}", "--blend_amount=0.25", "--ensemble", "--precision=float32")
+    out = tmp_path / "out"
+    done = run(tmp_path / "a.png", "--output", out, "--weights", tiny, *flags, "--suffix=.big", "--verbose")
+    assert done.returncode == 0 and b"float32, " in done.stderr and b"px of context" in done.stderr
+    assert np.abs(images.read(out / "a.big.png").astype(int) - expected).max() <= 1
+    small = run(tmp_path / "a.png", "--output", out, "--weights", tiny, *flags, "--suffix=.tiles", "--memory=0.0001")
+    assert small.returncode == 0  # in many tiles, the same but for rounding
+    assert np.abs(images.read(out / "a.tiles.png").astype(int) - expected).max() <= 1
+    sizes = []
+    for quality in (30, 95):
+        done = run(tmp_path / "a.png", "--output", out / f"{quality}.jpg", "--weights", tiny, f"--quality={quality}")
+        assert done.returncode == 0
+        sizes.append((out / f"{quality}.jpg").stat().st_size)
+    assert sizes[0] < sizes[1] / 2
+    refused = run(tmp_path / "a.png", "--output", out, "--weights", tiny, "--max_megapixels=0.009", "--suffix=.no")
+    assert refused.returncode == 1 and b"limit of 0.009 megapixels" in refused.stderr
+
+
 def test_standard_input_to_standard_output(tiny):
     file = io.BytesIO()
     Image.fromarray(picture()).save(file, "PNG")
@@ -233,6 +259,20 @@ def test_damaged_files_are_made_or_refused(count, tiny, tmp_path):
             assert "\n" not in str(error)
     assert 0 < refused < count
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_chosen_is_told_and_can_be_chosen_otherwise(tmp_path, tiny):
+    frames = [Image.fromarray(picture() // 8 + shade) for shade in (0, 200)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    arguments = (tmp_path / "a.tif", "--weights", tiny, "--overwrite", "--output", tmp_path)
+    done = run(*arguments)
+    assert done.returncode == 0 and b"a.tif: the first of 2 pages; --page=N chooses another" in done.stderr
+    first = images.read(tmp_path / "a_x4.tif").mean()
+    done = run(*arguments, "--page=2")
+    assert done.returncode == 0 and b"note" not in done.stderr
+    assert images.read(tmp_path / "a_x4.tif").mean() > first + 100
+    done = run(*arguments, "--page=3", "--quiet")
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"no page 3, but 2" in done.stderr
 
 
 @pytest.mark.parametrize("output", ["file", "file/below", "/proc/none", "/proc"])

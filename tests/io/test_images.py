@@ -85,12 +85,13 @@ def test_profile_resolution_and_text_go_along(tmp_path):
 def test_resolution_that_only_pillow_reads_goes_along_and_none_is_made_up(tmp_path):
     picture = Image.fromarray(_noise(20, 30, 3, np.uint8))
     picture.save(tmp_path / "240.bmp", dpi=(240, 240))
-    picture.save(tmp_path / "72.webp")  # says nothing
-    for name in ("240.bmp", "72.webp"):
+    picture.save(tmp_path / "none.webp")  # says nothing
+    for name in ("240.bmp", "none.webp"):
         loaded = images.load(tmp_path / name)
         encoding.write_rows(tmp_path / "b.png", [loaded.pixels], loaded.pixels.shape, np.uint8, loaded.metadata)
         with Image.open(tmp_path / "b.png") as made:
-            assert made.info["dpi"][0] == pytest.approx(int(name.split(".")[0]), abs=0.5)
+            dots = made.info.get("dpi", (None,))[0]
+            assert dots is None if name == "none.webp" else dots == pytest.approx(240, abs=0.5)
 
 
 def test_transparent_pixels_take_the_colour_beside_them(tmp_path):
@@ -169,3 +170,17 @@ def test_threads_read_formats_that_libvips_leaves_to_pillow(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         shapes = pool.map(lambda name: images.read(tmp_path / name).shape, names)
     assert set(shapes) == {(20, 30, 3)}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_transparent_far_from_the_visible_is_not_black(tmp_path, dtype):
+    """Training crops it: it takes the mean of what is visible."""
+    top = np.iinfo(dtype).max
+    pixels = np.zeros((200, 300, 4), dtype)
+    pixels[:20, :40] = (top // 5, top // 2, top, top)
+    images.write(tmp_path / "a.png", pixels)
+    read = images.load(tmp_path / "a.png").pixels[..., :3].astype(float) / top
+    np.testing.assert_allclose(read[150:, 200:], np.broadcast_to([0.2, 0.5, 1], (50, 100, 3)), atol=0.01)
+    np.testing.assert_array_equal(images.load(tmp_path / "a.png").pixels[:20, :40], pixels[:20, :40])
+    images.write(tmp_path / "b.png", np.zeros((9, 9, 4), dtype))  # nothing visible at all
+    assert not images.load(tmp_path / "b.png").pixels.any()
