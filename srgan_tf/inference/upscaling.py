@@ -26,7 +26,7 @@ class Upscaler:
         scale: how much larger, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
             bicubic) downscaling of the result.
         precision: one of `choices.PRECISIONS`, for the convolutions; exported models have their own. "auto" is bfloat16
-            where the processor has it, but for 16-bit pictures and for models that it brings off by more than 3 of
+            where the processor has it, but for 16-bit pictures and for models that it brings off by more than 4 of
             255, which is tried on bundled photographs.
         memory: bytes that the pixels in work may take, which sets the size of the tiles. TensorFlow itself and the
             decoded input come on top.
