@@ -84,7 +84,11 @@ def test_a_channel_that_is_not_called_alpha_is_none():
 def test_odd_depths_reach_white(bits):
     values = np.random.default_rng(0).integers(0, 2**bits, (20, 30, 3)).astype("u2" if bits <= 16 else "u4")
     values[0, 0] = 2**bits - 1
-    picture = images.load(tiff(values, photometric="rgb", bitspersample=bits))
+    try:
+        data = tiff(values, photometric="rgb", bitspersample=bits)
+    except (TypeError, NotImplementedError) as error:  # the newest pair for NumPy 1 does not fit together
+        pytest.skip(f"this tifffile and imagecodecs cannot write it: {error}")
+    picture = images.load(data)
     assert np.abs(level(picture) - values / (2**bits - 1)).max() < 1 / 65_535
 
 
