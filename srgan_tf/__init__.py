@@ -44,7 +44,8 @@ else:
     def __getattr__(name):
         if name in _HOMES:
             settings.check_files()
-            found = getattr(importlib.import_module(_HOMES[name]), name)
+            # Kept, so that the next use asks neither for settings nor for what is registered.
+            globals()[name] = found = getattr(importlib.import_module(_HOMES[name]), name)
             _register()
             return found
         raise AttributeError(f"module 'srgan_tf' has no attribute {name!r}")

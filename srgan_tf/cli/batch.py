@@ -200,19 +200,20 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
         return f".{flags.format}" if flags.format else encoding.format_of(path) or ".png"
 
     jobs, problems = plan(arguments, output, suffix, ending_of, record.results())
-    todo, unknown = [], 0
+    todo, there, unknown = [], 0, 0
     for job in jobs:
         if flags.overwrite or job.source is None or job.target is None or not os.path.lexists(job.target):
             todo.append(job)
         elif differs := record.differs(job.source, job.target):
             problems.append(f"{job.target}: there already, but {differs}; --overwrite makes it anew")
+        elif differs is None:
+            unknown += 1
         else:
-            unknown += differs is None
+            there += 1
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     made, failed = work(flags, todo, upscaler, record, at_once, cancel) if todo else (0, [])
     if not flags.quiet:
-        there = len(jobs) - len(todo) - unknown - sum("there already, but" in problem for problem in problems)
         parts = [f"{made} made in {clock(time.monotonic() - started)}"]
         parts += [f"{there} skipped, there already (--overwrite makes them anew)"] * bool(there)
         parts += [f"{unknown} left, there already, of what is not known (--overwrite makes them anew)"] * bool(unknown)

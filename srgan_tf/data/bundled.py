@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from srgan_tf.data import bicubic
+from srgan_tf.data.levels import from_signed, to_levels, to_unit
 from srgan_tf.io import images
 
 PHOTOS = Path(__file__).parents[1] / "photos"
@@ -19,6 +20,5 @@ def photographs(folder: str, scale: int, side: int) -> list[np.ndarray]:
         top, left = (max(0, size - side * scale) // 2 for size in hr.shape[1:3])
         height, width = (min(size // scale, side) * scale for size in hr.shape[1:3])
         hr = hr[:, top : top + height, left : left + width] / np.float32(127.5) - 1
-        lr = np.clip(bicubic.downscale(tf.constant(hr), scale).numpy(), -1, 1)
-        result.append((np.floor((lr + 1) * 127.5 + 0.5) / 255).astype(np.float32))
+        result.append(to_unit(to_levels(from_signed(bicubic.downscale(tf.constant(hr), scale).numpy()))))
     return result

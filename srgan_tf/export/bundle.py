@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from srgan_tf.choices import LITE_KINDS
 from srgan_tf.errors import ExportError
 from srgan_tf.evaluation.tables import markdown, versions
 from srgan_tf.export import parity, saved_model, tflite
@@ -55,7 +56,7 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
             )
         )
         rows[0] = replace(rows[0], file=f"saved_model/{paths[0].name}")
-    for kind in (kind for kind in tflite.KINDS if kind in kinds):
+    for kind in (kind for kind in LITE_KINDS if kind in kinds):
         for size in sizes if kind == "int8" else (None,):
             path = output / (f"int8_{size}.tflite" if size else f"{kind}.tflite")
             model = tflite.convert(generator, kind, size, name)

@@ -15,7 +15,7 @@ def with_metadata(model: bytes, name: str, generator, kind: str) -> bytes:
 
     Args:
         model: a .tflite file's content.
-        kind: of `tflite.KINDS`; int8 takes uint8 0-255 rather than float in [0, 1].
+        kind: of `choices.LITE_KINDS`; int8 takes uint8 0-255 rather than float in [0, 1].
     """
     schema = facts.lite_schema()
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))

@@ -60,7 +60,7 @@ class Reference:
         """Run a SavedModel folder or .tflite file on the photographs.
 
         Args:
-            kind: "saved_model", or one of `tflite.KINDS`.
+            kind: "saved_model", or one of `choices.LITE_KINDS`.
             name: how the table and errors call it.
             side: LR pixels a side.
 

@@ -13,7 +13,6 @@ from srgan_tf.export.metadata import with_metadata
 from srgan_tf.models.base import BaseGenerator
 from srgan_tf.models.ops import Ops, bilinear, fold
 
-KINDS = ("float32", "float16", "dynamic", "int8")
 # Percent of a tensor's values that may lie beyond each end of its int8 range. By trial on the paper's generator: int8
 # loses .148 dB on Set5 with 0.05, .150 with 0.005, .160 with 0.001; on the compact one .10, .02 and .02.
 CLIPPED = 0.005

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from srgan_tf import compat
+from srgan_tf.choices import SCALES
 from srgan_tf.models.ops import KerasOps, Ops, Survey, Trace
 
-SCALES = (2, 3, 4, 8)
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 

@@ -308,7 +308,7 @@ class SRGAN(Saving, keras.Model):
         lr, hr = self.prepare(data)
         made = self(lr)
         sr = to_uint8(made)
-        scores = metrics.psnr(tf.round((hr + 1) * 127.5), sr, shave=self.generator.scale)
+        scores = metrics.psnr(to_uint8(hr), sr, shave=self.generator.scale)
         for metric in self.watched:
             metric.update_state(hr, made)
         scores = self._log({"psnr_y": scores, "loss": losses.pixel_loss(hr, made, self.settings["pixel"])})

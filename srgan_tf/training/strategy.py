@@ -14,9 +14,8 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from srgan_tf import compat
+from srgan_tf.choices import STRATEGIES
 from srgan_tf.errors import StrategyError
-
-STRATEGIES = ("auto", "one", "mirrored", "multiworker")
 
 # What collectives raise where a peer does not answer.
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)

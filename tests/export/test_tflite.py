@@ -10,6 +10,7 @@ from flatbuffers import encode, number_types, table
 from PIL import Image
 
 from srgan_tf import compat
+from srgan_tf.choices import LITE_KINDS
 from srgan_tf.data.bundled import PHOTOS, photographs
 from srgan_tf.export import parity, tflite
 from srgan_tf.inference import litert, runners
@@ -48,7 +49,7 @@ def generator():
 @pytest.fixture(scope="module")
 def files(generator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lite")
-    for kind in tflite.KINDS:
+    for kind in LITE_KINDS:
         size = 48 if kind == "int8" else None
         (folder / f"{kind}.tflite").write_bytes(tflite.convert(generator, kind, size, "tiny"))
     return folder
@@ -143,7 +144,7 @@ def test_int8_reaches_colours_that_no_calibration_photograph_has(tmp_path):
     assert 10 * np.log10(255**2 / np.mean((sr - wanted) ** 2)) > 35
 
 
-@pytest.mark.parametrize("kind", tflite.KINDS)
+@pytest.mark.parametrize("kind", LITE_KINDS)
 def test_files_pass_their_check(generator, files, kind):
     side = 48 if kind == "int8" else parity.SIDE
     row = parity.Reference(generator).check(files / f"{kind}.tflite", kind, kind, side)

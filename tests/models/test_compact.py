@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from srgan_tf import compat
+from srgan_tf.choices import LITE_KINDS
 from srgan_tf.export import parity, saved_model, tflite
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.models import weights
@@ -66,7 +67,7 @@ def test_exports(tmp_path):
     generator = lively()
     reference = parity.Reference(generator)
     saved_model.write(generator, tmp_path / "model", check=lambda folder: reference.check(folder, "s", "saved_model"))
-    for kind in tflite.KINDS:
+    for kind in LITE_KINDS:
         side = 48 if kind == "int8" else parity.SIDE
         path = tmp_path / f"{kind}.tflite"
         path.write_bytes(tflite.convert(generator, kind, 48 if kind == "int8" else None))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from srgan_tf.choices import LITE_KINDS
 from srgan_tf.data.levels import from_signed, to_unit
 from srgan_tf.export import bundle, tflite
 from srgan_tf.inference.fast import FastGraph
@@ -164,7 +165,7 @@ def test_every_exported_kind_passes_its_check_and_tells_its_facts(name, generato
     """`bundle.export` compares each with Keras: float kinds to 1 of 255, the others in dB."""
     generator.degradation = "real"
     try:
-        rows = bundle.export(generator, tmp_path, ("saved_model", *tflite.KINDS), [48])
+        rows = bundle.export(generator, tmp_path, ("saved_model", *LITE_KINDS), [48])
     finally:
         generator.degradation = "bicubic"
     assert len(rows) == 5

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT
+from noise import write_noise
 from PIL import Image
 
 from srgan_tf import compat, machine
@@ -27,11 +28,7 @@ TINY = {"blocks": 1, "channels": 4, "batch": 2, "crop": 16, "validate_every": 7,
 
 @pytest.fixture
 def data(tmp_path):
-    rng = np.random.default_rng(0)
-    (tmp_path / "data").mkdir()
-    for n in range(3):
-        Image.fromarray(rng.integers(0, 256, (24, 28, 3), dtype=np.uint8)).save(tmp_path / "data" / f"{n}.png")
-    return tmp_path / "data"
+    return write_noise(tmp_path / "data")
 
 
 def tiny(steps, **changes):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
-from PIL import Image
+from noise import write_noise
 
 from srgan_tf.data import downscale
 from srgan_tf.errors import ImageError, TrainingError
@@ -20,11 +20,7 @@ from srgan_tf.training.recipes import RECIPES, Recipe
 
 @pytest.fixture
 def data(tmp_path):
-    rng = np.random.default_rng(0)
-    (tmp_path / "data").mkdir()
-    for n in range(3):
-        Image.fromarray(rng.integers(0, 256, (24, 28, 3), dtype=np.uint8)).save(tmp_path / "data" / f"{n}.png")
-    return tmp_path / "data"
+    return write_noise(tmp_path / "data")
 
 
 def tiny(steps):
