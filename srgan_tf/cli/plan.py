@@ -46,7 +46,7 @@ def plan(
         output: a folder; or, for a single picture, a file's name.
         suffix: added to the stems.
         ending_of: a source → the ending of its result, such as ".png".
-        earlier: what earlier runs made, which is no source.
+        earlier: what earlier runs made, which is no source unless it is named outright.
     """
     arguments, problems = list(dict.fromkeys(arguments)), []
     found = _found([a for a in arguments if a != "-"], output, {path.resolve() for path in earlier}, problems)
@@ -87,7 +87,7 @@ def _found(arguments: list[str], output: Path, earlier: set[Path], problems: lis
         # An output folder inside a source folder holds results.
         inside = output.resolve() if base.resolve() in output.resolve().parents else None
         sources = [path for path in sources if path == base or inside not in path.resolve().parents]
-        sources = [path for path in sources if path.resolve() not in earlier]
+        sources = [path for path in sources if path == base or path.resolve() not in earlier]
         if not sources and not unread:
             problems.append(f"{argument}: no pictures there ({', '.join(files.EXTENSIONS)})")
         for path in sources:
@@ -110,8 +110,9 @@ def _names(found: list[Found], suffix: str, ending_of) -> dict[Found, Path]:
             folders = one.base.resolve().parts[1:][-above[one] :] if above[one] else ()
             names[one] = Path(*folders) / one.below.parent / f"{stem}{suffix}{ending_of(one.source)}"
             groups[str(names[one]).lower()].append(one)  # some file systems do not tell cases apart
-        clashing = [one for group in groups.values() if len(group) > 1 for one in group]
-        clashing = [one for one in clashing if above[one] < len(one.base.resolve().parts) - 1]
+        # Folders tell apart what lies in several; A.png and a.png of one stay as they are.
+        several = [group for group in groups.values() if len({one.base.resolve() for one in group}) > 1]
+        clashing = [one for group in several for one in group if above[one] < len(one.base.resolve().parts) - 1]
         if not clashing:
             return names
         for one in clashing:

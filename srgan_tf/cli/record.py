@@ -32,8 +32,10 @@ class Record:
                 continue
 
     def results(self) -> list[Path]:
-        """All that earlier runs made here."""
-        return [self.folder / name for name in self._made]
+        """All that earlier runs made here, and what --compare made beside it."""
+        made = [self.folder / name for name in self._made]
+        compared = [one.with_name(f"{name}_compare.png") for one in made for name in (one.stem, one.name)]
+        return [*made, *compared]
 
     def differs(self, source: Path, target: Path) -> str | None:
         """What of a result that is there is not as it would be made now; "" where nothing is, None where unknown."""

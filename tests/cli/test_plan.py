@@ -43,6 +43,11 @@ def test_one_name_with_several_endings(tmp_path):
     assert made == {"a.png": "a_x4.png", "a.gif": "a.gif_x4.png", "a.jpg": "a_x4.jpg", "a.tif": "a.tif_x4.png"}
 
 
+def test_names_that_differ_in_case_alone_need_no_folders(tmp_path):
+    touch(tmp_path, "a.png", "A.png")
+    assert planned(tmp_path, "")[0] == {"a.png": "a_x4.png", "A.png": "A_x4.png"}
+
+
 def test_a_picture_named_twice_is_made_once(tmp_path):
     touch(tmp_path, "d/sub/a.png")
     assert (
@@ -58,7 +63,8 @@ def test_what_is_no_source(tmp_path):
     assert made == {"a.png": "a_x4.png"} and not problems
     made, problems = planned(tmp_path, "", output=".", earlier=[tmp_path / "a_x4.png"])
     assert set(made) == {"a.png", "out/a_x4.png"} and not problems
-    assert set(planned(tmp_path, "._a.jpg")[0]) == {"._a.jpg"}  # named outright
+    for name in ("._a.jpg", "a_x4.png"):  # named outright
+        assert set(planned(tmp_path, name, earlier=[tmp_path / "a_x4.png"])[0]) == {name}
 
 
 def test_patterns_in_folders_with_brackets(tmp_path):

@@ -115,9 +115,10 @@ def test_a_folder_that_is_its_own_output_is_enlarged_once(tmp_path, tiny):
     (tmp_path / "._a.jpg").write_bytes(b"what macOS keeps")
     (tmp_path / ".partial-1234.png").write_bytes(b"cut off")
     for words in (b"1 made", b"1 skipped"):
-        done = run(tmp_path, "--output", tmp_path, "--weights", tiny)
+        done = run(tmp_path, "--output", tmp_path, "--weights", tiny, "--compare")
         assert done.returncode == 0 and words in done.stderr, done.stderr
-    assert sorted(path.name for path in tmp_path.glob("[!.]*.png")) == ["a.png", "a_x4.png"]
+    names = sorted(path.name for path in tmp_path.glob("[!.]*.png"))
+    assert names == ["a.png", "a_x4.png", "a_x4_compare.png"]
 
 
 def test_an_output_with_a_pictures_ending_is_a_file(tmp_path, tiny):
