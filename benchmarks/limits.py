@@ -163,7 +163,7 @@ def cold(wanted) -> list[dict]:
             np.save(lr, np.random.default_rng(0).random((1, 128, 128, 3), np.float32))
             job = {"task": "upscale", "weights": weights, "lr": lr}
             contenders = [
-                ("srgan_tf", "in_srgan_tf", {**job, "weights": "srresnet", "precision": "auto"}),
+                ("srgan_tf", "in_srgan_tf", {**job, "weights": "srresnet", "precision": "auto", "engine": "auto"}),
                 ("Keras", "in_keras", job),
                 ("PyTorch", "in_torch", {**job, "compiled": False, "bfloat16": False}),
                 ("ONNX Runtime", "in_runtimes", {**job, "runtime": "onnxruntime"}),

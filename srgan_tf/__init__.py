@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from srgan_tf import settings
+from srgan_tf.errors import need_tensorflow
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,8 @@ _HOMES = {
     "evaluate": "srgan_tf.evaluation.evaluate",
 }
 
+_LIGHT = ("Upscaler", "upscale")  # need no TensorFlow themselves
+
 # What type checkers and editors read in place of _HOMES; they would take a __getattr__ for leave to any name.
 if TYPE_CHECKING:
     from srgan_tf.data.batches import Photos, patches
@@ -44,6 +47,8 @@ else:
     def __getattr__(name):
         if name in _HOMES:
             settings.check_files()
+            if name not in _LIGHT:
+                need_tensorflow(f"srgan_tf.{name}")
             # Kept, so that the next use asks neither for settings nor for what is registered.
             globals()[name] = found = getattr(importlib.import_module(_HOMES[name]), name)
             _register()

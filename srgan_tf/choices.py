@@ -1,6 +1,7 @@
 """What may be chosen by name, once, for the library and for --help: so light that it waits for nothing."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")  # of inference
+ENGINES = ("auto", "litert", "tensorflow")  # of inference
 TRAINING_PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BACK_PROJECTIONS = ("auto", "full", "colour", "none")
 DEGRADATIONS = ("bicubic", "real")
@@ -10,7 +11,7 @@ ADVERSARIAL_LOSSES = ("standard", "relativistic")
 FEATURE_NETWORKS = ("auto", "vgg19", "vgg16")
 SCHEDULES = ("constant", "step", "cosine")
 LPIPS_NETWORKS = ("alex", "vgg")
-LITE_KINDS = ("float32", "float16", "dynamic", "int8")  # of .tflite files
+LITE_KINDS = ("float32", "float16", "dynamic", "engine", "int8")  # of .tflite files
 EXPORT_KINDS = ("saved_model", *LITE_KINDS)
 STRATEGIES = ("auto", "one", "mirrored", "multiworker")
 FORMATS = ("png", "jpg", "webp", "tif", "avif")  # that pictures are written in

@@ -1,5 +1,7 @@
 """Errors that a user can mend: each message is one line that names the file or flag and the mend."""
 
+import importlib.util
+
 
 class ImageError(ValueError):
     """A file that cannot be used as a picture; the message names it."""
@@ -27,6 +29,16 @@ class TrainingError(RuntimeError):
 
 class StrategyError(RuntimeError):
     """Devices or workers that cannot be used as asked, or are gone; the message says what to do."""
+
+
+class MissingError(ImportError, RuntimeError):
+    """A package that is not installed; the message names what needs it and the extra to install."""
+
+
+def need_tensorflow(what: str) -> None:
+    """Raise MissingError where TensorFlow is not installed. Does not import it."""
+    if importlib.util.find_spec("tensorflow") is None:
+        raise MissingError(f"{what} needs TensorFlow, which is not installed: pip install 'srgan_tf[train]'")
 
 
 class SettingsError(ImportError, RuntimeError):

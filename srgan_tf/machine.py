@@ -1,6 +1,8 @@
 """What the processor and the system under us offer."""
 
 import ctypes
+import math
+import os
 from pathlib import Path
 
 
@@ -11,11 +13,59 @@ def has_bfloat16() -> bool:
     if gpus := tf.config.list_physical_devices("GPU"):
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return capability >= (8, 0)
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:  # not Linux
+    return bool(_flags() & {"avx512_bf16", "amx_bf16"})
+
+
+def has_int8() -> bool:
+    """Whether the processor is known to multiply 8-bit integers several times as fast as floats."""
+    return bool(_flags() & {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow computes on a GPU. TensorFlow is asked only where there is one."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False
-    return bool(flags & {"avx512_bf16", "amx_bf16"})
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return False
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _flags() -> set[str]:
+    """Words of /proc/cpuinfo, the processor's features among them; none where that is not Linux."""
+    try:
+        return set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return set()
+
+
+def cores() -> int:
+    """Physical cores that this process may use, by its affinity and its cgroup's quota; at least 1."""
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+    seen = set()
+    for cpu in allowed:
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        try:
+            seen.add((topology / "thread_siblings_list").read_text())
+        except OSError:
+            seen.add(cpu)
+    return max(1, int(min(len(seen), _quota())))
+
+
+def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float:
+    """Processors that the cgroup grants, version 2 or 1; infinite where it has no limit."""
+    try:
+        quota, period = (groups / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota, period = ((groups / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        except OSError:
+            return math.inf
+    return math.inf if quota == "max" or int(quota) < 0 else int(quota) / int(period)
 
 
 def keep_memory() -> None:

@@ -16,7 +16,5 @@ if __name__ == "__main__":
         generator = generator.with_batch_norm()
     path = weights.PRETRAINED / f"{name}.npz"
     weights.save_weights(generator, path, "float16")
-    sums = weights.shipped() | {name: hashlib.sha256(path.read_bytes()).hexdigest()}
-    lines = [f"{digest}  {known}.npz" for known, digest in sorted(sums.items())]
-    (weights.PRETRAINED / "SHA256SUMS").write_text("\n".join(lines) + "\n")
-    print(path, path.stat().st_size, "bytes")
+    weights.write_checksums(weights.checksums() | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()})
+    print(path, path.stat().st_size, "bytes; now python -m tools.engines")

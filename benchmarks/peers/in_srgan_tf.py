@@ -1,21 +1,22 @@
 """The package itself: `Upscaler`'s network tile by tile, and `SRGAN`'s training step."""
 
+import importlib.metadata
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
-import tensorflow as tf
 from worker import serve
 
 import srgan_tf
-from srgan_tf import compat, machine
-from srgan_tf.models import vgg
+from srgan_tf import machine
+
+VERSIONS = {name: importlib.metadata.version(name) for name in ("tensorflow", "ai-edge-litert")}
 
 
 def upscale(job):
-    upscaler = srgan_tf.Upscaler(job["weights"], precision=job["precision"], back_projection="none")
+    options = {"precision": job["precision"], "engine": job["engine"], "back_projection": "none"}
+    upscaler = srgan_tf.Upscaler(job["weights"], **options)
     lr = np.rint(np.load(job["lr"])[0] * 255).astype(np.uint8)
     return lambda: upscaler(lr)[None] / 127.5 - 1
 
@@ -27,6 +28,11 @@ def stream(job):
 
 
 def train(job):
+    import keras
+
+    from srgan_tf import compat
+    from srgan_tf.models import vgg
+
     compat.set_precision(job["precision"])
     discriminator = network = None
     if job["task"] == "srgan":
@@ -44,6 +50,8 @@ def train(job):
 
 def steps(model, *batch):
     """A function that trains one step on the batch."""
+    import tensorflow as tf
+
     batches = iter(tf.data.Dataset.from_tensors(batch if len(batch) > 1 else batch[0]).repeat())
     model.make_train_function()
     return lambda: float(model.train_function(batches)["loss"]) and None
@@ -52,4 +60,4 @@ def steps(model, *batch):
 if __name__ == "__main__":
     machine.keep_memory()
     tasks = {"upscale": upscale, "stream": stream}
-    serve(lambda job: tasks.get(job["task"], train)(job), {"tensorflow": tf.__version__})
+    serve(lambda job: tasks.get(job["task"], train)(job), VERSIONS)

@@ -22,6 +22,7 @@ from absl import flags as absl_flags
 from absl import logging
 
 from srgan_tf import settings
+from srgan_tf.errors import need_tensorflow
 
 HELP = ("-h", "--help", "-help", "--helpfull")
 
@@ -162,6 +163,7 @@ def silence():
 
 def import_tensorflow() -> None:
     """Import TensorFlow without its lines on drivers and rounding."""
+    need_tensorflow(" ".join(typed()[0]))
     settings.check_files()
     with silence():
         import tensorflow as tf

@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import logging
 
 from srgan_tf import choices
-from srgan_tf.cli import fail, import_tensorflow
+from srgan_tf.cli import fail
 from srgan_tf.cli.plan import Job, plan
 from srgan_tf.cli.record import Record
 from srgan_tf.errors import ImageError, ModelError
@@ -170,7 +170,6 @@ def begin(flags, arguments: list[str]) -> None:
         fail("give pictures, folders or patterns to upscale, or - for standard input (--help shows examples)", 2)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave as on Ctrl-C: no half files
     logging.set_verbosity(logging.ERROR if flags.quiet else logging.INFO if flags.verbose else logging.WARNING)
-    import_tensorflow()
 
 
 def upscaler_of(flags, model, **options):

@@ -8,7 +8,7 @@ Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 
 
 import os
 
-from srgan_tf.cli import Program, batch, fail
+from srgan_tf.cli import Program, batch, fail, import_tensorflow
 
 
 def define(flag) -> None:
@@ -27,6 +27,7 @@ def define(flag) -> None:
 def main(flags, arguments: list[str]) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the server's, where they share a machine
     batch.begin(flags, arguments)
+    import_tensorflow()
     try:
         from srgan_tf.inference import serving
     except ImportError as error:

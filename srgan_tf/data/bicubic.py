@@ -6,10 +6,10 @@ shrinking; taps are normalised; rows come first. uint8 pictures are rounded (hal
 passes as well as after them, as MATLAB's are.
 """
 
-import math
-
 import numpy as np
 import tensorflow as tf
+
+from srgan_tf.data import cubic
 
 BORDERS = ("edge", "symmetric")
 
@@ -27,40 +27,19 @@ def downscale(images, scale: int, border: str = "edge") -> tf.Tensor:
         [batch, ceil(height / scale), ceil(width / scale), channels] of the dtype of images. Float pictures are
         neither rounded nor clipped, and the result is differentiable.
     """
-    centre = (scale - 1) / 2
-    offsets = np.array([d for d in range(-2 * scale, 3 * scale) if abs(d - centre) < 2 * scale])
-    taps = _cubic((offsets - centre) / scale)
-    taps = (taps / taps.sum()).reshape(-1, 1)
-    return _resize(images, taps, int(offsets[0]), scale, border, lambda size: -(-size // scale))
+    return _resize(images, cubic.shrinking(scale), border, lambda size: -(-size // scale))
 
 
 def enlarge(images, scale: int, border: str = "edge") -> tf.Tensor:
     """Enlarge pictures by a whole factor; arguments and result as for `downscale`, times scale."""
-    centres = (np.arange(scale) + 0.5) / scale - 0.5
-    offsets = np.arange(-2, 3)
-    taps = _cubic(offsets[:, None] - centres[None, :])
-    return _resize(images, taps / taps.sum(0), -2, 1, border, lambda size: size)
+    return _resize(images, cubic.enlarging(scale), border, lambda size: size)
 
 
-def resize_down(images, numerator: int, denominator: int, border: str = "edge") -> tf.Tensor:
-    """Shrink pictures to numerator / denominator of their size, which denominator divides; else as `downscale`."""
-    widen = denominator / numerator
-    centres = (np.arange(numerator) + 0.5) * widen - 0.5
-    offsets = np.arange(math.ceil(-2 * widen), denominator + math.ceil(2 * widen))
-    taps = _cubic((offsets[:, None] - centres[None, :]) / widen)
-    return _resize(images, taps / taps.sum(0), int(offsets[0]), denominator, border, lambda size: size // denominator)
-
-
-def _cubic(x: np.ndarray) -> np.ndarray:
-    x = np.abs(x)
-    inner, outer = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))
-
-
-def _resize(images, taps: np.ndarray, first: int, stride: int, border: str, steps) -> tf.Tensor:
-    """Apply taps [length, phases], the first at offset `first`, every `stride` pixels: rows, then columns."""
+def _resize(images, how: cubic.Taps, border: str, steps) -> tf.Tensor:
+    """Rows, then columns."""
     if border not in BORDERS:
         raise ValueError(f"border must be one of {', '.join(BORDERS)}, not {border!r}")
+    taps, first, stride = how.weights, how.first, how.stride
     images = tf.convert_to_tensor(images)
     eight_bit = images.dtype == tf.uint8
     # Taps of factors 2, 4 and 8 are dyadic, so float32 is exact; the others need float64 to round as MATLAB does.
@@ -71,7 +50,8 @@ def _resize(images, taps: np.ndarray, first: int, stride: int, border: str, step
     for axis in (2, 3):
         size = tf.shape(x)[axis]
         n = steps(size)
-        index = tf.range(first, (n - 1) * stride + first + len(taps))
+        # At least 2: of one column, TensorFlow's convolution with an odd number of taps reads beyond its input (2.21).
+        index = tf.range(first, (tf.maximum(n, 2) - 1) * stride + first + len(taps))
         if border == "symmetric":
             index = tf.math.floormod(index, 2 * size)
             index = tf.minimum(index, 2 * size - 1 - index)
@@ -80,6 +60,7 @@ def _resize(images, taps: np.ndarray, first: int, stride: int, border: str, step
         kernel = taps[:, None, None, :] if axis == 2 else taps[None, :, None, :]
         strides = (stride, 1) if axis == 2 else (1, stride)
         x = tf.nn.conv2d(tf.reshape(x, [-1, height, width, 1]), tf.constant(kernel, compute), strides, "VALID")
+        x = x[:, :n] if axis == 2 else x[:, :, :n]
         height, width, phases = tf.shape(x)[1], tf.shape(x)[2], taps.shape[1]
         if axis == 2:
             x = tf.reshape(tf.transpose(x, [0, 1, 3, 2]), [batch, channels, height * phases, width])

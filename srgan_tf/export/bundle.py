@@ -25,7 +25,7 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
     Args:
         source: what `weights.load` takes, or a `Generator`.
         output: a folder: SavedModels go to saved_model/<version>/, .tflite files straight into it.
-        kinds: of "saved_model", "float32", "float16", "dynamic" and "int8".
+        kinds: of `choices.EXPORT_KINDS`.
         sizes: LR pixels a side that int8 takes, a file each.
         max_pixels: LR pixels that the SavedModel takes in one request.
         command: that was typed, for the report.

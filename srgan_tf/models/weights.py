@@ -38,8 +38,8 @@ def load(source):
         WeightsError: nothing of the kind is there, or it is damaged.
     """
     path = Path(source)
-    if str(source) in shipped() and not path.exists():
-        path = _shipped(str(source))
+    if is_shipped(source):
+        path = shipped_file(str(source))
     if path.is_dir():
         path = _of_run(path)
     if not path.exists():
@@ -87,13 +87,33 @@ def blend(a, b, amount: float):
 
 def shipped() -> dict[str, str]:
     """The weights that come with the package: name → SHA-256 of its file."""
-    lines = (PRETRAINED / "SHA256SUMS").read_text().split("\n")
-    return {name.removesuffix(".npz"): digest for digest, name in (line.split() for line in lines if line)}
+    return {name.removesuffix(".npz"): digest for name, digest in checksums().items() if name.endswith(".npz")}
 
 
-def _shipped(name: str) -> Path:
-    path = PRETRAINED / f"{name}.npz"
-    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != shipped()[name]:
+def is_shipped(source) -> bool:
+    """Whether this names shipped weights; what lies there under that name comes first."""
+    return str(source) in shipped() and not Path(source).exists()
+
+
+def checksums() -> dict[str, str]:
+    """Name → SHA-256 of the package's model files: .npz, and .tflite for the LiteRT engine."""
+    lines = (PRETRAINED / "SHA256SUMS").read_text().splitlines()
+    return {name: digest for digest, name in map(str.split, lines)}
+
+
+def write_checksums(sums: dict[str, str]) -> None:
+    lines = [f"{digest}  {name}" for name, digest in sorted(sums.items())]
+    (PRETRAINED / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+
+
+def shipped_file(name: str, ending: str = ".npz") -> Path:
+    """A file of shipped weights, whole.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    path = PRETRAINED / f"{name}{ending}"
+    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != checksums()[path.name]:
         raise WeightsError(f"{path}: missing or damaged (its SHA-256 is another); install srgan_tf anew")
     return path
 
@@ -101,7 +121,7 @@ def _shipped(name: str) -> Path:
 def identity(source) -> str:
     """What tells weights or an exported model apart from others, without loading it: of a shipped name its SHA-256."""
     path = Path(source)
-    if str(source) in shipped() and not path.exists():
+    if is_shipped(source):
         return f"{source} {shipped()[str(source)][:12]}"
     inner = [path / "saved_model.pb", *sorted(path.glob("checkpoints/step-*"))[-1:], path / "generator.npz", path]
     found = next((one for one in inner if one.exists()), None)

@@ -80,8 +80,8 @@ def test_what_cannot_be_is_said(tiny, tmp_path):
 )
 def test_what_is_worse_than_it_may_be_is_not_left(tiny, tmp_path, monkeypatch, kind, message):
     class Ruined(tflite.Exported):
-        def __init__(self, generator):
-            super().__init__(generator)
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
             self.arrays["trunk/conv/bias"] = self.arrays["trunk/conv/bias"] + 1
 
     monkeypatch.setattr(tflite, "Exported", Ruined)

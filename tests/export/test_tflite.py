@@ -72,8 +72,9 @@ def test_the_form_for_devices_is_the_same_function(arguments):
     assert wanted.std() > 0.05
     network = tflite.Exported(generator)
     assert np.abs(network(tf.constant(lr))["sr"] - wanted).max() < 1e-4
-    tflite.equalise(network)
-    assert np.abs(network(tf.constant(lr))["sr"] - wanted).max() < 1e-4
+    for kind in ("int8", "dynamic"):
+        tflite.equalise([network], kind)
+        assert np.abs(network(tf.constant(lr))["sr"] - wanted).max() < 1e-4
 
 
 def test_slopes_above_one_are_kept():
@@ -100,7 +101,7 @@ def carrying() -> Generator:
 def test_large_weights_taken_apart_are_the_same_function():
     generator = carrying()
     network, lr = tflite.Exported(generator), np.random.default_rng(0).uniform(0, 1, (1, 13, 11, 3)).astype(np.float32)
-    tflite.split_outliers(network.arrays)
+    tflite.split_outliers([network.arrays])
     assert {"upsample0/conv/outliers", "upsample1/conv/outliers"} <= set(network.arrays)
     wanted = np.clip((np.asarray(generator(lr)) + 1) / 2, 0, 1)
     assert np.abs(network(tf.constant(lr))["sr"] - wanted).max() < 1e-4
@@ -110,7 +111,7 @@ def test_small_weights_keep_their_step_where_large_ones_are_taken_from_among_the
     """Those in the places of the large ones once went with them, and 8 bits rounded them to 0."""
     arrays = tflite.Exported(weights.load("srresnet")).arrays
     tail = arrays["tail/conv/kernel"]
-    tflite.split_outliers(arrays)
+    tflite.split_outliers([arrays])
     chosen, outliers = np.argmax(arrays["tail/conv/chosen"][0, 0], axis=0), arrays["tail/conv/outliers"]
     reach, middle = outliers.shape[0] // 2, tail.shape[0] // 2
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan_tf.data import bicubic
 from srgan_tf.data.levels import to_uint8
 from srgan_tf.inference import fast, generators, upscaling
 from srgan_tf.inference.fast import FastGraph
@@ -188,7 +187,7 @@ def test_one_graph_for_all_sizes():
     for side in (5, 30, 31):
         upscaler(noise(side, 2 * side, 3))
     assert upscaler.precision in ("float32", "bfloat16")
-    graph = upscaler._runners[np.dtype(np.uint8)]._graph
+    graph = upscaler._runner._graph
     assert graph.trunk.experimental_get_tracing_count() == 1
     assert graph.tail.experimental_get_tracing_count() == 1
 
@@ -258,15 +257,6 @@ def test_noise_is_not_projected_back_by_default(tmp_path):
         assert made.std((0, 1)).max() < own.std((0, 1)).max() + 0.5 < full.std((0, 1)).max() - 2
     with pytest.raises(ValueError, match="back_projection"):
         upscaling.Upscaler("srgan", back_projection=True)
-
-
-def test_resize_down_by_whole_factors_is_downscale():
-    picture = np.random.default_rng(0).random((1, 24, 32, 3), np.float32)
-    expected = np.asarray(bicubic.downscale(picture, 2))
-    np.testing.assert_allclose(bicubic.resize_down(picture, 2, 4), expected, atol=1e-6)
-    flat = np.asarray(bicubic.resize_down(np.full((1, 24, 32, 3), 0.3, np.float32), 3, 4))
-    assert flat.shape == (1, 18, 24, 3)
-    np.testing.assert_allclose(flat, 0.3, atol=1e-6)
 
 
 def test_wrong_arguments_are_named():

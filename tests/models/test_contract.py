@@ -156,7 +156,11 @@ def test_without_batch_norm_is_the_same(generator, lr, wanted):
 
 def test_form_for_devices_is_the_same_before_and_after_its_changes(generator, lr, wanted):
     network, unit = tflite.Exported(generator), np.clip(from_signed(wanted), 0, 1)
-    for change in (lambda: None, lambda: tflite.equalise(network), lambda: tflite.split_outliers(network.arrays)):
+    for change in (
+        lambda: None,
+        *(lambda k=k: tflite.equalise([network], k) for k in ("int8", "dynamic")),
+        lambda: tflite.split_outliers([network.arrays]),
+    ):
         change()
         np.testing.assert_allclose(network(to_unit(lr))["sr"], unit, atol=1e-4)
 
@@ -168,7 +172,7 @@ def test_every_exported_kind_passes_its_check_and_tells_its_facts(name, generato
         rows = bundle.export(generator, tmp_path, ("saved_model", *LITE_KINDS), [48])
     finally:
         generator.degradation = "bicubic"
-    assert len(rows) == 5
+    assert len(rows) == 1 + len(LITE_KINDS)
     for path in (tmp_path / "saved_model" / "1", *sorted(tmp_path.glob("*.tflite"))):
         runner = open_runner(path)
         told = (runner.scale, runner.context, runner.align, runner.degradation)

@@ -1,0 +1,171 @@
+"""A .tflite model's constants and operations, changed before it runs. Importing this needs no TensorFlow.
+
+The files of the kind "engine" hold one network in half precision; what runs is made of it on loading, in some 50 ms:
+convolutions with 8-bit weights or all in float32, a blend of two networks, the trunk and the tail by themselves.
+"""
+
+import flatbuffers
+import numpy as np
+
+from srgan_tf.inference.facts import lite_schema
+
+SMALL = 0.04  # of the largest convolution's weights: smaller ones, those of outlier channels, are not worth 8 bits
+
+
+class Builder(flatbuffers.Builder):
+    """Aligns what buffers hold to 16 bytes, as the schema demands and the generated code does not."""
+
+    def CreateNumpyVector(self, x):
+        self.StartVector(x.itemsize, x.size, 16 if x.dtype == np.uint8 else x.dtype.alignment)
+        self.head -= x.nbytes
+        self.Bytes[self.head : self.head + x.nbytes] = x.tobytes()
+        return self.EndVector()
+
+
+class LiteModel:
+    """A .tflite file in memory, whose float16 constants are float32 from here on.
+
+    Args:
+        content: of the file, with one subgraph.
+    """
+
+    def __init__(self, content: bytes):
+        self._schema = lite_schema()
+        self._model = self._schema.ModelT.InitFromObj(self._schema.Model.GetRootAsModel(content, 0))
+        (self._graph,) = self._model.subgraphs
+        (self._lr,) = self._graph.inputs
+        *features, self._sr = self._graph.outputs  # by name: "features", "sr"
+        self._features = features[0] if features else None
+        self._operators = [op for op in self._graph.operators if not self._widened(op)]
+
+    def _code(self, op) -> int:
+        return self._model.operatorCodes[op.opcodeIndex].builtinCode
+
+    def _constant(self, index: int) -> np.ndarray | None:
+        """A float32 tensor of the file; None where it is none."""
+        tensor = self._graph.tensors[index]
+        data = self._model.buffers[tensor.buffer].data
+        if data is None or tensor.type != self._schema.TensorType.FLOAT32:
+            return None
+        return data.view(np.float32).reshape(tensor.shape)
+
+    def _set(self, index: int, array: np.ndarray, kind: int) -> None:
+        buffer = self._schema.BufferT()
+        buffer.data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        self._graph.tensors[index].buffer, self._graph.tensors[index].type = len(self._model.buffers), kind
+        self._model.buffers.append(buffer)
+
+    def _widened(self, op) -> bool:
+        """Whether this operation only widens a float16 constant; its result is a constant from now on then."""
+        if self._code(op) != self._schema.BuiltinOperator.DEQUANTIZE:
+            return False
+        source = self._graph.tensors[op.inputs[0]]
+        data = self._model.buffers[source.buffer].data
+        if data is None or source.type != self._schema.TensorType.FLOAT16:
+            return False
+        array = data.view(np.float16).astype(np.float32)
+        self._set(op.outputs[0], array, self._schema.TensorType.FLOAT32)
+        return True
+
+    def blend(self, other: "LiteModel", amount: float) -> None:
+        """Mix another network's constants in: each (1 - amount) * mine + amount * the other's.
+
+        Raises:
+            ValueError: the two do not have the same operations, or amount is not in [0, 1].
+        """
+        if not 0 <= amount <= 1:
+            raise ValueError(f"the amount of a blend must be in [0, 1], not {amount}")
+        if self._form() != other._form():
+            raise ValueError("networks of different architecture do not blend")
+        for index in range(len(self._graph.tensors)):
+            mine, others = self._constant(index), other._constant(index)
+            if mine is not None:
+                mixed = (1 - amount) * mine + amount * others
+                self._set(index, mixed.astype(np.float32), self._schema.TensorType.FLOAT32)
+
+    def _form(self) -> list:
+        tensors = [tuple(tensor.shape) if tensor.shape is not None else () for tensor in self._graph.tensors]
+        return [tensors, *((self._code(op), tuple(op.inputs), tuple(op.outputs)) for op in self._operators)]
+
+    def in_eight_bits(self) -> None:
+        """Round the weights of the large convolutions to 8 bits, a step for each filter.
+
+        LiteRT then rounds what these convolutions read as it comes, one range a tensor, and adds up in integers;
+        all between them stays float32.
+        """
+        convs, kernels = self._convolutions(), self._kernels()
+        fewest = max(one.size for one in kernels) * SMALL
+        for op, kernel in zip(convs, kernels):
+            if kernel.size < fewest:
+                continue
+            steps = np.maximum(np.abs(kernel).max((1, 2, 3)), 1e-12) / 127
+            levels = np.rint(kernel / steps[:, None, None, None]).astype(np.int8)
+            self._set(op.inputs[1], levels, self._schema.TensorType.INT8)
+            told = self._graph.tensors[op.inputs[1]].quantization = self._schema.QuantizationParametersT()
+            told.scale, told.zeroPoint = steps.astype(np.float32), np.zeros(len(steps), np.int64)
+            told.quantizedDimension = 0
+
+    def _convolutions(self) -> list:
+        return [op for op in self._operators if self._code(op) == self._schema.BuiltinOperator.CONV_2D]
+
+    def _kernels(self) -> list[np.ndarray]:
+        """[filters, height, width, channels] of each convolution."""
+        return [self._constant(op.inputs[1]) for op in self._convolutions()]
+
+    def bytes_a_pixel(self) -> int:
+        """About what LiteRT takes for a pixel of LR: 5.2 KB measured for the paper's generator, whose tail is apart.
+
+        XNNPACK keeps a pointer for each pixel and place of a kernel, for each convolution; and some six tensors.
+        """
+        shapes = [kernel.shape for kernel in self._kernels()]
+        channels = sorted(shape[3] for shape in shapes)[len(shapes) // 2]
+        return 8 * sum(height * width for _, height, width, _ in shapes) + 6 * 4 * channels
+
+    def parts(self) -> list[bytes]:
+        """The model as files to run one after the other: trunk and tail where one tensor alone lies between them."""
+        whole = [self._file([self._lr], self._operators, self._sr)]
+        if self._features is None:
+            return whole
+        features = self._features
+        needed, trunk = {features}, []
+        for op in reversed(self._operators):
+            if needed & set(op.outputs):
+                trunk.insert(0, op)
+                needed |= set(op.inputs)
+        before = {index for op in trunk for index in op.outputs} | {self._lr}
+        tail = [op for op in self._operators if not any(op is one for one in trunk)]
+        if any((before - {features}) & set(op.inputs) for op in tail):
+            return whole  # the tail looks further back
+        return [self._file([self._lr], trunk, features), self._file([features], tail, self._sr)]
+
+    def _file(self, inputs: list[int], operators: list, output: int) -> bytes:
+        """These operations as a file, with the constants that they use."""
+        schema, model, graph = self._schema, self._schema.ModelT(), self._schema.SubGraphT()
+        used = sorted({index for op in operators for index in (*op.inputs, *op.outputs) if index >= 0} | {*inputs})
+        place = {index: i for i, index in enumerate(used)} | {-1: -1}
+        model.version, model.description = self._model.version, self._model.description
+        model.operatorCodes, model.subgraphs, model.buffers = self._model.operatorCodes, [graph], [schema.BufferT()]
+        graph.tensors, graph.operators = [], []
+        for index in used:
+            tensor = _copy(self._graph.tensors[index])
+            data = self._model.buffers[tensor.buffer].data
+            tensor.buffer = 0
+            if data is not None and index not in inputs:
+                buffer = schema.BufferT()
+                tensor.buffer, buffer.data = len(model.buffers), data
+                model.buffers.append(buffer)
+            graph.tensors.append(tensor)
+        for op in operators:
+            moved = _copy(op)
+            moved.inputs, moved.outputs = ([place[index] for index in ends] for ends in (op.inputs, op.outputs))
+            graph.operators.append(moved)
+        graph.inputs, graph.outputs = [place[index] for index in inputs], [place[output]]
+        builder = Builder(sum(len(b.data) for b in model.buffers if b.data is not None) + 100_000)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def _copy(record):
+    other = type(record)()
+    other.__dict__.update(record.__dict__)
+    return other

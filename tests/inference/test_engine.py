@@ -1,0 +1,184 @@
+"""The LiteRT engine makes what TensorFlow makes, without TensorFlow, of files that fit the weights beside them."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from srgan_tf import machine
+from srgan_tf.data import bicubic, cubic
+from srgan_tf.data.bundled import PHOTOS, photographs
+from srgan_tf.data.levels import to_levels
+from srgan_tf.errors import WeightsError
+from srgan_tf.export import tflite
+from srgan_tf.inference import facts, lite_engine
+from srgan_tf.inference.lite_engine import EngineRunner
+from srgan_tf.inference.runners import choose_engine, open_blend, open_runner
+from srgan_tf.inference.upscaling import Upscaler
+from srgan_tf.io import images
+from srgan_tf.models import weights
+from srgan_tf.models.srresnet import Generator
+
+
+def pictures(side: int = 64) -> list[np.ndarray]:
+    return [to_levels(lr) for lr in photographs("heldout", 4, side)]
+
+
+def apart(made, wanted) -> tuple[int, float]:
+    """The largest difference of 255, and the dB between two pictures."""
+    error = np.abs(np.asarray(made, int) - wanted)
+    return error.max(), 10 * np.log10(255**2 / max(np.square(error).mean(), 1e-9))
+
+
+@pytest.mark.parametrize("name", weights.shipped())
+def test_shipped_weights_by_both_engines(name):
+    exact, rounded = (open_runner(name, precision, "litert") for precision in ("float32", "auto"))
+    keras = open_runner(name, "float32", "tensorflow")
+    assert (rounded.scale, rounded.degradation) == (keras.scale, keras.degradation)
+    assert exact.context == keras.context and exact.precision == "float32"
+    for lr in pictures():
+        wanted = keras(lr)
+        assert apart(exact(lr), wanted)[0] <= 1
+        largest, decibels = apart(rounded(lr), wanted)
+        assert largest <= 12 and decibels >= 45
+
+
+@pytest.mark.parametrize("name", weights.shipped())
+def test_engine_files_fit_the_weights_beside_them(name):
+    path = weights.shipped_file(name, ".tflite")
+    told = facts.of_lite(path)
+    assert told.kind == "engine"
+    assert told.weights == hashlib.sha256((weights.PRETRAINED / f"{name}.npz").read_bytes()).hexdigest()
+
+
+def test_a_blend_of_files_is_the_blend_of_weights():
+    by_lite = open_blend("srresnet", "srgan", 0.3, "float32", "litert")
+    by_keras = open_blend("srresnet", "srgan", 0.3, "float32", "tensorflow")
+    assert isinstance(by_lite, EngineRunner)
+    for lr in pictures():
+        assert apart(by_lite(lr), by_keras(lr))[0] <= 1
+    with pytest.raises(WeightsError, match="different architecture"):
+        open_blend("srgan", "compact", 0.5, engine="litert")
+    with pytest.raises(WeightsError, match="in \\[0, 1\\]"):
+        open_blend("srgan", "srresnet", 1.5, engine="litert")
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_tiles_are_the_whole(precision, monkeypatch):
+    picture = np.concatenate([images.read(PHOTOS / "heldout" / "coffee.jpg")[:150, :170]])
+    upscaler = Upscaler("srgan", precision=precision, engine="litert")
+    whole = upscaler(picture)
+    side = 2 * upscaler.context + 40
+    monkeypatch.setattr(upscaler, "tile_size", lambda *_: (side, side))
+    largest, decibels = apart(upscaler(picture), whole)
+    # 8-bit weights: what a tile's convolutions read is rounded in the range of that tile.
+    assert (largest <= 1) if precision == "float32" else (largest <= 8 and decibels >= 48)
+
+
+def test_own_generators_run_as_engine_files(tmp_path):
+    generator = Generator(blocks=2, channels=8)
+    arrays, rng = generator.get_arrays(), np.random.default_rng(0)
+    generator.set_arrays(
+        {
+            n: rng.uniform(0.5, 1.5, a.shape) if "variance" in n else rng.normal(0, 0.15, a.shape)
+            for n, a in arrays.items()
+        }
+    )
+    path = tmp_path / "mine.tflite"
+    path.write_bytes(tflite.convert(generator, "engine", name="mine"))
+    runner = open_runner(path, "float32")
+    assert isinstance(runner, EngineRunner) and runner.name == "mine"
+    lr = np.random.default_rng(1).integers(0, 256, (1, 90, 77, 3), np.uint8)
+    assert apart(runner(lr), open_runner(generator)(lr))[0] <= 1
+
+
+def test_damaged_files_are_named(tmp_path):
+    whole = weights.shipped_file("compact", ".tflite").read_bytes()
+    for name, content in {"cut": whole[:50_000], "empty": b"", "text": b"TFL3" * 99}.items():
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=name):
+            open_runner(path, "auto")
+
+
+def test_the_engine_is_chosen_by_what_it_can_run(monkeypatch):
+    assert choose_engine("srgan") == choose_engine("srgan", engine="litert") == "litert"
+    assert choose_engine("x.tflite") == "litert"
+    assert (
+        choose_engine("srgan", "bfloat16") == choose_engine("runs/mine") == choose_engine(Generator()) == "tensorflow"
+    )
+    monkeypatch.setattr(machine, "has_gpu", lambda: True)
+    assert choose_engine("srgan") == "tensorflow"
+    for source, precision, engine in (("srgan", "bfloat16", "litert"), ("runs/mine", "auto", "litert")):
+        with pytest.raises(ValueError, match="--kinds=engine"):
+            choose_engine(source, precision, engine)
+    for options in ({"engine": "onnx"}, {"precision": "int4"}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            choose_engine("srgan", **options)
+    with pytest.raises(ValueError, match="litert"):
+        choose_engine("x.tflite", engine="tensorflow")
+
+
+def test_eight_bits_are_taken_where_they_are_faster(monkeypatch):
+    content = weights.shipped_file("compact", ".tflite").read_bytes()
+    monkeypatch.setattr(machine, "has_int8", lambda: False)
+    for seconds, precision in (([1, 2], "8-bit weights"), ([2, 1], "float32")):
+        times = iter(seconds)
+        monkeypatch.setattr(lite_engine, "_seconds", lambda parts, times=times: next(times))
+        assert EngineRunner(content, "compact").precision == precision
+
+
+WITHOUT = """
+import sys
+import numpy as np
+from srgan_tf.inference.upscaling import Upscaler
+import srgan_tf
+rng = np.random.default_rng(0)
+for options in ({}, {"scale": 3}, {"ensemble": True}, {"back_projection": "colour"}, {"precision": "float32"}):
+    for shape, dtype in (((20, 24, 4), np.uint8), ((20, 24, 3), np.uint16), ((20, 24), np.uint8)):
+        made = srgan_tf.upscale(rng.integers(0, 256, shape).astype(dtype), **options)
+        assert made.dtype == dtype and made.shape[0] == 20 * options.get("scale", 4)
+heavy = {"tensorflow", "keras", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_upscaling_imports_no_tensorflow(tmp_path):
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True, timeout=300)
+    words = ["srgan-tf", "upscale", str(PHOTOS / "heldout" / "coffee.jpg"), f"--output={tmp_path}"]
+    program = (
+        f"import sys; sys.argv = {words!r} + ['--weights=compact', '--blend=compact', '--compare']; "
+        "from srgan_tf.cli.main import command; command(); "
+        "assert not {'tensorflow', 'keras'} & set(sys.modules) and 'ai_edge_litert' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
+@pytest.mark.parametrize("shape", [(32, 48, 3), (7, 5, 1), (1, 1, 4), (64, 1, 2), (9, 5, 3)])
+@pytest.mark.parametrize("scale", [2, 3, 4, 5, 8])
+def test_cubic_in_numpy_is_the_one_in_tensorflow(shape, scale):
+    picture = np.random.default_rng(0).random(shape, np.float32)
+    for taps, function in ((cubic.shrinking, bicubic.downscale), (cubic.enlarging, bicubic.enlarge)):
+        expected = np.asarray(function(picture[None], scale))[0]
+        np.testing.assert_allclose(cubic.resize(picture, taps(scale)), expected, atol=1e-6)
+
+
+def test_cubic_to_a_fraction():
+    picture = np.random.default_rng(0).random((24, 32, 3), np.float32)
+    expected = cubic.resize(picture, cubic.shrinking(2))
+    np.testing.assert_allclose(cubic.resize(picture, cubic.shrinking_to(2, 4)), expected, atol=1e-6)
+    flat = cubic.resize(np.full((24, 32, 3), 0.3, np.float32), cubic.shrinking_to(3, 4))
+    assert flat.shape == (18, 24, 3)
+    np.testing.assert_allclose(flat, 0.3, atol=1e-6)
+
+
+def test_threads_are_the_cores_that_may_be_used(tmp_path, monkeypatch):
+    assert 1 <= machine.cores() <= len(os.sched_getaffinity(0))
+    for content, cores in (("150000 100000", 1.5), ("max 100000", np.inf)):
+        (tmp_path / "cpu.max").write_text(content)
+        assert machine._quota(tmp_path) == cores
+    monkeypatch.setattr(machine, "_quota", lambda: 0.5)
+    assert machine.cores() == 1
