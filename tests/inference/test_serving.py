@@ -4,7 +4,6 @@ import collections
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ import tensorflow as tf
 
 pytest.importorskip("tensorflow_serving", reason="needs tensorflow-serving-api: pip install 'srgan_tf[serving]'")
 
+from ports import free_port
 from serving_server import SLOW, Server
 
 from srgan_tf.cli import record
@@ -140,12 +140,6 @@ def test_options_that_cannot_work_are_refused(serve):
         serve(tile=512, message=8 << 20)
     with pytest.raises(ValueError, match="tile must be at least 56 px"):
         upscaling.Upscaler(serve(tile=40)[1])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Process:

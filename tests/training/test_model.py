@@ -214,3 +214,15 @@ def test_unknown_loss_is_refused():
 def test_feature_discriminator_without_its_layers_is_refused(features):
     with pytest.raises(ValueError, match=r"judges features of layers \[\(2, 2\)\]"):
         model(discriminator=FeatureDiscriminator([(2, 2)]), features=features)
+
+
+def test_the_step_compiled_by_xla_is_the_step():
+    """Two steps with jit_compile=True end where two without do, up to the order of sums."""
+    hr, ends = crops(), []
+    for compiled in (False, True):
+        compared = model(optimizer=keras.optimizers.SGD(1e-2))
+        compared.compile(keras.optimizers.SGD(1e-2), pixel="mse", jit_compile=compiled)
+        compared.fit(tf.data.Dataset.from_tensors(hr).repeat(2), epochs=1, verbose=0)
+        ends.append(compared.generator.get_arrays())
+    for name, value in ends[0].items():
+        np.testing.assert_allclose(ends[1][name], value, atol=1e-5, err_msg=name)

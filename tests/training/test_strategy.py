@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from ports import free_port
 
 from srgan_tf.errors import StrategyError
 from srgan_tf.training import strategy as strategies
@@ -30,10 +30,7 @@ def start(folder, names, **environment):
 
 def start_workers(folder, *environments):
     """Two on loopback, on ports that are free."""
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
-    cluster = {"worker": [f"localhost:{s.getsockname()[1]}" for s in sockets]}
-    for each in sockets:
-        each.close()
+    cluster = {"worker": [f"localhost:{free_port()}" for _ in range(2)]}
     configs = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}) for i in range(2)]
     return [start(folder, "multiworker", TF_CONFIG=c, **e) for c, e in zip(configs, environments)]
 
