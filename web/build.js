@@ -6,7 +6,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -18,9 +18,15 @@ const DIST = join(HERE, "dist");
 const MODELS = join(ROOT, "exported", "web");
 const NAMES = (process.env.MODELS ?? "compact,srresnet,srgan,srgan-real").split(",");
 
-/** Models are made by the exporter, once; they are not in the repository. */
+/** Whether a model is there, and not older than its weights. */
+function made(name) {
+  const [facts, weights] = [join(MODELS, `${name}.json`), join(ROOT, "srgan_tf", "pretrained", `${name}.npz`)];
+  return existsSync(facts) && !(existsSync(weights) && statSync(weights).mtimeMs > statSync(facts).mtimeMs);
+}
+
+/** Models are made by the exporter; they are not in the repository. */
 function exportMissing() {
-  for (const name of NAMES.filter((name) => !existsSync(join(MODELS, `${name}.json`)))) {
+  for (const name of NAMES.filter((name) => !made(name))) {
     const python = process.env.PYTHON ?? "python3";
     const words = ["export.py", `--weights=${name}`, "--kinds=web", "--output=exported"];
     console.log(`${python} ${words.join(" ")}`);

@@ -45,7 +45,7 @@ function rerun(): void {
   if (!selected) return;
   const item = selected;
   if (running?.item === item) running.stop.abort();
-  Object.assign(item, { state: "waiting", note: "Waiting", result: undefined });
+  Object.assign(item, { state: "waiting", note: "Waiting", result: undefined, made: undefined });
   items.splice(items.indexOf(item), 1);
   items.unshift(item); // its turn is next
   show();
@@ -94,6 +94,7 @@ async function enlarge(item: Item, choice: Choice, signal: AbortSignal): Promise
   item.result = await result.toBlob();
   item.made = choice;
   item.state = "done";
+  if (selected === item) viewer.close(await createImageBitmap(item.result)); // parts may have come while it was not shown
   const sizes = `${result.width / scale} × ${result.height / scale} → ${result.width} × ${result.height} px`;
   item.note = `${sizes} · ${titleOf(name)} ×${scale} · ${took.toFixed(1)} s`;
   say(`${item.file.name} is ready`);

@@ -59,6 +59,8 @@ test("the sample, model and scale; the divider by keys, mouse and touch; zoom", 
   await page.check("input[value='2']", { force: true });
   await page.waitForFunction(() => /→ 448 × 300 px · Fast ×2/.test(document.getElementById("status").textContent));
 
+  assert.deepEqual(await page.evaluate(() => [before, after].map(({ width, height }) => [width, height])), [[448, 300], [448, 300]]);
+
   const share = async () => Number(await page.getAttribute("#divider", "aria-valuenow"));
   await page.focus("#divider");
   for (const [key, wanted] of [["ArrowRight", 52], ["ArrowLeft", 50], ["Shift+ArrowLeft", 40], ["Home", 0], ["End", 100]]) {
