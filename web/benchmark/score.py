@@ -1,4 +1,4 @@
-"""make FOLDER: HR/ and LR_x4/ of bundled photographs not trained on. score FOLDER RUNS: JSON, PSNR and LPIPS of each."""
+"""make FOLDER: HR/ and LR_x4/ of bundled held-out photographs. score FOLDER RUNS: JSON, PSNR and LPIPS of each."""
 
 import json
 import sys
