@@ -51,8 +51,9 @@ export class Choices {
     this.show();
   }
 
-  measured(model: string, secondsForPicture: number): void {
-    this.rates.set(model, secondsForPicture / this.pixels);
+  /** rate: seconds for a LR pixel. */
+  measured(model: string, rate: number): void {
+    this.rates.set(model, rate);
     this.show();
   }
 

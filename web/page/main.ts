@@ -79,18 +79,22 @@ async function enlarge(item: Item, choice: Choice, signal: AbortSignal): Promise
     find("engine").textContent = ` by ${device === "wasm" ? `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}` : "WebGPU"}`;
   }
   const started = performance.now();
+  let pixels = 1;
   const result = await model.sr.upscale(item.file, {
     scale,
     signal,
     bicubic: true,
-    onTile: (tile) => selected === item && viewer.put(tile),
+    onTile: (tile, { width, height }) => {
+      pixels = (width * height) / scale ** 2;
+      if (selected === item) viewer.put(tile);
+    },
     onProgress: ({ done, total, secondsLeft }) => {
-      if (done === 1) choices.measured(name, secondsLeft + (performance.now() - started) / 1000);
+      if (done === 1) choices.measured(name, (secondsLeft + (performance.now() - started) / 1000) / pixels);
       progress(item, done / total, `${Math.round((100 * done) / total)} % · ${seconds(secondsLeft)} left`);
     },
   });
   const took = (performance.now() - started) / 1000;
-  choices.measured(name, took);
+  choices.measured(name, took / pixels);
   item.result = await result.toBlob();
   item.made = choice;
   item.state = "done";
