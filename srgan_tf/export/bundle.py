@@ -10,7 +10,7 @@ import tensorflow as tf
 from srgan_tf.choices import LITE_KINDS
 from srgan_tf.errors import ExportError
 from srgan_tf.evaluation.tables import markdown, versions
-from srgan_tf.export import parity, saved_model, tflite
+from srgan_tf.export import parity, saved_model, tflite, web
 from srgan_tf.export.parity import Reference, timed
 from srgan_tf.io import files
 from srgan_tf.models import weights
@@ -24,7 +24,8 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
 
     Args:
         source: what `weights.load` takes, or a `Generator`.
-        output: a folder: SavedModels go to saved_model/<version>/, .tflite files straight into it.
+        output: a folder: SavedModels go to saved_model/<version>/, .tflite files straight into it, those for browsers
+            to web/.
         kinds: of `choices.EXPORT_KINDS`.
         sizes: LR pixels a side that int8 takes, a file each.
         max_pixels: LR pixels that the SavedModel takes in one request.
@@ -67,6 +68,16 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
             except OSError as error:
                 raise ExportError(f"{path}: cannot write it ({files.reason(error)})") from None
             paths.append(path)
+    if "web" in kinds:
+        label = f"web/{name}.tflite"
+        paths.append(
+            web.write(
+                generator,
+                output / "web",
+                name,
+                lambda file: rows.append(reference.check(file, "float16", label, web.SIDE)),
+            )
+        )
     rows = timed(rows, paths, sizes[0])
     text = markdown(parity.HEADINGS, *(row.cells() for row in rows))
     text += f"\n\nTimes: best of 5 in turns, {sizes[0]} x {sizes[0]} LR pixels."

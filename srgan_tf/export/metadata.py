@@ -8,6 +8,7 @@ from srgan_tf.inference.lite_model import Builder
 
 _IMAGE, _NORMALISATION = 2, 1  # places in the unions ContentProperties and ProcessUnitOptions
 _RGB = 1
+LICENCE = "Apache-2.0 for weights that come with srgan_tf; others have their own"
 
 
 def with_metadata(model: bytes, name: str, generator, kind: str, weights: str = "") -> bytes:
@@ -48,8 +49,7 @@ def _metadata(name: str, scale: int, quantised: bool, card: str) -> bytes:
     given = picture("lr", f"RGB picture [1, height, width, 3], {values}", top)
     made = picture("sr", f"RGB picture [1, {scale} * height, {scale} * width, 3], {values}", top)
     graph = _table(builder, {0: "upscale", 1: f"Super-resolution, scale {scale}", 2: (given,), 3: (made,)})
-    licence = "Apache-2.0 for weights that come with srgan_tf; others have their own"
-    model = {0: name, 1: card, 2: "1", 3: (graph,), 4: "srgan_tf", 5: licence, 7: "1.0.0"}
+    model = {0: name, 1: card, 2: "1", 3: (graph,), 4: "srgan_tf", 5: LICENCE, 7: "1.0.0"}
     builder.Finish(_table(builder, model), b"M001")
     return bytes(builder.Output())
 

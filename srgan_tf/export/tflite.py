@@ -34,21 +34,21 @@ def convert(
     Args:
         generator: of any registered class, size and scale.
         kind: "float32", "float16" (weights stored in half precision), "dynamic" (weights in 8 bits) and "engine" take
-            and give RGB in [0, 1] at any size; "int8" takes and gives uint8 RGB, 0-255, at one size. "engine" is what
+            and give RGB in [0, 1]; "int8" takes and gives uint8 RGB, 0-255. "engine" is what
             `inference.lite_engine` runs: float16, with what 8 bits need prepared and the trunk's result marked.
-        size: LR pixels a side, for int8.
+        size: LR pixels a side; None for any, which int8 cannot be.
         name: of the model, for its metadata.
         family: for "engine", others of the same architecture whose files are to blend with this one, weight by weight.
         weights: SHA-256 of the weight file that the generator is of, noted in the file.
     """
     network = Exported(generator, kind == "engine")
-    sides, mark = (None, None), _as_it_is
+    sides, mark = (size, size), _as_it_is
     if kind in ("dynamic", "engine"):
         networks = [network, *(Exported(other) for other in family)]
         equalise(networks, kind)
         split_outliers([one.arrays for one in networks])
     if kind == "int8":
-        sides, mark = (size, size), fake_quantised(network)
+        mark = fake_quantised(network)
     function = tf.function(lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")])
     # The weights are constants of the graph already: conversion fails on variables that int8 would have to read.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
