@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from srgan_tf import settings
 from srgan_tf.errors import need_tensorflow
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Imported on first use: `import srgan_tf` and the programs' --help must not wait for TensorFlow.
 _HOMES = {
