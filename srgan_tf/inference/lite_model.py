@@ -96,12 +96,11 @@ class LiteModel:
         """
         convs, kernels = self._convolutions(), self._kernels()
         fewest = max(one.size for one in kernels) * SMALL
-        for op, kernel in zip(convs, kernels):
-            if kernel.size < fewest:
-                continue
+        large = [(op, kernel) for op, kernel in zip(convs, kernels) if kernel.size >= fewest]
+        for op, kernel in large:
             left = kernel - self._round(op.inputs[1], kernel)
-            if len(kernel) * 4 < kernel.shape[3]:
-                self._round(self._beside(op), left)
+        if len(kernel) < kernel.shape[3]:
+            self._round(self._beside(op), left)
 
     def _round(self, index: int, kernel: np.ndarray) -> np.ndarray:
         """Store a convolution's weights in 8 bits, and give what they stand for."""
