@@ -99,7 +99,8 @@ class LiteModel:
         large = [(op, kernel) for op, kernel in zip(convs, kernels) if kernel.size >= fewest]
         for op, kernel in large:
             left = kernel - self._round(op.inputs[1], kernel)
-        if len(kernel) < kernel.shape[3]:
+        plain = len(op.inputs) == 3 and not op.builtinOptions.fusedActivationFunction
+        if plain and len(kernel) < kernel.shape[3]:
             self._round(self._beside(op), left)
 
     def _round(self, index: int, kernel: np.ndarray) -> np.ndarray:
