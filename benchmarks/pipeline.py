@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from srgan_tf import machine
 from srgan_tf.data import Photos, patches
-from srgan_tf.training import loop
+from srgan_tf.data.bundled import PHOTOS
+from srgan_tf.training.build import build
 from srgan_tf.training.recipes import RECIPES
 
 
@@ -28,9 +29,9 @@ def rate(take, times: int) -> float:
 def rates(folder: str | None = None) -> tuple[float, float]:
     """Batches a second delivered, and steps a second that consume them."""
     machine.keep_memory()
-    batches = iter(patches(Photos(folder or str(loop.BUNDLED / "train"))))
+    batches = iter(patches(Photos(folder or str(PHOTOS / "train"))))
     delivered = rate(lambda: next(batches), 200)
-    model = loop.build(RECIPES["srresnet"])
+    model = build(RECIPES["srresnet"])
     step, batch = tf.function(model.train_step), next(batches)
     return delivered, rate(lambda: float(step(batch)["loss"]), 5)
 

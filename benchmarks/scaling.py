@@ -23,15 +23,17 @@ def worker(index: int, ports: list[int], steps: int) -> None:
 
     from srgan_tf import machine
     from srgan_tf.data import Photos, patches
-    from srgan_tf.training import loop, strategy
+    from srgan_tf.data.bundled import PHOTOS
+    from srgan_tf.training import strategy
+    from srgan_tf.training.build import build
     from srgan_tf.training.recipes import RECIPES
 
     machine.keep_memory()
     chosen = strategy.choose("multiworker")
     recipe = dataclasses.replace(RECIPES["srresnet"], batch=BATCH * len(ports), validate_every=1000)
     with chosen.scope():
-        model = loop.build(recipe)
-    photos = Photos(str(loop.BUNDLED / "train"), CROP)
+        model = build(recipe)
+    photos = Photos(str(PHOTOS / "train"), CROP)
     data = strategy.distribute(chosen, recipe.batch, lambda **share: patches(photos, recipe.batch, CROP, **share))
     model.fit(data, steps_per_epoch=2, verbose=0, shuffle=False)
     start = time.perf_counter()

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(*words, cwd=ROOT) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SRGAN_TF_DATA": str(ROOT / "srgan_tf/photos")}
+    data = os.environ.get("SRGAN_TF_DATA", ROOT / "srgan_tf/photos")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SRGAN_TF_DATA": str(data)}
     ran = subprocess.run([sys.executable, *map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
     return ran.stdout
@@ -39,14 +40,21 @@ def exported(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("engines.py", "heldout"), "LiteRT float32"),
+        (("engines.py", str(ROOT / "srgan_tf/photos/heldout")), "LiteRT float32"),
         (("degraded.py", "--weights=compact"), "JPEG 75"),
         (("pipeline.py",), "batches"),
-        (("upscaling.py",), "srresnet"),
+        (("scaling.py", "2"), "images"),
     ],
 )
 def test_benchmark_scripts_run(words, said):
     assert said in run(ROOT / "benchmarks" / words[0], *words[1:])
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_upscaling_runs():
+    if "SRGAN_TF_DATA" not in os.environ:
+        pytest.skip("needs Set5 in $SRGAN_TF_DATA")
+    assert "levels at most" in run(ROOT / "benchmarks/upscaling.py")
 
 
 @pytest.mark.slow
