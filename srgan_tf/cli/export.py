@@ -1,6 +1,6 @@
 """Export a generator to what its users deploy, check each against it, and print a table of them.
 
-srgan-tf export --weights=srresnet --output=exported         a SavedModel and four .tflite files
+srgan-tf export --weights=srresnet --output=exported         a SavedModel and five .tflite files
 srgan-tf export --weights=runs/demo --output=exported --kinds=int8 --int8_sizes=64,128,256
 srgan-tf export --weights=compact --output=exported --kinds=web    for the page and library of web/
 

@@ -104,7 +104,7 @@ def timed(rows: list[Row], paths: list, side: int, rounds: int = 5) -> list[Row]
     The models take turns: other work on the machine slows all of them, and their ratios stay.
     """
     lr, best = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8), [np.inf] * len(paths)
-    models = [open_runner(path) for path in paths]
+    models = [open_runner(path, "auto") for path in paths]  # as they were checked
     for _ in range(rounds + 1):  # the first is for the models to settle to the size; it counts if it is the fastest
         for i, model in enumerate(models):
             started = time.perf_counter()

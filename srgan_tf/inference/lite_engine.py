@@ -19,8 +19,9 @@ from srgan_tf.inference.tiling import tiled
 # LR px a side of the pieces of the tail: 64 and the context on both sides. Of the paper's generator in 134 px the tail
 # took 4 % less time, and 250 MB for 70.
 PIECE = 70
-# LR px around a tile with 8-bit weights, whose rounding is worth up to 5 of 255. The paper's generator may look 40 px
-# far, but what lies beyond 12 px changed its SR of Set14 by .03 of 255 at most, and beyond 16 px by less than .005.
+# LR px around a tile with shipped weights in 8 bits, whose rounding is worth up to 5 of 255. The paper's generator may
+# look 40 px far, but what lies beyond 16 px changes SR by .1 of 255 at most (`export.web.overlap`, of all four). Of
+# other weights it is not known, and tiles overlap by the receptive field.
 NEAR = 16
 
 
@@ -60,7 +61,8 @@ class EngineRunner(Runner):
             rounded = [_Part(part) for part in model.parts()]
             if not self._parts or _seconds(rounded) < _seconds(self._parts):
                 self.precision, self._parts = "8-bit weights", rounded
-                self.context = min(self.context, NEAR)
+                if told.weights:
+                    self.context = min(self.context, NEAR)
 
     @classmethod
     def open(cls, path, precision: str = "auto") -> "EngineRunner":

@@ -156,9 +156,6 @@ class LiteModel:
 
     def parts(self) -> list[bytes]:
         """The model as files to run one after the other: trunk and tail where one tensor alone lies between them."""
-        whole = [self._file([self._lr], self._operators, self._sr)]
-        if self._features is None:
-            return whole
         features = self._features
         needed, trunk = {features}, []
         for op in reversed(self._operators):
@@ -167,8 +164,9 @@ class LiteModel:
                 needed |= set(op.inputs)
         before = {index for op in trunk for index in op.outputs} | {self._lr}
         tail = [op for op in self._operators if not any(op is one for one in trunk)]
-        if any((before - {features}) & set(op.inputs) for op in tail):
-            return whole  # the tail looks further back
+        further_back = any((before - {features}) & set(op.inputs) for op in tail)
+        if features is None or further_back:
+            return [self._file([self._lr], self._operators, self._sr)]
         return [self._file([self._lr], trunk, features), self._file([features], tail, self._sr)]
 
     def _file(self, inputs: list[int], operators: list, output: int) -> bytes:

@@ -91,6 +91,7 @@ def test_own_generators_run_as_engine_files(tmp_path):
     path.write_bytes(tflite.convert(generator, "engine", name="mine"))
     runner = open_runner(path, "float32")
     assert isinstance(runner, EngineRunner) and runner.name == "mine"
+    assert open_runner(path, "auto").context == generator.context  # less is known to do of shipped weights alone
     lr = np.random.default_rng(1).integers(0, 256, (1, 90, 77, 3), np.uint8)
     assert apart(runner(lr), open_runner(generator)(lr))[0] <= 1
 
