@@ -1,11 +1,22 @@
 import os
+import signal
 from pathlib import Path
 
 import benchmark_files
 import pytest
+from absl import logging
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was():
+    """What a program called in the tests' own process sets for the whole of it: what is logged, what ends it."""
+    verbosity, handler = logging.get_verbosity(), signal.getsignal(signal.SIGTERM)
+    yield
+    logging.set_verbosity(verbosity)
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture(scope="session")

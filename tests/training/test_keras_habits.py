@@ -184,7 +184,10 @@ def test_global_settings_are_named(tmp_path, settings, message):
         pytest.skip("Keras 2.15 has one backend")
     (tmp_path / "keras.json").write_text(json.dumps(settings.pop("json", {})))
     environment = {**os.environ, "KERAS_HOME": str(tmp_path), **settings}
-    for command in ([str(ROOT / "upscale.py"), "x.png"], ["-c", "import srgan_tf; srgan_tf.Generator"]):
+    for command in (
+        [str(ROOT / "upscale.py"), "--engine=tensorflow", "x.png"],
+        ["-c", "import srgan_tf; srgan_tf.Generator"],
+    ):
         done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, cwd=ROOT)
         assert done.returncode != 0 and re.search(message, done.stderr.splitlines()[-1]), done.stderr
 
