@@ -21,24 +21,28 @@ from srgan_tf.errors import ImageError, ModelError
 
 
 def define(flag) -> None:
-    flag.string("output", "upscaled", "folder to write to; the trees of input folders are kept in it")
-    flag.integer("scale", None, "how much larger, where less than the weights' own 4 is wanted", lower_bound=1)
-    flag.enum("format", None, choices.FORMATS, "format to write (default: the input's)")
+    flag.string(
+        "output", "upscaled", "output folder, which keeps the input folders' trees; or, for one picture, a file name"
+    )
+    flag.integer("scale", None, "enlargement factor (default: the model's own, 4)", lower_bound=1)
+    flag.enum("format", None, choices.FORMATS, "output format (default: the input's)")
     flag.integer("quality", 95, "of JPEG, WebP and AVIF", lower_bound=1, upper_bound=100)
-    flag.string("suffix", None, "added to the names of the pictures (default: _x4, or whatever the scale is)")
-    flag.bool("overwrite", False, "make anew what is there already, instead of skipping it")
-    flag.bool("compare", False, "also write NAME_compare.png: bicubic left, ours right")
+    flag.string("suffix", None, "appended to file names (default: _x4, or the scale)")
+    flag.bool("overwrite", False, "recreate existing outputs instead of skipping them")
+    flag.bool("compare", False, "also write NAME_compare.png: bicubic on the left, the result on the right")
     flag.enum(
         "back_projection",
         "auto",
         choices.BACK_PROJECTIONS,
-        "make SR shrink back to LR: full, true colours alone (for noisy LR: srgan-real's default), or none",
+        "make SR shrink back to LR: full, colour (low frequencies), none; auto: colour for JPEG and noise, else full",
     )
-    flag.bool("ensemble", False, "average over 8 flips and turns: about 0.1 dB better, 8 times slower")
-    flag.float("max_megapixels", 100.0, "refuse larger inputs, which may be decompression bombs", lower_bound=0)
-    flag.integer("page", None, "which page or frame of files with several, from 1 (default: 1)", lower_bound=1)
-    flag.bool("quiet", False, "say nothing but errors")
-    flag.bool("verbose", False, "say what is used: precision, tile size")
+    flag.bool("ensemble", False, "self-ensemble over 8 flips and rotations: about 0.1 dB better, 8 times slower")
+    flag.float(
+        "max_megapixels", 100.0, "refuse larger inputs, as a protection against decompression bombs", lower_bound=0
+    )
+    flag.integer("page", None, "page or frame of multi-page files, from 1 (default: 1)", lower_bound=1)
+    flag.bool("quiet", False, "print errors only")
+    flag.bool("verbose", False, "print engine, precision and context")
 
 
 class Stopped(Exception):
@@ -135,8 +139,9 @@ def work(
             with turns:
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
-                tiles = upscaler.tiles(height, width, bands, picture.pixels.itemsize)
-                make(flags, job, picture, upscaler, watch.begin(str(job), tiles))
+                one, found = upscaler.suited(picture.pixels, picture.quality)
+                tiles = one.tiles(height, width, bands, picture.pixels.itemsize)
+                make(flags, job, picture, one, watch.begin(str(job), tiles))
                 if job.source and job.target:
                     record.add(job.source, job.target)
         except (ImageError, ModelError, MemoryError, OSError) as error:
@@ -149,7 +154,8 @@ def work(
         if not flags.quiet:
             size = f"{width * upscaler.scale} x {height * upscaler.scale}"
             where = job.target or "standard output"
-            watch.bar.say(f"{job} → {where} ({size}, {clock(time.monotonic() - started)})")
+            facts = [size, clock(time.monotonic() - started), *([found] if found else [])]
+            watch.bar.say(f"{job} → {where} ({', '.join(facts)})")
         return True
 
     pool = ThreadPoolExecutor(at_once + 1)

@@ -1,12 +1,13 @@
 """Upscale pictures by a model behind TensorFlow Serving (deploy/serving has the server).
 
 srgan-tf client photo.jpg                       makes upscaled/photo_x4.jpg
-srgan-tf client holiday --server=gpu-box:8500   whole folders; goes on where it was stopped
+srgan-tf client holiday --server=gpu-box:8500   folders; resumes where it stopped
 
 Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
 import os
+from contextlib import ExitStack
 
 from srgan_tf.cli import Program, batch, fail, import_tensorflow
 
@@ -14,14 +15,17 @@ from srgan_tf.cli import Program, batch, fail, import_tensorflow
 def define(flag) -> None:
     batch.define(flag)
     flag.string("server", "localhost:8500", "host:port of the server's gRPC endpoint")
-    flag.string("model", "srgan", "name of the model there")
-    flag.string("label", "stable", "of the version wanted; --label= takes the newest")
-    flag.integer("context", None, "receptive field of the model, LR pixels (default: measured)", lower_bound=0)
-    flag.integer("tile", 512, "LR pixels a side of the largest request; larger pictures go in tiles", lower_bound=1)
-    flag.integer("concurrency", 4, "requests, and pictures, in work at once", lower_bound=1)
-    flag.float("deadline", 120.0, "seconds for one answer", lower_bound=0.001)
-    flag.float("patience", 300.0, "seconds to try again where the server is away, busy or slow", lower_bound=0)
-    flag.integer("max_message", 64, "MiB of the largest answer", lower_bound=1, upper_bound=2047)
+    about = "model name on the server; two, separated by a comma, for clean and for degraded pictures"
+    flag.string("model", "srgan", about)
+    flag.string("label", "stable", "version label; --label= takes the newest version")
+    flag.integer("context", None, "receptive field in LR pixels (default: measured)", lower_bound=0)
+    flag.integer("tile", 512, "LR pixels per side of the largest request; larger pictures are tiled", lower_bound=1)
+    flag.integer("concurrency", 4, "concurrent requests and pictures", lower_bound=1)
+    flag.float("deadline", 120.0, "seconds per request", lower_bound=0.001)
+    flag.float(
+        "patience", 300.0, "seconds to keep retrying while the server is unavailable, busy or slow", lower_bound=0
+    )
+    flag.integer("max_message", 64, "MiB of the largest response", lower_bound=1, upper_bound=2047)
 
 
 def main(flags, arguments: list[str]) -> None:
@@ -32,13 +36,18 @@ def main(flags, arguments: list[str]) -> None:
         from srgan_tf.inference import serving
     except ImportError as error:
         fail(f"{error}; pip install 'srgan_tf[serving]'")
-    names = ("server", "model", "label", "context", "tile", "concurrency", "deadline", "patience")
-    remote = serving.ServingRunner(**{name: flags[name].value for name in names}, message=flags.max_message << 20)
-    try:
+    models = flags.model.split(",")
+    if len(models) > 2 or not all(models):
+        fail(f"--model={flags.model}: give one, or two separated by a comma", 2)
+    names = ("server", "label", "context", "tile", "concurrency", "deadline", "patience")
+    options = {name: flags[name].value for name in names} | {"message": flags.max_message << 20}
+    with ExitStack() as stack:
+        remote = [serving.ServingRunner(model=model, **options) for model in models]
+        for one in remote:
+            stack.callback(one.close)
+        upscaler = batch.upscaler_of(flags, tuple(remote) if len(remote) == 2 else remote[0])
         made_by = {name: flags[name].value for name in ("model", "label")}
-        batch.run_all(flags, arguments, batch.upscaler_of(flags, remote), made_by, flags.concurrency, remote.close)
-    finally:
-        remote.close()
+        batch.run_all(flags, arguments, upscaler, made_by, flags.concurrency, lambda: [one.close() for one in remote])
 
 
 command = Program(main, define, __doc__)

@@ -5,8 +5,8 @@ srgan-tf export --weights=runs/demo --output=exported --kinds=int8 --int8_sizes=
 srgan-tf export --weights=compact --output=exported --kinds=web    for the page and library of web/
 
 Makes exported/saved_model/<version>/ for TensorFlow Serving (whose base path is exported/saved_model), .tflite files
-and report.md beside it; of the kind "web", exported/web/NAME.tflite and NAME.json. Nothing that fails its check gets
-its name.
+and report.md beside it; of the kind "web", exported/web/NAME.tflite and NAME.json. An artifact that fails its
+check is not kept.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Train a generator by a recipe, or go on with a run that was stopped.
+"""Train a generator by a recipe, or resume a stopped run.
 
 srgan-tf train                                             the demo: some minutes, no data, no network
 srgan-tf train --recipe=srresnet --data=DIV2K_train_HR     the paper's SRResNet

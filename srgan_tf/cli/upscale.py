@@ -1,7 +1,7 @@
 """Upscale pictures of any size, kind and number.
 
 srgan-tf upscale photo.jpg                            makes upscaled/photo_x4.jpg
-srgan-tf upscale holiday "scans/*.tif" --output=big   whole folders and patterns; goes on where it was stopped
+srgan-tf upscale holiday "scans/*.tif" --output=big   folders and patterns; resumes where it stopped
 srgan-tf upscale - < small.png > large.png            standard input to standard output
 
 Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 stopped by Ctrl-C.
@@ -10,17 +10,31 @@ Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 
 from absl import logging
 
 from srgan_tf import choices
-from srgan_tf.cli import Program, batch, import_tensorflow, silence
+from srgan_tf.cli import Program, batch, fail, import_tensorflow, silence
 
 
 def define(flag) -> None:
     batch.define(flag)
-    flag.string("weights", "srgan", "a shipped name, a training run, .npz, .keras, .tflite, SavedModel folder")
-    flag.string("blend", None, "second weights of one architecture with the first, to mix into them")
+    flag.string(
+        "weights",
+        "auto",
+        "shipped name, training run, .npz, .keras, .tflite or SavedModel folder; two, separated by a comma, for clean "
+        "and for degraded pictures: each picture gets what suits it, or a blend; auto: srgan,srgan-real",
+    )
+    about = "0 keeps all grain, 1 cleans most: share of the second weights (default: by picture)"
+    flag.float("strength", None, about, lower_bound=0, upper_bound=1)
+    flag.string("blend", None, "second weights of the same architecture, to interpolate with --weights")
     flag.float("blend_amount", 0.5, "share of the second weights, 0 to 1", lower_bound=0, upper_bound=1)
-    flag.enum("engine", "auto", choices.ENGINES, "what runs shipped weights; auto: LiteRT on CPUs, TensorFlow on a GPU")
-    flag.enum("precision", "auto", choices.PRECISIONS, "auto: 8-bit weights or bfloat16 where fast; float32: exact")
-    flag.float("memory", 0.625, "GiB for the tiles in work; the program itself comes on top", lower_bound=0)
+    flag.enum(
+        "engine", "auto", choices.ENGINES, "inference engine; auto: LiteRT for shipped weights on CPUs, else TensorFlow"
+    )
+    flag.enum(
+        "precision",
+        "auto",
+        choices.PRECISIONS,
+        "auto: 8-bit weights or bfloat16 where fast and accurate; float32: exact",
+    )
+    flag.float("memory", 0.625, "GiB for tiles in flight, on top of the program itself", lower_bound=0)
 
 
 def main(flags, arguments: list[str]) -> None:
@@ -28,22 +42,33 @@ def main(flags, arguments: list[str]) -> None:
     from srgan_tf import machine
 
     machine.keep_memory()
-    from srgan_tf.inference import runners
+    from srgan_tf.inference import auto, runners
     from srgan_tf.models import weights
 
-    sources = [flags.weights, *([flags.blend] if flags.blend else [])]
+    names = auto.SHIPPED if flags.weights == "auto" else tuple(flags.weights.split(","))
+    if len(names) > 2 or not all(names):
+        fail(f"--weights={flags.weights}: give one, or two separated by a comma", 2)
+    if len(names) == 1 and flags.strength is not None:
+        fail("--strength goes with --weights=auto, or with two weights", 2)
+    if flags.blend and flags.weights == "auto":
+        names = names[:1]
+    if flags.blend and len(names) == 2:
+        fail(f"--blend goes with one of --weights, not {flags.weights}; --strength blends two", 2)
+    sources = [*names, *([flags.blend] if flags.blend else [])]
     engines = {runners.choose_engine(source, flags.precision, flags.engine) for source in sources}
     engine = " and ".join(sorted(engines))
     if "tensorflow" in engines:
         import_tensorflow()
-    model, made_by = flags.weights, {"weights": weights.identity(flags.weights)}
+    model, made_by = names if len(names) == 2 else names[0], {"weights": ", ".join(map(weights.identity, names))}
+    if len(names) == 2:
+        made_by |= {"strength": flags.strength, "rule": auto.RULE}
     if flags.blend:
         made_by |= {"blend": weights.identity(flags.blend), "blend_amount": flags.blend_amount}
     with silence():  # LiteRT talks
         if flags.blend:
             model = runners.open_blend(*sources, flags.blend_amount, flags.precision, flags.engine)
         options = {"precision": flags.precision, "engine": flags.engine, "memory": int(flags.memory * 2**30)}
-        upscaler = batch.upscaler_of(flags, model, **options)
+        upscaler = batch.upscaler_of(flags, model, strength=flags.strength, **options)
     if flags.verbose:
         logging.info("%s, %s, %d px of context", engine, upscaler.precision, upscaler.context)
     batch.run_all(flags, arguments, upscaler, made_by | {"engine": engine, "precision": flags.precision})

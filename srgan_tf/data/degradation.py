@@ -14,23 +14,15 @@ import math
 
 import tensorflow as tf
 
+from srgan_tf.data.levels import LUMA
+from srgan_tf.io import jpeg_tables
+
 SIZE = 21  # px: kernels are 7, 9, … 21 wide
 FIRST = {"sigma": (0.2, 3.0), "resize": (0.15, 1.5), "up": 0.2, "down": 0.7, "noise": (1.0, 30.0), "shot": (0.05, 3.0)}
 SECOND = {"sigma": (0.2, 1.5), "resize": (0.3, 1.2), "up": 0.3, "down": 0.4, "noise": (1.0, 25.0), "shot": (0.05, 2.5)}
 QUALITY = (30.0, 95.0)
-# The JPEG standard's example tables (ITU-T T.81, annex K.1) for luminance and chrominance, of quality 50.
-_LUMA = (
-    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56),
-    *(14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
-    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
-)
-_CHROMA = (
-    *(17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99),
-    *(47, 66, 99, 99, 99, 99, 99, 99, *(99,) * 32),
-)
 # Rows are the cosines of the 8-point discrete transform.
 _COSINES = [[math.cos((2 * j + 1) * i * math.pi / 16) / (2 if i else 8**0.5) for j in range(8)] for i in range(8)]
-_GREY = (0.299, 0.587, 0.114)
 _TO_YCC = ((0.299, -0.168736, 0.5), (0.587, -0.331264, -0.418688), (0.114, 0.5, -0.081312))
 _TO_RGB = ((1.0, 1.0, 1.0), (0.0, -0.344136, 1.772), (1.402, -0.714136, 0.0))
 
@@ -221,7 +213,7 @@ def _noise(draws: _Draws, x, ranges: dict) -> tf.Tensor:
 
     def poisson():
         # Counts of 256 at white, as 8-bit pictures have levels.
-        mean = 256 * tf.where(grey, tf.reduce_sum(x * _GREY, -1, keepdims=True), x)
+        mean = 256 * tf.where(grey, tf.reduce_sum(x * LUMA, -1, keepdims=True), x)
         counts = tf.random.stateless_poisson(tf.shape(x), draws.next(), mean, tf.float32)
         noise = (counts - mean) / 256
         return draws.uniform([n, 1, 1, 1], *ranges["shot"]) * tf.where(grey, noise[..., :1], noise)
@@ -249,8 +241,8 @@ def jpeg(x: tf.Tensor, quality: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.round(blocks), [n, rows * 8, columns * 8])
 
     chroma = tf.nn.avg_pool2d(ycc[..., 1:], 2, 2, "VALID")
-    luma = coded(ycc[..., 0] - 128, _LUMA) + 128
-    chroma = tf.stack([coded(chroma[..., 0], _CHROMA), coded(chroma[..., 1], _CHROMA)], -1)
+    luma = coded(ycc[..., 0] - 128, jpeg_tables.LUMA) + 128
+    chroma = tf.stack([coded(chroma[..., 0], jpeg_tables.CHROMA), coded(chroma[..., 1], jpeg_tables.CHROMA)], -1)
     chroma = tf.image.resize(chroma, tf.shape(luma)[1:])
     rgb = tf.einsum("bhwd,dc->bhwc", tf.concat([luma[..., None], chroma], -1), tf.constant(_TO_RGB))
     return (tf.clip_by_value(tf.round(rgb), 0, 255) / 255)[:, :height, :width]

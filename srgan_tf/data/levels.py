@@ -5,6 +5,8 @@ Rounding is half up everywhere, as MATLAB's. Importing this needs no TensorFlow;
 
 import numpy as np
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, as JPEG has it (ITU-R BT.601)
+
 
 def to_unit(levels: np.ndarray) -> np.ndarray:
     """uint8 or uint16 → float32 in [0, 1]."""

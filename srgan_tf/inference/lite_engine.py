@@ -53,16 +53,17 @@ class EngineRunner(Runner):
             except ValueError as error:
                 raise WeightsError(f"{name}: {error}") from None
         self.bytes_a_pixel = model.bytes_a_pixel() + 3 * 12 * told.scale**2  # and SR itself, three times
-        self.precision, self._parts = "float32", []
+        self.precision, self._contents, self._parts = "float32", [], []
         if precision == "float32" or not machine.has_int8():
-            self._parts = [_Part(part) for part in model.parts()]
+            self._contents = model.parts()
         if precision == "auto":
             model.in_eight_bits()
-            rounded = [_Part(part) for part in model.parts()]
-            if not self._parts or _seconds(rounded) < _seconds(self._parts):
-                self.precision, self._parts = "8-bit weights", rounded
+            rounded = model.parts()
+            if not self._contents or _seconds(rounded) < _seconds(self._contents):
+                self.precision, self._contents = "8-bit weights", rounded
                 if told.weights:
                     self.context = min(self.context, NEAR)
+        self._parts = [_Part(part) for part in self._contents]  # now, so that what is wrong with them comes early
 
     @classmethod
     def open(cls, path, precision: str = "auto") -> "EngineRunner":
@@ -85,7 +86,12 @@ class EngineRunner(Runner):
             made = [self._one(lr[i : i + 1]) for i in range(len(lr))]
         return made[0] if len(made) == 1 else np.concatenate(made)
 
+    def rest(self) -> None:
+        with self._lock:
+            self._parts = []
+
     def _one(self, lr: np.ndarray) -> np.ndarray:
+        self._parts = self._parts or [_Part(part) for part in self._contents]  # 3 ms
         trunk, *tail = self._parts
         sr = trunk(lr)
         if tail:
@@ -117,9 +123,9 @@ class _Part:
         return self._model.get_tensor(self._made)
 
 
-def _seconds(parts: list[_Part], side: int = 48) -> float:
+def _seconds(contents: list[bytes], side: int = 48) -> float:
     """The least of three runs, after one."""
-    best = np.inf
+    best, parts = np.inf, [_Part(part) for part in contents]
     for _ in range(4):
         started, x = time.perf_counter(), np.full((1, side, side, 3), 0.5, np.float32)
         for part in parts:

@@ -59,6 +59,9 @@ class Runner(ABC):
     def exact(self) -> "Runner":
         return self
 
+    def rest(self) -> None:  # noqa: B027 - most have nothing to give
+        """Give back the memory that work takes; the next call takes it anew."""
+
     @abstractmethod
     def _run(self, lr: np.ndarray) -> np.ndarray:
         """LR [n, height, width, 3] → SR [n, scale * height, scale * width, 3], as `levels` says."""

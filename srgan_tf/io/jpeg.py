@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyvips
 
+from srgan_tf.io import jpeg_tables
 from srgan_tf.io.opened import Opened, TooLarge, choose
 
 _COMMENT, _MOST = "jpeg-comment", 65_533
@@ -52,7 +53,7 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
     comments = [body for marker, body in head if marker == 0xFE]
     for i, body in enumerate(comments):
         image.set_type(pyvips.GValue.refstr_type, f"{_COMMENT}-{i}", _decoded(body.rstrip(b"\0")))
-    return Opened(image, ".jpg", notes)
+    return Opened(image, ".jpg", notes, jpeg_tables.quality_of(head))
 
 
 def _decoded(text: bytes) -> str:

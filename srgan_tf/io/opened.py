@@ -16,11 +16,13 @@ class Opened:
         image: grey, RGB or CMYK of 8 or 16 bits, alpha behind, with libvips' fields for metadata; not yet upright.
         format: ending of the format, such as ".png".
         notes: what was chosen or could not be kept, each a sentence's part.
+        quality: 1-100, of a JPEG file by its tables.
     """
 
     image: pyvips.Image
     format: str
     notes: list[str] = field(default_factory=list)
+    quality: float | None = None
 
 
 class TooLarge(ValueError):

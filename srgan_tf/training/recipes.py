@@ -38,16 +38,18 @@ class Recipe:
     channels: int = _generator(64, "feature maps")
     batch_norm: bool = _generator(True, "batch norm in the residual blocks, as the paper has it")
     zero_init: bool = _generator(False, "start each residual block as the identity")
-    interpolate_init: bool = _generator(False, "start as an interpolation, so that no step is spent on learning one")
+    interpolate_init: bool = _generator(
+        False, "start as a bilinear enlargement, so that no step is spent on learning one"
+    )
 
-    batch: int = _data(16, "crops a step")
+    batch: int = _data(16, "crops per step")
     crop: int = _data(96, "side of the HR crops in pixels")
-    candidates: int = _data(1, "random crops to choose from: the one with most detail is taken")
+    candidates: int = _data(1, "random crops to choose from; the one with most detail is used")
     seed: int = _data(0, "seed of the initial weights and of the crops")
     degradation: str = _data(
         "bicubic", "from HR to LR; real: blur, noise and compression, as in Real-ESRGAN", choices.DEGRADATIONS
     )
-    everyday: float = _data(0.0, "share of the batches whose LR is degraded as phones and messengers do instead")
+    everyday: float = _data(0.0, "share of batches degraded more mildly instead, as phones and messengers do")
 
     pixel: str = _loss(
         "mse", "pixel loss: mean squared error (equation 4) or mean absolute error", choices.PIXEL_LOSSES
@@ -64,21 +66,19 @@ class Recipe:
     )
     pixel_weight: float = _loss(0.0, "weight of the pixel loss beside a content loss on features")
     tv_weight: float = _loss(0.0, "weight of the total variation")
-    phase_weight: float = _loss(
-        0.0, "weight of the local mean error of each pixel phase, against hatching and shifts of colour"
-    )
+    phase_weight: float = _loss(0.0, "weight of the phase loss, against checkerboards and colour shifts")
 
     discriminator: bool = _adversary(False, "train against a discriminator, D")
     adversarial: str = _adversary("standard", "GAN loss of G and D", choices.ADVERSARIAL_LOSSES)
     adversarial_weight: float = _adversary(1e-3, "weight of the adversarial loss in G's (equation 3)")
-    label_smoothing: float = _adversary(0.0, "how much D's target for HR lies below 1")
-    judges: str = _adversary("pixels", "input of D: pixels, or VGG's features φi,j, such as 1,2+3,3")
+    label_smoothing: float = _adversary(0.0, "one-sided label smoothing: D's target for HR is 1 minus this")
+    judges: str = _adversary("pixels", "input of the discriminator: pixels, or VGG features φi,j, such as 1,2+3,3")
     pooled: bool = _adversary(False, "pool D's features over space before its dense layers")
     spectral_norm: bool = _adversary(False, "spectral normalisation of D's weights")
-    starts_from: str = _adversary("", "recipe that is trained first where no --init is given")
+    starts_from: str = _adversary("", "recipe trained first if no --init is given")
 
     optimizer: str = _optimizer("Adam", "of G and of D: any of keras.optimizers")
-    learning_rate: float = _optimizer(1e-4, "of G and of D, at its highest")
+    learning_rate: float = _optimizer(1e-4, "peak learning rate of G and D")
     beta_2: float = _optimizer(0.999, "of Adam; the paper names beta_1 = 0.9 only")
     warmup: int = _optimizer(0, "steps from 0 to the learning rate")
     schedule: str = _optimizer(
@@ -86,15 +86,13 @@ class Recipe:
     )
     milestones: str = _optimizer("0.5", "of --schedule=step: shares of the steps, separated by commas")
     decay: float = _optimizer(0.1, "of --schedule=step: what the rate is multiplied by at each milestone")
-    clip_norm: float = _optimizer(0.0, "bound on the norm of all gradients together; 0: none")
+    clip_norm: float = _optimizer(0.0, "global gradient norm to clip at; 0: none")
     ema_decay: float = _optimizer(
-        0.0, "decay of the moving average of the weights, which is what is kept; 0: no average"
+        0.0, "decay of the exponential moving average of the weights, which is what is kept; 0: none"
     )
     freeze_batch_norm: bool = _optimizer(False, "train with batch norm's running statistics, as inference uses them")
 
-    sync_batch_norm: bool = _machine(
-        False, "batch norm takes its statistics over all devices' shares of the batch, not over each one's"
-    )
+    sync_batch_norm: bool = _machine(False, "synchronise batch norm statistics across devices")
     precision: str = _machine("float32", "data type of the computation", choices.TRAINING_PRECISIONS)
     jit_compile: bool = _machine(False, "compile the step with XLA; slower than oneDNN on the CPUs measured")
     validate_every: int = _machine(1000, "steps between validations")

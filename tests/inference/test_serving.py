@@ -91,7 +91,7 @@ def same(made, wanted) -> bool:
 
 def test_answers_are_the_models(serve, direct):
     server, remote = serve([None] * 3 + ["slow"], concurrency=3)
-    ours, wanted = upscaling.Upscaler(remote), upscaling.Upscaler(direct)
+    ours, wanted = (upscaling.Upscaler(one, back_projection="full") for one in (remote, direct))
     for bands, size in [(3, (20, 24)), (3, (150, 200)), (1, (30, 90)), (4, (9, 70))]:
         image = picture(0, *size, bands)
         assert same(ours(image), wanted(image))

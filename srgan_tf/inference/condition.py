@@ -1,0 +1,153 @@
+"""What a picture went through before it came here, JPEG, noise and blur, told from its pixels.
+
+Importing this needs no TensorFlow.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from srgan_tf.data.levels import LUMA
+from srgan_tf.io import jpeg_tables
+
+# Looked at of a large picture: so many windows down and across, of so many px a side; of all blocks in them, so many.
+_WINDOWS, _SIDE, _BLOCKS = 4, 256, 2048
+_FEW = 16
+_COSINES = np.array(
+    [[np.cos((2 * j + 1) * i * np.pi / 16) / (2 if i else 8**0.5) for j in range(8)] for i in range(8)], np.float32
+)
+_ORDER = np.add.outer(np.arange(8), np.arange(8))  # of a coefficient's frequency: 0 the mean, 14 the finest
+# JPEG's grid: of so many blocks at each of 64 places; 1.2 times as many zeros as elsewhere are chance, 1.9 JPEG 85.
+_FOR_GRID, _MORE = 128, 1.5
+_FINER = np.stack([np.outer(*_COSINES[[i, j]]).ravel() for i in range(8) for j in range(8) if 6 < i + j < 11], 1)
+# JPEG: coefficients are multiples of a step, known here to a twentieth of 255 where the pixels are its own decoder's.
+_LOW = [(i, j) for i in range(5) for j in range(5) if 0 < i + j < 5]
+_STEPS = np.concatenate([np.arange(99, 48, -3), np.arange(48, 24, -2), np.arange(24, 2, -1)]).astype(np.float32)
+_LEAST, _CLEAR, _CERTAIN, _AGREE, _NEAR = 40, 0.4, 6.0, 4, 5
+# Noise: what is in the finest frequencies of the quarter of the blocks that have least in the middle ones, where it is
+# as much as there; texture has far more in the middle ones.
+_FINE, _QUIET, _WHITE = 11, 0.25, 2.0
+# Blur: what is at 7/8 of the highest frequency in any direction, over what is at half of it. Of pictures shrunk four
+# times by MATLAB's bicubic or by area 98 % have .26 or more.
+_RADIUS = np.hypot(*np.indices((8, 8)))
+_SHARP, _HALF = (abs(_RADIUS - 7) <= 0.5), (abs(_RADIUS - 4) <= 0.5)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What was found.
+
+    Attributes:
+        jpeg: the quality, 1-100 on libjpeg's scale, at which it was last saved as JPEG; None: not, or too high to tell.
+        noise: its standard deviation in levels of 255, a channel; 0 where texture would hide it.
+        sharpness: the amplitude of the finest detail over that of middling: some .4 where nothing was blurred, .2 by a
+            Gaussian of half a pixel, 1 of a print's dots. .5 where there is too little to tell.
+    """
+
+    jpeg: float | None = None
+    noise: float = 0.0
+    sharpness: float = 0.5
+
+    def __str__(self) -> str:
+        parts = [] if self.jpeg is None else [f"JPEG {self.jpeg:.0f}"]
+        parts += [f"noise {self.noise:.0f}"] * (self.noise >= 1)
+        parts += [f"sharpness {self.sharpness:.2f}"] * (self.jpeg is None and not 0.3 < self.sharpness < 0.8)
+        return ", ".join(parts) or "clean"
+
+
+def examine(pixels: np.ndarray, quality: float | None = None) -> Condition:
+    """Look at a picture.
+
+    Args:
+        pixels: uint8 or uint16 [height, width, bands].
+        quality: that its file tells, where that is a JPEG. Pixels that tell of a lower one were saved before.
+    """
+    luma = _windows(pixels)
+    blocks = _coefficients(luma)
+    before = _jpeg(luma, blocks)
+    jpeg = before if quality is None or (before is not None and before < quality - _NEAR) else quality
+    return Condition(jpeg, _noise(blocks), _sharpness(blocks)) if len(blocks) >= _FEW else Condition(jpeg)
+
+
+def _windows(pixels: np.ndarray) -> np.ndarray:
+    """Luma in 0-255, float32 [n, height, width]: of the whole picture, or of windows that begin at multiples of 8."""
+    bands = pixels.shape[2] - (pixels.shape[2] in (2, 4))
+    starts = [
+        np.linspace(0, side - _SIDE, _WINDOWS).astype(int) // 8 * 8 if side > _WINDOWS * _SIDE else [0]
+        for side in pixels.shape[:2]
+    ]
+    height, width = (side if len(at) == 1 else _SIDE for side, at in zip(pixels.shape, starts))
+    cut = [pixels[y : y + height, x : x + width, :bands] for y in starts[0] for x in starts[1]]
+    colour = np.stack(cut).astype(np.float32) / (257 if pixels.dtype == np.uint16 else 1)
+    return colour[..., 0] if bands == 1 else colour @ LUMA
+
+
+def _jpeg(luma: np.ndarray, blocks: np.ndarray) -> float | None:
+    """The quality of a JPEG that these pixels were once, wherever its blocks lie; None if there is no sign of one.
+
+    Each low frequency has its own step, by whose multiples its coefficients stand in a comb; of several that fit, the
+    widest. Any table is found that way, not the standard's alone.
+    """
+    found, at = [], _grid(luma)
+    if at is None:
+        return None
+    # A file saved twice may show the first time's blocks at the corner.
+    for some in [blocks] if at == (0, 0) else [blocks, _coefficients(luma[:, at[0] :, at[1] :])]:
+        sizes = np.abs(some)
+        steps = {(i, j): _step(sizes[:, i, j]) for i, j in _LOW}
+        ratios = [step / jpeg_tables.LUMA[8 * i + j] for (i, j), step in steps.items() if step]
+        if len(ratios) >= _AGREE:
+            found.append(jpeg_tables.quality(float(np.median(ratios))))
+    return min(found, default=None)
+
+
+def _grid(luma: np.ndarray) -> tuple[int, int] | None:
+    """Row and column, 0-7, at which JPEG's blocks begin: where more of the finer coefficients are 0 than elsewhere."""
+    if min(luma.shape[1:]) < 16:
+        return None
+    everywhere, zeros = sliding_window_view(luma, (8, 8), axis=(1, 2)), np.zeros((8, 8))
+    for y, x in np.ndindex(8, 8):
+        blocks = everywhere[:, y::8, x::8]
+        of = np.linspace(0, np.prod(blocks.shape[:3]) - 1, _FOR_GRID).astype(int)
+        some = blocks[np.unravel_index(of, blocks.shape[:3])].reshape(-1, 64)
+        some = some[np.ptp(some, axis=1) > 4]
+        zeros[y, x] = (np.abs(some @ _FINER) < 1).mean() if len(some) else 0
+    best = np.unravel_index(zeros.argmax(), zeros.shape)
+    return (int(best[0]), int(best[1])) if zeros.max() > _MORE * np.median(zeros) else None
+
+
+def _noise(blocks: np.ndarray) -> float:
+    """The standard deviation of white noise in each of three channels, in levels of 255."""
+    middle = np.sqrt((blocks[:, (_ORDER > 2) & (_ORDER < _FINE)] ** 2).mean(1))
+    quiet = middle <= np.quantile(middle, _QUIET)
+    found = float(np.median(np.abs(blocks[quiet][:, _ORDER >= _FINE]))) / 0.6745  # of a normal distribution
+    if float(np.median(middle[quiet])) > _WHITE * found:
+        return 0.0
+    return found / float(np.sqrt(np.sum(LUMA**2)))
+
+
+def _sharpness(blocks: np.ndarray) -> float:
+    return float(np.sqrt((blocks[:, _SHARP] ** 2).mean() / (blocks[:, _HALF] ** 2).mean()))
+
+
+def _coefficients(luma: np.ndarray) -> np.ndarray:
+    """Cosine transforms [n, 8, 8] of blocks that are neither flat nor cut off at black or white."""
+    height, width = (side // 8 for side in luma.shape[1:])
+    blocks = luma[:, : 8 * height, : 8 * width].reshape(len(luma), height, 8, width, 8).swapaxes(2, 3).reshape(-1, 8, 8)
+    most, least = blocks.max((1, 2)), blocks.min((1, 2))
+    blocks = blocks[(most < 254) & (least > 1) & (most > least + 4)]
+    blocks = blocks[np.linspace(0, len(blocks) - 1, min(len(blocks), _BLOCKS)).astype(int)]
+    return _COSINES @ (blocks - 128) @ _COSINES.T
+
+
+def _step(sizes: np.ndarray) -> float:
+    """The widest step of which these are multiples, give or take what rounding pixels does; 0 if there is none."""
+    sizes = np.sort(sizes)
+    starts = np.searchsorted(sizes, 0.6 * _STEPS)  # of those that became 0 nothing can be told
+    enough = len(sizes) - starts >= _LEAST
+    for step, start in zip(_STEPS[enough], starts[enough]):
+        fit = float(np.cos(sizes[start:] * (2 * np.pi / step)).mean())
+        if fit > _CLEAR and fit * (2 * (len(sizes) - start)) ** 0.5 > _CERTAIN:
+            return float(step)
+    return 0.0

@@ -1,0 +1,202 @@
+"""What is told from a picture, and what is chosen for it. Pillow's encoder is the judge of qualities."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srgan_tf import Upscaler, upscale
+from srgan_tf.data import cubic
+from srgan_tf.data.bundled import PHOTOS
+from srgan_tf.errors import WeightsError
+from srgan_tf.inference import auto
+from srgan_tf.inference.condition import Condition, examine
+from srgan_tf.inference.lite_engine import EngineRunner
+from srgan_tf.inference.runners import open_runner
+from srgan_tf.io import images, jpeg, jpeg_tables
+
+HELDOUT = sorted((PHOTOS / "heldout").glob("*.jpg"))
+
+
+def shrunk(path) -> np.ndarray:
+    hr = images.read(path)
+    height, width = (side // 4 * 4 for side in hr.shape[:2])
+    small = cubic.resize(hr[:height, :width].astype(np.float32), cubic.shrinking(4))
+    return np.clip(np.floor(small + 0.5), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def lrs() -> list[np.ndarray]:
+    assert len(HELDOUT) == 4
+    return [shrunk(path) for path in HELDOUT]
+
+
+def as_jpeg(pixels: np.ndarray, **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def decoded(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_files_tell_the_quality_that_pillow_was_given(lrs, options):
+    for quality in (25, 50, 75, 90, 95):
+        told = images.load(as_jpeg(lrs[0], quality=quality, **options)).quality
+        assert told == pytest.approx(quality, abs=1)
+    assert images.load(str(HELDOUT[0])).quality > 80
+    file = io.BytesIO()
+    Image.fromarray(lrs[0]).save(file, "PNG")
+    assert images.load(file.getvalue()).quality is None
+
+
+def test_tables_of_any_kind_are_read():
+    """Of 16 bits, several in a segment, behind others; and a file without one."""
+    steps = np.asarray(Image.open(io.BytesIO(as_jpeg(np.zeros((8, 8), np.uint8), quality=60))).quantization[0])
+    body = b"\x01" + bytes(64) + b"\x10" + struct.pack(">64H", *_in_a_files_order(steps))
+    assert jpeg_tables.quality_of([(0xE0, b"JFIF"), (0xDB, body)]) == pytest.approx(60, abs=1)
+    assert jpeg_tables.quality_of([(0xDB, body[:100])]) is None
+    assert jpeg_tables.quality_of([]) is None
+
+
+def _in_a_files_order(steps):
+    """As a file has them: read off one that Pillow wrote."""
+    data = as_jpeg(np.zeros((8, 8), np.uint8), quality=60)
+    (body,) = (body for marker, body in jpeg.segments(data) if marker == 0xDB)
+    assert sorted(body[1:65]) == sorted(steps)
+    return body[1:65]
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 85])
+@pytest.mark.parametrize("moved", [(0, 0), (3, 5)])
+def test_pixels_tell_an_earlier_jpeg_and_its_quality(lrs, quality, moved):
+    for lr in lrs:
+        pixels = decoded(as_jpeg(lr, quality=quality))[moved[0] :, moved[1] :]
+        assert examine(pixels).jpeg == pytest.approx(quality, abs=4)
+
+
+def test_a_file_saved_twice_has_the_lower_quality(lrs):
+    once = decoded(as_jpeg(lrs[1], quality=50))
+    assert examine(once, quality=95).jpeg == pytest.approx(50, abs=4)
+    assert examine(decoded(as_jpeg(lrs[1], quality=85)), quality=40).jpeg == 40
+
+
+def test_tables_of_other_makers_are_told_from_pixels(lrs):
+    flat = [[12] * 64, [20] * 64]  # as of some cameras: all frequencies alike
+    pixels = decoded(as_jpeg(lrs[0], qtables=flat))
+    assert 40 < examine(pixels).jpeg < 70
+
+
+@pytest.mark.parametrize("sigma", [6, 10, 15])
+def test_noise_is_measured(lrs, sigma):
+    for seed, lr in enumerate(lrs):
+        noise = np.random.default_rng(seed).normal(0, sigma, lr.shape)
+        noisy = np.clip(np.rint(lr + noise), 0, 255).astype(np.uint8)
+        assert examine(noisy).noise == pytest.approx(sigma, rel=0.2)
+        assert examine(noisy.astype(np.uint16) * 257) == examine(noisy)
+
+
+def test_clean_pictures_are_not_touched(lrs):
+    for lr in (*lrs, *map(shrunk, sorted(PHOTOS.glob("*.jpg")))):
+        height, width = (side // 4 * 4 for side in lr.shape[:2])
+        by_area = lr[:height, :width].reshape(height // 4, 4, width // 4, 4, 3).mean((1, 3))
+        for pixels in (lr, np.rint(by_area).astype(np.uint8), lr[..., :1]):
+            found = examine(pixels)
+            assert auto.share(found) == 0 and auto.back_projection(found) == "full", found
+
+
+def test_drawings_gradients_and_scraps_are_not_touched():
+    ramp = np.broadcast_to(np.linspace(0, 255, 256).astype(np.uint8)[:, None, None], (256, 256, 3))
+    tiles = np.kron(np.random.default_rng(0).integers(0, 2, (32, 32, 1)), np.ones((8, 8, 3))).astype(np.uint8) * 255
+    for pixels in (ramp, tiles, np.full((64, 64, 4), 7, np.uint8), np.zeros((1, 1, 1), np.uint8), ramp[:7, :7]):
+        assert auto.share(examine(pixels)) == 0
+
+
+def test_what_was_blurred_or_enlarged_before_is_told(lrs):
+    for path, lr in zip(HELDOUT, lrs):
+        height, width = lr.shape[:2]
+        half = Image.fromarray(lr).resize((width // 2, height // 2), Image.Resampling.BICUBIC)
+        assert auto.share(examine(np.asarray(half.resize((width, height), Image.Resampling.BICUBIC)))) == 1, path
+
+
+def test_shares_grow_with_the_damage_in_few_steps():
+    by_quality = [auto.share(Condition(jpeg=q)) for q in (98, 92, 88, 85, 75, 60, 30)]
+    by_noise = [auto.share(Condition(noise=n)) for n in (0, 2, 4, 6, 8, 10, 20)]
+    for shares in (by_quality, by_noise):
+        assert (
+            shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1 and set(shares) <= {0, 0.25, 0.5, 0.75, 1}
+        )
+    assert str(Condition(74.2, 3.4)) == "JPEG 74, noise 3" and str(Condition()) == "clean"
+
+
+def test_each_picture_gets_what_suits_it(lrs, tmp_path):
+    upscaler, lr = Upscaler("auto"), lrs[0][:64, :72]
+    assert np.array_equal(upscaler(lr), Upscaler("srgan")(lr))
+    data = as_jpeg(lr, quality=50)
+    real = Upscaler("srgan-real", back_projection="colour")(decoded(data))
+    assert np.array_equal(upscaler(decoded(data)), real)  # from the pixels
+    (tmp_path / "photo.jpg").write_bytes(data)
+    assert np.array_equal(upscale(str(tmp_path / "photo.jpg")), real)  # from the file
+    between = images.load(as_jpeg(lr, quality=88))
+    one, words = upscaler.suited(between.pixels, between.quality)
+    assert words == "JPEG 88 → 50% srgan-real, 50% srgan"
+    by_hand = Upscaler("auto", strength=0.5, back_projection="colour")(between.pixels)
+    assert np.array_equal(one(between.pixels), by_hand)
+
+
+def test_grey_alpha_and_16_bit(lrs):
+    upscaler, lr = Upscaler(), lrs[2][:48, :56]
+    for pixels in (lr[..., 0], lr[..., :2], np.dstack([lr, lr[..., 0]]), lr.astype(np.uint16) * 257):
+        made = upscaler(pixels)
+        assert made.dtype == pixels.dtype and made.shape == (4 * 48, 4 * 56, *pixels.shape[2:])
+        assert np.array_equal(made, Upscaler("srgan")(pixels))
+
+
+def test_a_model_is_opened_once_and_rests_while_another_works(lrs, monkeypatch):
+    opened = []
+    monkeypatch.setattr(EngineRunner, "__init__", _counting(EngineRunner.__init__, opened))
+    upscaler, lr = Upscaler(), lrs[3][:48, :48]
+    damaged = decoded(as_jpeg(lr, quality=40))
+    first = [upscaler(pixels) for pixels in (lr, damaged)]
+    again = [upscaler(pixels) for pixels in (lr, damaged)]
+    assert len(opened) == 2 and all(map(np.array_equal, first, again))
+
+
+def _counting(init, calls: list):
+    def wrapped(self, *args, **options):
+        calls.append(args)
+        init(self, *args, **options)
+
+    return wrapped
+
+
+def test_two_models_of_ones_own(lrs):
+    from srgan_tf.models.weights import shipped_file
+
+    lr, files = lrs[0][:48, :48], tuple(str(shipped_file(name, ".tflite")) for name in ("compact", "srresnet"))
+    upscaler = Upscaler(files)
+    assert np.array_equal(upscaler(lr), Upscaler(files[0])(lr))
+    half = images.load(as_jpeg(lr, quality=88))
+    one, words = upscaler.suited(half.pixels, half.quality)
+    assert words == "JPEG 88 → srresnet.tflite"  # files do not blend: the nearer one
+    assert np.array_equal(one(half.pixels), Upscaler(files[1], back_projection="colour")(half.pixels))
+
+
+def test_two_runners_as_of_a_server(lrs):
+    lr, runners = lrs[0][:48, :48], (open_runner("compact"), open_runner("srresnet"))
+    upscaler = Upscaler(runners, back_projection="none")
+    for pixels, runner in ((lr, runners[0]), (decoded(as_jpeg(lr, quality=40)), runners[1])):
+        assert np.array_equal(upscaler(pixels), Upscaler(runner, back_projection="none")(pixels))
+
+
+def test_wrong_strengths_and_pairs_are_named():
+    with pytest.raises(ValueError, match="strength must be 0 to 1"):
+        Upscaler("auto", strength=1.5)
+    with pytest.raises(ValueError, match="goes with model='auto'"):
+        Upscaler("srgan", strength=0.5)
+    with pytest.raises(WeightsError, match="nowhere"):
+        Upscaler(("srgan", "nowhere"))

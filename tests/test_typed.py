@@ -1,0 +1,127 @@
+"""What README and documentation say to type does what they say: page by page, from top to bottom, as a reader would.
+
+The README's way to a first picture runs always; the rest takes minutes and is slow.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from srgan_tf.data.bundled import PHOTOS
+from srgan_tf.io import images
+
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("tutorials/*.md")),
+    *sorted((ROOT / "docs").glob("how-to/*.md")),
+]
+# As typed, but for how long it trains or how much it looks at.
+SHORTER = {
+    "--steps=400": "--steps=1 --batch=1 --crop=64",
+    "--recipe=srgan-photos --init=srresnet --data=PHOTOS  ": "--recipe=srgan-photos --init=srresnet --data=PHOTOS "
+    "--steps=1 --batch=1 --crop=64  ",
+    "steps_per_epoch=1000, epochs=10": "steps_per_epoch=1, epochs=1",
+    "python export.py --output=exported": "python export.py --weights=compact --output=exported",
+    "runs/real --only=": "compact --only=",
+    '--only="clean;JPEG 75;noise 10"': '--only="JPEG 75"',
+}
+# What is not run here, by its beginning, and where it is, or why not.
+ELSEWHERE = {
+    "pip install": ".ci/run and tests/test_install.py",
+    "pytest -q": "this very run",
+    "python train.py --recipe=srresnet --data=IMAGES": "12 days of a core",
+    "python train.py --recipe=srgan --data=IMAGES": "11 days of a core",
+    "python train.py --recipe=demo": "tests/training/test_loop.py stops, kills and resumes runs",
+    "srgan-tf client": "tests/inference/test_serving.py, against a server",
+    "tensorboard": "does not end",
+    "cd web": ".ci/web",
+    "npm": ".ci/web",
+    "srgan-tf bulk": "tests/bulk, where Ray is installed",
+}
+
+
+def steps(page: Path) -> list[tuple[str, str]]:
+    """Kind and text of each command and each block of Python, in their order."""
+    found = []
+    for kind, block in re.findall(
+        r"^```(sh|python)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    ):
+        for long, short in SHORTER.items():
+            block = block.replace(long, short)
+        lines = block.replace("\\\n", " ").splitlines() if kind == "sh" else [block]
+        found += [(kind, line) for line in lines if line.strip() and not line.startswith("#")]
+    return found
+
+
+def elsewhere(command: str) -> bool:
+    return any(command.startswith(start) for start in ELSEWHERE)
+
+
+def here(command: str) -> list[str]:
+    words = shlex.split(command.split(" # ")[0])
+    words[:1] = [sys.executable, "-m", "srgan_tf"] if words[0] == "srgan-tf" else [sys.executable, *_module(words[0])]
+    return words
+
+
+def _module(program: str) -> list[str]:
+    return [] if program == "python" else ["-m", program]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where a reader might be: in a checkout, with a photograph and folders of them."""
+    picture = images.read(PHOTOS / "heldout" / "coffee.jpg")[:40, :50]
+    for name in ("photo.jpg", "holiday/one.jpg", "scans/two.tif", "PICTURES/three.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        images.write(tmp_path / name, picture)
+    images.write(tmp_path / "PICTURES" / "three.png", images.read(PHOTOS / "heldout" / "coffee.jpg")[:64, :64])
+    for name in ("PHOTOS", "DIV2K_train_HR"):
+        (tmp_path / name).symlink_to(PHOTOS / "train")
+    if "SRGAN_TF_DATA" in os.environ:
+        (tmp_path / "BENCHMARKS").symlink_to(os.environ["SRGAN_TF_DATA"])
+    for name in ("train.py", "evaluate.py", "export.py", "upscale.py", "deploy", "benchmarks", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def run(words: list[str], folder: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_from_top_to_bottom(page, folder):
+    if "--output=runs/mine" not in page.read_text(encoding="utf-8"):  # what an earlier page trains
+        (folder / "runs" / "mine").mkdir(parents=True)
+        shutil.copy(ROOT / "srgan_tf/pretrained/compact.npz", folder / "runs/mine/generator.npz")
+    for kind, text in steps(page):
+        if kind == "python":
+            run([sys.executable, "-c", text], folder)
+        elif "BENCHMARKS" in text and "SRGAN_TF_DATA" not in os.environ:
+            pytest.skip("needs Set5 and Set14 in $SRGAN_TF_DATA")
+        elif not elsewhere(text):
+            run(here(text) + ["--overwrite"] * ("srgan-tf upscale" in text), folder)
+
+
+def test_the_readme_is_short_and_leads_to_a_picture(folder):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.split()) <= 900
+    (first,) = (text for _, text in steps(ROOT / "README.md") if text.startswith("srgan-tf upscale photo.jpg  "))
+    run(here(first), folder)
+    assert images.read(folder / "upscaled" / "photo_x4.jpg").shape == (160, 200, 3)
+
+
+def test_what_is_not_run_is_still_typed_somewhere():
+    typed = [text for page in PAGES for kind, text in steps(page) if kind == "sh"]
+    for start in ELSEWHERE:
+        assert any(text.startswith(start) for text in typed) or start == "srgan-tf bulk", f"{start}: nowhere any more"
