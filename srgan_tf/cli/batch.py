@@ -1,14 +1,13 @@
 """What the programs that upscale many pictures share: flags, the plan of what to make, progress, the work itself."""
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from absl import logging
@@ -83,19 +82,15 @@ class Watch:
 
 def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
     """Upscale one decoded picture to where its job says."""
-    from srgan_tf.inference import upscaling
+    from srgan_tf.inference import one_picture, upscaling
     from srgan_tf.io import encoding
 
     if job.target is None:
         if sys.stdout is None or sys.stdout.closed:
             raise ImageError("standard output is closed")
-        ending = f".{flags.format}" if flags.format else encoding.format_of(f"x{picture.format}") or ".png"
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / f"output{ending}"
-            upscaling.write_upscaled(upscaler, picture, target, flags.quality, tile)
-            with open(target, "rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-                sys.stdout.buffer.flush()
+        ending = one_picture.result_ending(f"x{picture.format}", flags.format)
+        one_picture.write_into(sys.stdout.buffer, upscaler, picture, str(job), ending, flags.quality, tile)
+        sys.stdout.buffer.flush()
         return
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +181,8 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
 
     made_by: what results depend on beside the flags that are shared: the model.
     """
-    from srgan_tf.io import encoding, files
+    from srgan_tf.inference.one_picture import result_ending
+    from srgan_tf.io import files
     from srgan_tf.progress import clock
 
     started, output = time.monotonic(), Path(flags.output)
@@ -195,9 +191,7 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
     one_file = files.is_picture(output) and not output.is_dir()
     record = Record(output.parent if one_file else output, made_by | {name: flags[name].value for name in shared})
 
-    def ending_of(path):
-        return f".{flags.format}" if flags.format else encoding.format_of(path) or ".png"
-
+    ending_of = partial(result_ending, format=flags.format)
     jobs, problems = plan(arguments, output, suffix, ending_of, record.results())
     todo, there, unknown = [], 0, 0
     for job in jobs:
