@@ -3,6 +3,7 @@
 Ray moves names and results' states, never pictures, so that its memory is flat whatever their count.
 """
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from srgan_tf.errors import MissingError, StrategyError
 
 PROGRAM = 700 << 20  # bytes that a worker takes beside its tiles: docs/bulk.md
 _RETRIES = 3  # of a task whose worker died
-_TOGETHER = 16  # pictures a task, at most
+_TOGETHER = 32  # pictures a task, at most
 _DIED = "its worker died each time: out of memory, or a decoder failed; try it alone, by upscale.py"
 
 
@@ -105,11 +106,13 @@ def run(jobs: Sequence[Job], settings: Settings, pool: Pool, worker: type = Work
     """
     left = range(len(jobs))
     together = max(1, min(_TOGETHER, len(jobs) // (4 * pool.workers)))
+    told = bytearray(len(jobs))
     for size in (together, 1):
-        told = bytearray(len(jobs))
-        for number, *rest in _stream(jobs, left, size, settings, pool, worker):
-            told[number] = 1
-            yield Told(jobs[number], *rest)
+        for result in _stream(jobs, left, size, settings, pool, worker):
+            number = result.pop("number")
+            if not told[number]:  # a task done again may tell of a picture twice, or pass over one
+                told[number] = 1
+                yield Told(jobs[number], **result)
         left = [number for number in left if not told[number]]
         if not left:
             return
@@ -121,7 +124,7 @@ def _stream(jobs: Sequence[Job], numbers: Sequence[int], size: int, settings: Se
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # `run` takes up what is missing
-    context.target_max_block_size = 1  # each picture's result comes as soon as it is there, not with its task's last
+    context.target_max_block_size = 1  # what a worker yields comes at once, not with the last of its task
     blocks = [_table(jobs, numbers[i : i + size]) for i in range(0, len(numbers), size)]
     made = ray.data.from_arrow(blocks).map_batches(
         worker,
@@ -135,8 +138,8 @@ def _stream(jobs: Sequence[Job], numbers: Sequence[int], size: int, settings: Se
         max_task_retries=_RETRIES,
     )
     for batch in made.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        columns = (batch[name].to_pylist() for name in ("number", "state", "reason", "pixels", "seconds"))
-        yield from zip(*columns)
+        for results in batch["results"].to_pylist():
+            yield from json.loads(results)
 
 
 def _table(jobs: Sequence[Job], numbers: Sequence[int]) -> pyarrow.Table:

@@ -1,5 +1,6 @@
 """What one worker does: a model loaded once, then pictures, each from its URL to the URL of its result."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,17 +49,20 @@ class Worker:
         self._reader = ThreadPoolExecutor(1)
 
     def __call__(self, batch: dict) -> Iterator[dict]:
-        """Columns `number`, `source`, `target` → for each picture, as it is done, a batch of one: `number`, `state`,
-        `reason`, `pixels` of the result, and its `seconds`."""
+        """Columns `number`, `source`, `target` → `gathered` results: `number`, `state`, `reason`, `pixels` made, and the
+        `seconds` that it took."""
+        return gathered(self._results(batch))
+
+    def _results(self, batch: dict) -> Iterator[dict]:
         jobs = list(zip(map(str, batch["source"]), map(str, batch["target"])))
         ahead = self._ahead(*jobs[0])
         for i, (source, target) in enumerate(jobs):
             data, ahead = ahead, self._ahead(*jobs[i + 1]) if i + 1 < len(jobs) else None
             started = time.monotonic()
             state, reason, pixels = self._one(source, target, data)
-            told = {"number": batch["number"][i], "state": state, "reason": reason}
-            told |= {"pixels": pixels, "seconds": time.monotonic() - started}
-            yield {name: [value] for name, value in told.items()}
+            seconds = time.monotonic() - started
+            number = int(batch["number"][i])
+            yield {"number": number, "state": state, "reason": reason, "pixels": pixels, "seconds": seconds}
 
     def _ahead(self, source: str, target: str) -> Future:
         """A picture's bytes, read while the one before is computed; None where its result is there."""
@@ -82,3 +86,15 @@ class Worker:
             return FULL, str(error), 0
         except (ImageError, ModelError, MemoryError, OSError) as error:
             return FAILED, " ".join(str(error).split()) or type(error).__name__, 0
+
+
+def gathered(results: Iterator[dict], every: float = 2.0) -> Iterator[dict]:
+    """Results as one row, of JSON, for those that came within so many seconds: a row is tens of ms of Ray's time."""
+    some, since = [], time.monotonic()
+    for result in results:
+        some.append(result)
+        if time.monotonic() - since > every:
+            yield {"results": [json.dumps(some)]}
+            some, since = [], time.monotonic()
+    if some:
+        yield {"results": [json.dumps(some)]}
