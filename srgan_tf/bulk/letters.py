@@ -13,7 +13,7 @@ except ImportError:  # Windows
 
 
 def read(path) -> dict[str, dict]:
-    """The last letter of each target; none of a file that is missing. Lines cut off where a run was killed are left out.
+    """The last letter of each target; none of a file that is missing. Lines that a kill cut off are left out.
 
     Returns:
         target → {"source", "target", "reason", "attempt"}.

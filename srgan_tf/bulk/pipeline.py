@@ -6,19 +6,22 @@ Ray moves names and results' states, never pictures, so that its memory is flat 
 import json
 import logging
 import os
+import socket
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tell nobody
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later releases do
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's own lines go to its log files
 
 import pyarrow
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from srgan_tf.bulk.work import FAILED, Settings, Worker
-from srgan_tf.errors import MissingError, StrategyError
+from srgan_tf.errors import StrategyError
 
 PROGRAM = 700 << 20  # bytes that a worker takes beside its tiles: docs/bulk.md
 _RETRIES = 3  # of a task whose worker died
@@ -37,13 +40,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Told:
-    """What became of a job: a state of `work`, the reason of a failure, and pixels and seconds of what was made."""
+    """What became of a job: a state of `work`, the reason of a failure, pixels made, seconds since 1970 of its work."""
 
     job: Job
     state: str
     reason: str = ""
     pixels: int = 0
-    seconds: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,9 @@ def cluster(address: str | None = None, **options):
     if address is None:
         options = {"include_dashboard": False, "object_store_memory": 256 << 20, **options}
     try:
+        if address and address.count(":") == 1:  # Ray would try for minutes
+            host, port = address.split(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address=address or "local", **options)
     except Exception as error:  # whatever Ray says of clusters that are not there
         raise StrategyError(f"--address={address}: no Ray cluster answers ({error})") from None
@@ -121,22 +128,25 @@ def run(jobs: Sequence[Job], settings: Settings, pool: Pool, worker: type = Work
 
 
 def _stream(jobs: Sequence[Job], numbers: Sequence[int], size: int, settings: Settings, pool: Pool, worker: type):
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails comes back, and is told in a line
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # `run` takes up what is missing
     context.target_max_block_size = 1  # what a worker yields comes at once, not with the last of its task
     blocks = [_table(jobs, numbers[i : i + size]) for i in range(0, len(numbers), size)]
-    made = ray.data.from_arrow(blocks).map_batches(
-        worker,
-        fn_constructor_args=(settings,),
-        batch_size=None,
-        compute=ActorPoolStrategy(size=pool.workers),
-        num_cpus=pool.threads,
-        num_gpus=pool.gpus or None,
-        memory=pool.memory or None,
-        max_restarts=-1,
-        max_task_retries=_RETRIES,
-    )
+    with warnings.catch_warnings():  # max_task_retries has no other way in yet
+        warnings.simplefilter("ignore", DeprecationWarning)
+        made = ray.data.from_arrow(blocks).map_batches(
+            worker,
+            fn_constructor_args=(settings,),
+            batch_size=None,
+            compute=ActorPoolStrategy(size=pool.workers),
+            num_cpus=pool.threads,
+            num_gpus=pool.gpus or None,
+            memory=pool.memory or None,
+            max_restarts=-1,
+            max_task_retries=_RETRIES,
+        )
     for batch in made.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for results in batch["results"].to_pylist():
             yield from json.loads(results)

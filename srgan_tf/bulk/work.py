@@ -49,8 +49,8 @@ class Worker:
         self._reader = ThreadPoolExecutor(1)
 
     def __call__(self, batch: dict) -> Iterator[dict]:
-        """Columns `number`, `source`, `target` → `gathered` results: `number`, `state`, `reason`, `pixels` made, and the
-        `seconds` that it took."""
+        """Columns `number`, `source`, `target` → `gathered` results: `number`, `state`, `reason`, `pixels` made, and
+        the times `began` and `ended`."""
         return gathered(self._results(batch))
 
     def _results(self, batch: dict) -> Iterator[dict]:
@@ -58,11 +58,10 @@ class Worker:
         ahead = self._ahead(*jobs[0])
         for i, (source, target) in enumerate(jobs):
             data, ahead = ahead, self._ahead(*jobs[i + 1]) if i + 1 < len(jobs) else None
-            started = time.monotonic()
+            began = time.time()
             state, reason, pixels = self._one(source, target, data)
-            seconds = time.monotonic() - started
-            number = int(batch["number"][i])
-            yield {"number": number, "state": state, "reason": reason, "pixels": pixels, "seconds": seconds}
+            times = {"began": began, "ended": time.time()}
+            yield {"number": int(batch["number"][i]), "state": state, "reason": reason, "pixels": pixels, **times}
 
     def _ahead(self, source: str, target: str) -> Future:
         """A picture's bytes, read while the one before is computed; None where its result is there."""

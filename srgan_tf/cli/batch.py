@@ -163,8 +163,13 @@ def begin(flags, arguments: list[str]) -> None:
     """What comes before the model is loaded."""
     if not arguments:
         fail("give pictures, folders or patterns to upscale, or - for standard input (--help shows examples)", 2)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave as on Ctrl-C: no half files
+    stop_as_on_ctrl_c()
     logging.set_verbosity(logging.ERROR if flags.quiet else logging.INFO if flags.verbose else logging.WARNING)
+
+
+def stop_as_on_ctrl_c() -> None:
+    """Where the system ends this process: leave no half files."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def upscaler_of(flags, model, **options):
