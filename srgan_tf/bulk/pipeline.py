@@ -140,7 +140,7 @@ def _stream(jobs: Sequence[Job], numbers: Sequence[int], size: int, settings: Se
             worker,
             fn_constructor_args=(settings,),
             batch_size=None,
-            compute=ActorPoolStrategy(size=pool.workers),
+            compute=ActorPoolStrategy(size=min(pool.workers, len(blocks))),
             num_cpus=pool.threads,
             num_gpus=pool.gpus or None,
             memory=pool.memory or None,

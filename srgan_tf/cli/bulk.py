@@ -168,7 +168,7 @@ def work(flags, jobs: list, pool, failed) -> dict[str, str]:
     seconds = max(ended - began, 1e-3)
     rate = f"{count[states.MADE] / seconds:.2f} pictures/s, {pixels / seconds / 1e6:.2f} megapixels/s written"
     made = f"{count[states.MADE]} made in {clock(seconds)}, {rate}"
-    others = f", {count[states.THERE]} of them by another run" * bool(count[states.THERE])
+    others = f", {count[states.THERE]} there when their turn came" * bool(count[states.THERE])
     told = {"made": made + others, "failed": ""}
     if count[states.FAILED]:
         told["failed"] = f"{count[states.FAILED]} failed (--retry={flags.failed} tries them again)"

@@ -7,10 +7,9 @@ import sys
 import pytest
 import runs
 from pictures import broken, folder, whole
+from s3_server import s3  # noqa: F401
 
 pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'srgan_tf[bulk]'")
-
-from s3_server import s3  # noqa: F401
 
 from srgan_tf.bulk import storage
 
@@ -28,9 +27,9 @@ def test_from_a_store_and_back(s3, tmp_path, needs_ray):  # noqa: F811
     assert len(expected) == 10
     first = runs.run(f"{s3}/in", f"--output={s3}/out", cwd=tmp_path)
     assert first.returncode == 1 and "10 made" in first.stderr and "2 failed" in first.stderr, first.stderr
-    assert len(re.findall(r"^error: s3://bucket/in/00/\d+\.\w+: ", first.stderr, re.M)) == 2
+    assert len(re.findall(rf"^error: {s3}/in/00/\d+\.\w+: ", first.stderr, re.M)) == 2
     assert re.search(r"10 made in .* pictures/s, .* megapixels/s", first.stderr)
-    made = {key.removeprefix("bucket/out/"): storage.read(f"s3://{key}") for key in storage.listed(f"{s3}/out")}
+    made = {key.partition("/out/")[2]: storage.read(f"s3://{key}") for key in storage.listed(f"{s3}/out")}
     assert json.loads(made.pop(".srgan_tf_bulk.json"))["quality"] == 95
     assert made == expected
 

@@ -109,7 +109,7 @@ def test_a_source_that_vanishes_is_told_of_and_taken_up(archive, tmp_path):
     run = runs.start("in", "--output=out", cwd=tmp_path)
     runs.until(lambda: made(tmp_path) >= 50)
     (tmp_path / "in").rename(tmp_path / "away")
-    _, said = run.communicate(timeout=300)
+    run.communicate(timeout=300)
     there, told = made(tmp_path), letters(tmp_path)
     assert run.returncode == 1 and there < GOOD and there + len(told) == GOOD + BAD
     assert sum("no such file" in letter["reason"] for letter in told) > 100

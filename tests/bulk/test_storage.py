@@ -7,10 +7,9 @@ import time
 from uuid import uuid4
 
 import pytest
+from s3_server import s3  # noqa: F401
 
 pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'srgan_tf[bulk]'")
-
-from s3_server import s3  # noqa: F401
 
 from srgan_tf.bulk import storage
 from srgan_tf.errors import ImageError

@@ -19,7 +19,8 @@ from srgan_tf.bulk import storage, work
 def worker():
     with pytest.MonkeyPatch.context() as patch:  # the tests' own process keeps its threads
         patch.setattr(machine, "keep_to", lambda threads: None)
-        yield work.Worker(work.Settings("compact"))
+        made = work.Worker(work.Settings("compact"))
+    return made
 
 
 def done(worker, root, *names):
