@@ -3,7 +3,6 @@
 import errno
 import time
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
@@ -35,16 +34,11 @@ def opened(url: str):
     return system, system._strip_protocol(url)
 
 
-@lru_cache(256)
-def _system_of(protocol: str, options: tuple):
-    return fsspec.filesystem(protocol, **dict(options))
-
-
 def _system(url: str):
     protocol = split_protocol(url)[0] or "file"
     try:
-        options = fsspec.get_filesystem_class(protocol)._get_kwargs_from_urls(url)
-        return _system_of(protocol, tuple(sorted(options.items())))
+        options = fsspec.get_filesystem_class(protocol)._get_kwargs_from_urls(url)  # a server's name, say
+        return fsspec.filesystem(protocol, **options)  # the same object each time
     except Exception as error:  # whatever a package leads to that is missing or not set up
         raise ImageError(f"{url}: cannot be used ({files.reason(error)})") from None
 

@@ -23,5 +23,6 @@ def s3():
     fsspec.filesystem("s3").mkdir(bucket)
     yield f"s3://{bucket}"
     served.stop()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # the next server has another port
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
