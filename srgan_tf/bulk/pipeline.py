@@ -124,7 +124,7 @@ def run(jobs: Sequence[Job], settings: Settings, pool: Pool, worker: type = Work
         if not left:
             return
     for number in left:
-        yield Told(jobs[number], FAILED, _DIED)
+        yield Told(jobs[number], FAILED, f"{jobs[number].source}: {_DIED}")
 
 
 def _stream(jobs: Sequence[Job], numbers: Sequence[int], size: int, settings: Settings, pool: Pool, worker: type):

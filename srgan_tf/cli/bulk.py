@@ -86,53 +86,66 @@ def options(flags) -> dict:
 def plan(flags, arguments: list[str], scale: int) -> tuple[list, dict[str, str]]:
     """The jobs that are left, and what to say of the others at the end."""
     from srgan_tf.bulk import letters, storage
+
+    if flags.output.startswith("memory:"):
+        raise ImageError(f"--output={flags.output}: is this process's memory, which workers do not share")
+    there = storage.listed(flags.output)
+    storage.sweep(flags.output, there)
+    known, problems = letters.read(flags.retry or flags.failed), []
+    jobs = _again(flags, known) if flags.retry else _named(flags, arguments, scale, known, problems)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    left = jobs if flags.overwrite else [job for job in jobs if storage.opened(job.target)[1] not in there]
+    fresh = left if flags.overwrite or flags.retry else [job for job in left if not job.tried]
+    if fresh:
+        _mark(flags, there)
+    skipped, before = len(jobs) - len(left), len(left) - len(fresh)
+    return fresh, {
+        "made": "0 made",
+        "there": f"{skipped} skipped, there already (--overwrite makes them anew)" * bool(skipped),
+        "problems": f"{len(problems)} arguments or names not used" * bool(problems),
+        "failed": "",
+        "before": f"{before} failed before (--retry={flags.failed} tries them again)" * bool(before),
+    }
+
+
+def _named(flags, arguments: list[str], scale: int, known: dict[str, dict], problems: list[str]) -> list:
+    """A job for each picture of the arguments; `problems` takes what is wrong with them."""
+    from srgan_tf.bulk import storage
     from srgan_tf.bulk.pipeline import Job
     from srgan_tf.inference.one_picture import result_ending
     from srgan_tf.io.names import named
 
-    if flags.output.startswith("memory:"):
-        raise ImageError(f"--output={flags.output}: is this process's memory, which workers do not share")
-    system, folder = storage.opened(flags.output)
-    folder = folder.rstrip("/")
-    there = storage.listed(flags.output)
-    storage.sweep(flags.output, there)
-    known = {target: one for target, one in letters.read(flags.retry or flags.failed).items()}
-    if flags.retry:
-        if not known:
-            raise ImageError(f"--retry={flags.retry}: holds no pictures to try again")
-        problems, before = [], []
-        jobs = [Job(one["source"], target, one["attempt"]) for target, one in known.items()]
-        jobs = [job for job in jobs if storage.opened(job.target)[1].startswith(f"{folder}/")]
-    else:
-        found, problems = storage.find(arguments, flags.output)
-        suffix = f"_x{scale}" if flags.suffix is None else flags.suffix
-        names = named(found, suffix, partial(result_ending, format=flags.format))
-        jobs = [Job(found[one], storage.url_of(system, f"{folder}/{name}")) for one, name in names.items()]
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
-    left = jobs if flags.overwrite else [job for job in jobs if storage.opened(job.target)[1] not in there]
-    before = [] if flags.retry else [job for job in left if job.target in known]
-    skipped = len(jobs) - len(left)
-    if before:
-        left = [job for job in left if job.target not in known]
-    if left:
-        _mark(flags, f"{flags.output.rstrip('/')}/{MARK}", f"{folder}/{MARK}" in there)
-    return left, {
-        "made": f"{0} made",
-        "there": f"{skipped} skipped, there already (--overwrite makes them anew)" * bool(skipped),
-        "problems": f"{len(problems)} arguments or names not used" * bool(problems),
-        "failed": "",
-        "before": f"{len(before)} failed before (--retry={flags.failed} tries them again)" * bool(before),
-    }
+    found, wrong = storage.find(arguments, flags.output)
+    problems += wrong
+    suffix, (system, folder) = f"_x{scale}" if flags.suffix is None else flags.suffix, storage.opened(flags.output)
+    jobs = []
+    for one, name in named(found, suffix, partial(result_ending, format=flags.format)).items():
+        target = storage.url_of(system, f"{folder.rstrip('/')}/{name}")
+        jobs.append(Job(found[one], target, known[target]["attempt"] if target in known else 0))
+    return jobs
 
 
-def _mark(flags, url: str, there: bool) -> None:
+def _again(flags, known: dict[str, dict]) -> list:
+    """A job for each letter whose result belongs into the output."""
+    from srgan_tf.bulk import storage
+    from srgan_tf.bulk.pipeline import Job
+
+    folder = storage.opened(flags.output)[1].rstrip("/")
+    below = [target for target in known if storage.opened(target)[1].startswith(f"{folder}/")]
+    if not below:
+        raise ImageError(f"--retry={flags.retry}: holds no pictures of --output={flags.output}")
+    return [Job(known[target]["source"], target, known[target]["attempt"]) for target in below]
+
+
+def _mark(flags, there: dict[str, dict]) -> None:
     """Note the options in the output; refuse to mix what other options make with what is there."""
     from srgan_tf.bulk import storage
     from srgan_tf.models import weights
 
+    url = f"{flags.output.rstrip('/')}/{MARK}"
     now = {name: flags[name].value for name in _SHARED} | {"weights": weights.identity(flags.weights)}
-    if there and not flags.overwrite:
+    if storage.opened(url)[1] in there and not flags.overwrite:
         differs = record.changed(json.loads(storage.read(url)), now)
         if differs:
             raise ImageError(f"--output={flags.output}: {differs}; give another folder, or --overwrite")
@@ -147,9 +160,14 @@ def work(flags, jobs: list, pool, failed) -> dict[str, str]:
     from srgan_tf.progress import Bar, clock
 
     settings = states.Settings(
-        flags.weights, options(flags), flags.quality, flags.page, int(flags.max_megapixels * 1e6), pool.threads,
-        flags.overwrite,
-    )  # fmt: skip
+        flags.weights,
+        options(flags),
+        quality=flags.quality,
+        page=flags.page,
+        max_pixels=int(flags.max_megapixels * 1e6),
+        threads=pool.threads,
+        overwrite=flags.overwrite,
+    )
     began, ended, pixels, count = math.inf, 0.0, 0, dict.fromkeys((states.MADE, states.THERE, states.FAILED), 0)
     if not flags.quiet:
         print(f"{len(jobs)} pictures to make by {pool.workers} workers of {pool.threads} cores", file=sys.stderr)

@@ -55,7 +55,7 @@ def test_from_a_store_and_back(s3, tmp_path, needs_ray):  # noqa: F811
         (["in", "--output=memory://out"], 1, "which workers do not share"),
         (["in", "--output=nosuch://out"], 1, "nosuch://out: cannot be used"),
         (["in", "--scale=5"], 1, "scale must be at most the model's 4"),
-        (["--retry=nowhere.jsonl"], 1, "--retry=nowhere.jsonl: holds no pictures"),
+        (["--retry=nowhere.jsonl"], 1, "--retry=nowhere.jsonl: holds no pictures of --output=upscaled"),
         (["in", "--address=127.0.0.1:1"], 1, "--address=127.0.0.1:1: no Ray cluster answers"),
     ],
 )
