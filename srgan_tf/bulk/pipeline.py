@@ -76,7 +76,9 @@ def cluster(address: str | None = None, **options):
             socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address=address or "local", **options)
     except Exception as error:  # whatever Ray says of clusters that are not there
-        raise StrategyError(f"--address={address}: no Ray cluster answers ({error})") from None
+        raise StrategyError(
+            f"--address={address}: no Ray cluster answers, or none to RAY_AUTH_TOKEN ({error})"
+        ) from None
     try:
         yield
     finally:
