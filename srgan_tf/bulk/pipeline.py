@@ -22,6 +22,7 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from srgan_tf.bulk.work import FAILED, Settings, Worker
 from srgan_tf.errors import StrategyError
+from srgan_tf.io.files import reason
 
 PROGRAM = 700 << 20  # bytes that a worker takes beside its tiles: docs/bulk.md
 _RETRIES = 3  # of a task whose worker died
@@ -112,6 +113,9 @@ def run(jobs: Sequence[Job], settings: Settings, pool: Pool, worker: type = Work
 
     A worker that dies is replaced, and what it had in work is done again. What kills it each time is tried alone, so
     that its neighbours are made, and comes as a failure.
+
+    Raises:
+        StrategyError: workers cannot start; says why.
     """
     left = range(len(jobs))
     together = max(1, min(_TOGETHER, len(jobs) // (4 * pool.workers)))
@@ -149,9 +153,12 @@ def _stream(jobs: Sequence[Job], numbers: Sequence[int], size: int, settings: Se
             max_restarts=-1,
             max_task_retries=_RETRIES,
         )
-    for batch in made.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        for results in batch["results"].to_pylist():
-            yield from json.loads(results)
+    try:
+        for batch in made.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for results in batch["results"].to_pylist():
+                yield from json.loads(results)
+    except ray.exceptions.RayError as error:
+        raise StrategyError(f"workers cannot start or go on: {reason(error)}") from None
 
 
 def _table(jobs: Sequence[Job], numbers: Sequence[int]) -> pyarrow.Table:

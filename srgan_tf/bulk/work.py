@@ -84,7 +84,9 @@ class Worker:
         except storage.FullError as error:
             return FULL, str(error), 0
         except (ImageError, ModelError, MemoryError, OSError) as error:
-            return FAILED, " ".join(str(error).split()) or type(error).__name__, 0
+            return FAILED, " ".join(str(error).split()) or f"{source}: {type(error).__name__}", 0
+        except Exception as error:  # a bug, which must not end a run of a million
+            return FAILED, " ".join(f"{source}: unexpected {type(error).__name__}: {error}".split()), 0
 
 
 def gathered(results: Iterator[dict], every: float = 2.0) -> Iterator[dict]:

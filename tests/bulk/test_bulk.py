@@ -128,6 +128,29 @@ def test_a_picture_that_kills_its_worker_each_time_fails_alone(needs_ray):
     assert failed.job.source == "poison" and "its worker died each time" in failed.reason
 
 
+class Unable:
+    """A worker that cannot be made, as where a machine lacks the weights."""
+
+    def __init__(self, settings):
+        raise OSError("no such weights here")
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_start_are_an_error_and_no_failures_of_pictures(needs_ray):
+    import ray
+
+    from srgan_tf.bulk import pipeline, work
+    from srgan_tf.errors import StrategyError
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    jobs = [pipeline.Job(f"{i}", f"out/{i}") for i in range(8)]
+    with (
+        pipeline.cluster(num_cpus=2),
+        pytest.raises(StrategyError, match="workers cannot start.*OSError: no such weights here"),
+    ):
+        list(pipeline.run(jobs, work.Settings("none"), pipeline.Pool(2), Unable))
+
+
 def test_broken_pictures_are_broken():
     """What the others rest on."""
     from srgan_tf.errors import ImageError

@@ -55,6 +55,15 @@ def test_a_full_output_is_told_apart(worker, monkeypatch):
     assert result["state"] == work.FULL and "No space" in result["reason"]
 
 
+def test_a_bug_fails_one_picture(worker, monkeypatch):
+    root = f"memory://{uuid4().hex}"
+    storage.write(f"{root}/a.png", whole(0))
+    monkeypatch.setattr(storage, "write", lambda *_: 1 // 0)
+    (result,) = done(worker, root, "a.png")
+    assert result["state"] == work.FAILED
+    assert result["reason"].startswith(f"{root}/a.png: unexpected ZeroDivisionError: ")
+
+
 def test_results_are_gathered_for_as_long_as_was_asked(monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(work.time, "monotonic", lambda: next(clock))
