@@ -34,30 +34,32 @@ def sources(folder: Path, count: int, side: int = 128) -> None:
         photo.crop((x, y, x + side, y + side)).save(folder / f"{number}.jpg", quality=92)
 
 
-def peak(process: int) -> dict[int, int]:
-    """MiB that Ray's workers below a process have had at most."""
+def looked_at(process: int, workers: bool) -> dict[int, tuple[int, float]]:
+    """MiB at most, and seconds of a core, that Ray's workers on this machine, or a process itself, have taken so far."""
     found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, StopIteration):
-            if (folder / "cmdline").read_text().startswith("ray::MapWorker"):
+    for folder in Path("/proc").glob("[0-9]*") if workers else [Path(f"/proc/{process}")]:
+        with contextlib.suppress(OSError, StopIteration, ValueError):
+            if not workers or (folder / "cmdline").read_text().startswith("ray::MapWorker"):
                 line = next(line for line in (folder / "status").read_text().splitlines() if "VmHWM" in line)
-                found[int(folder.name)] = int(line.split()[1]) // 1024
+                user, system = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
+                cpu = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+                found[int(folder.name)] = int(line.split()[1]) // 1024, cpu
     return found
 
 
-def made(program: str, folder: Path, output: Path, *flags: str) -> tuple[float, dict[int, int]]:
-    """Seconds that a program tells of its work, start-up left out, and its workers' memory."""
+def made(program: str, folder: Path, output: Path, *flags: str) -> tuple[float, list[int], float]:
+    """Seconds that a program tells of its work, start-up left out; MiB of each process; seconds of a core, with it."""
     words = [sys.executable, "-m", "srgan_tf", program, str(folder), f"--output={output}", *flags]
     words += [f"--failed={output}.jsonl", "--threads=1"] * (program == "bulk")
-    run, most = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=ROOT), {}
+    run, seen = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=ROOT), {}
     while run.poll() is None:
-        for number, size in peak(run.pid).items():
-            most[number] = max(size, most.get(number, 0))
-        time.sleep(0.5)
+        seen |= looked_at(run.pid, program == "bulk")
+        time.sleep(0.2)
     said = run.stderr.read()
     told = re.search(r"made in (?:(\d+) min )?([\d.]+) s", said)
     assert told and run.returncode == 0, said
-    return 60 * int(told[1] or 0) + float(told[2]), most
+    sizes, cpu = zip(*seen.values())
+    return 60 * int(told[1] or 0) + float(told[2]), sorted(sizes), sum(cpu)
 
 
 def throughput(weights: str = "srgan", count: str = "96", rounds: str = "3") -> None:
@@ -67,9 +69,10 @@ def throughput(weights: str = "srgan", count: str = "96", rounds: str = "3") -> 
         sources(root / "in", int(count))
         for turn in range(int(rounds)):
             for program, all_times in times.items():
-                seconds, most = made(program, root / "in", root / f"{program}{turn}", f"--weights={weights}")
+                seconds, sizes, cpu = made(program, root / "in", root / f"{program}{turn}", f"--weights={weights}")
                 all_times.append(seconds)
-                print(f"{program:8} {int(count) / seconds:6.2f} pictures/s {sorted(most.values()) or ''}", flush=True)
+                rate = f"{int(count) / seconds:6.2f} pictures/s, {cpu / int(count):.3f} s of a core a picture"
+                print(f"{program:8} {rate}, {sizes} MiB", flush=True)
             same = [path.read_bytes() == (root / f"bulk{turn}" / path.name).read_bytes()
                     for path in (root / f"upscale{turn}").glob("*.jpg")]  # fmt: skip
             assert len(same) == int(count) and all(same)

@@ -144,10 +144,8 @@ def test_workers_that_cannot_start_are_an_error_and_no_failures_of_pictures(need
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     jobs = [pipeline.Job(f"{i}", f"out/{i}") for i in range(8)]
-    with (
-        pipeline.cluster(num_cpus=2),
-        pytest.raises(StrategyError, match="workers cannot start.*OSError: no such weights here"),
-    ):
+    said = r"workers cannot start.*OSError: no such weights here"
+    with pipeline.cluster(num_cpus=2), pytest.raises(StrategyError, match=said):
         list(pipeline.run(jobs, work.Settings("none"), pipeline.Pool(2), Unable))
 
 
