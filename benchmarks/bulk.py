@@ -35,7 +35,7 @@ def sources(folder: Path, count: int, side: int = 128) -> None:
 
 
 def looked_at(process: int, workers: bool) -> dict[int, tuple[int, float]]:
-    """MiB at most, and seconds of a core, that Ray's workers on this machine, or a process itself, have taken so far."""
+    """MiB at most, and seconds of a core, that Ray's workers here, or a process itself, have taken so far."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*") if workers else [Path(f"/proc/{process}")]:
         with contextlib.suppress(OSError, StopIteration, ValueError):
