@@ -25,15 +25,17 @@ _HOMES = {
     "blend": "srgan_tf.models.weights",
     "Upscaler": "srgan_tf.inference.upscaling",
     "upscale": "srgan_tf.inference.upscaling",
+    "upscale_bytes": "srgan_tf.inference.one_picture",
     "evaluate": "srgan_tf.evaluation.evaluate",
 }
 
-_LIGHT = ("Upscaler", "upscale")  # need no TensorFlow themselves
+_LIGHT = ("Upscaler", "upscale", "upscale_bytes")  # need no TensorFlow themselves
 
 # What type checkers and editors read in place of _HOMES; they would take a __getattr__ for leave to any name.
 if TYPE_CHECKING:
     from srgan_tf.data.batches import Photos, patches
     from srgan_tf.evaluation.evaluate import evaluate
+    from srgan_tf.inference.one_picture import upscale_bytes
     from srgan_tf.inference.upscaling import Upscaler, upscale
     from srgan_tf.models.compact import Compact
     from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
@@ -87,4 +89,5 @@ __all__ = [
     "patches",
     "save_weights",
     "upscale",
+    "upscale_bytes",
 ]

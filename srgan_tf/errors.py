@@ -35,10 +35,16 @@ class MissingError(ImportError, RuntimeError):
     """A package that is not installed; the message names what needs it and the extra to install."""
 
 
+def need(package: str, what: str, extra: str) -> None:
+    """Raise MissingError where a package is not installed, naming the extra of ours that brings it. Imports nothing."""
+    if importlib.util.find_spec(package) is None:
+        name = {"tensorflow": "TensorFlow", "ray": "Ray"}.get(package, package)
+        raise MissingError(f"{what} needs {name}, which is not installed: pip install 'srgan_tf[{extra}]'")
+
+
 def need_tensorflow(what: str) -> None:
     """Raise MissingError where TensorFlow is not installed. Does not import it."""
-    if importlib.util.find_spec("tensorflow") is None:
-        raise MissingError(f"{what} needs TensorFlow, which is not installed: pip install 'srgan_tf[train]'")
+    need("tensorflow", what, "train")
 
 
 class SettingsError(ImportError, RuntimeError):

@@ -40,12 +40,26 @@ def _flags() -> set[str]:
         return set()
 
 
+def keep_to(threads: int) -> None:
+    """Have this process compute on at most so many threads: for one of several that share a machine.
+
+    Counts for models that are opened later, and for TensorFlow where it is imported later.
+    """
+    global _most
+    _most = threads
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "VIPS_CONCURRENCY"):
+        os.environ[name] = str(threads)
+
+
+_most = math.inf
+
+
 def cores() -> int:
-    """Physical cores that this process may use, by its affinity and its cgroup's quota; at least 1."""
+    """Physical cores that this process may use, by its affinity, its cgroup's quota and `keep_to`; at least 1."""
     try:
         allowed = os.sched_getaffinity(0)
     except AttributeError:  # not Linux
-        return os.cpu_count() or 1
+        return int(min(os.cpu_count() or 1, _most))
     seen = set()
     for cpu in allowed:
         topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
@@ -53,7 +67,7 @@ def cores() -> int:
             seen.add((topology / "thread_siblings_list").read_text())
         except OSError:
             seen.add(cpu)
-    return max(1, int(min(len(seen), _quota())))
+    return max(1, int(min(len(seen), _quota(), _most)))
 
 
 def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float:

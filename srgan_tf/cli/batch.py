@@ -1,14 +1,13 @@
 """What the programs that upscale many pictures share: flags, the plan of what to make, progress, the work itself."""
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from absl import logging
@@ -87,19 +86,15 @@ class Watch:
 
 def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
     """Upscale one decoded picture to where its job says."""
-    from srgan_tf.inference import upscaling
+    from srgan_tf.inference import one_picture, upscaling
     from srgan_tf.io import encoding
 
     if job.target is None:
         if sys.stdout is None or sys.stdout.closed:
             raise ImageError("standard output is closed")
-        ending = f".{flags.format}" if flags.format else encoding.format_of(f"x{picture.format}") or ".png"
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / f"output{ending}"
-            upscaling.write_upscaled(upscaler, picture, target, flags.quality, tile)
-            with open(target, "rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-                sys.stdout.buffer.flush()
+        ending = one_picture.result_ending(f"x{picture.format}", flags.format)
+        one_picture.write_into(sys.stdout.buffer, upscaler, picture, str(job), ending, flags.quality, tile)
+        sys.stdout.buffer.flush()
         return
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -174,8 +169,13 @@ def begin(flags, arguments: list[str]) -> None:
     """What comes before the model is loaded."""
     if not arguments:
         fail("give pictures, folders or patterns to upscale, or - for standard input (--help shows examples)", 2)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave as on Ctrl-C: no half files
+    stop_as_on_ctrl_c()
     logging.set_verbosity(logging.ERROR if flags.quiet else logging.INFO if flags.verbose else logging.WARNING)
+
+
+def stop_as_on_ctrl_c() -> None:
+    """Where the system ends this process: leave no half files."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def upscaler_of(flags, model, **options):
@@ -192,7 +192,8 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
 
     made_by: what results depend on beside the flags that are shared: the model.
     """
-    from srgan_tf.io import encoding, files
+    from srgan_tf.inference.one_picture import result_ending
+    from srgan_tf.io import files
     from srgan_tf.progress import clock
 
     started, output = time.monotonic(), Path(flags.output)
@@ -201,9 +202,7 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
     one_file = files.is_picture(output) and not output.is_dir()
     record = Record(output.parent if one_file else output, made_by | {name: flags[name].value for name in shared})
 
-    def ending_of(path):
-        return f".{flags.format}" if flags.format else encoding.format_of(path) or ".png"
-
+    ending_of = partial(result_ending, format=flags.format)
     jobs, problems = plan(arguments, output, suffix, ending_of, record.results())
     todo, there, unknown = [], 0, 0
     for job in jobs:

@@ -1,18 +1,17 @@
 """What a batch is to make: sources found, names given to results, and what is there already.
 
-Names do not depend on the arguments' order, nor on what an earlier run made, and two sources never share one.
+How results are named is in io/names.py.
 """
 
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from srgan_tf.errors import ImageError
 from srgan_tf.io import files
-
-LONGEST_NAME = 255  # bytes, where the file system does not say
+from srgan_tf.io.names import LONGEST_NAME, Found, named
 
 
 @dataclass(frozen=True)
@@ -25,15 +24,6 @@ class Job:
 
     def __str__(self):
         return str(self.source or "standard input")
-
-
-@dataclass(frozen=True)
-class Found:
-    """A source, the folder that an argument named (its own for a file), and its path below that."""
-
-    source: Path
-    base: Path
-    below: Path
 
 
 def plan(
@@ -57,7 +47,7 @@ def plan(
             return [], problems
         compared = output.with_name(f"{output.stem}_compare.png")
         return [Job(found[0].source if found else None, output, compared)], problems
-    jobs, names = [], _names(found, suffix, ending_of)
+    jobs, names = [], named(found, suffix, ending_of)
     stems = Counter(target.with_suffix("") for target in names.values())
     for one, target in sorted(names.items(), key=lambda item: str(item[0].source)):
         alone = stems[target.with_suffix("")] == 1 or target.suffix == ".png"  # else a_x4.png has the plain name
@@ -92,44 +82,8 @@ def _found(arguments: list[str], output: Path, earlier: set[Path], problems: lis
             problems.append(f"{argument}: no pictures there ({', '.join(files.EXTENSIONS)})")
         for path in sources:
             folder = base if path != base else path.parent
-            one = Found(path, folder, path.relative_to(folder))
+            one = Found(path, folder.resolve(), path.relative_to(folder))
             known = results.get(path.resolve())
             if known is None or len(one.below.parts) > len(known.below.parts):
                 results[path.resolve()] = one
     return list(results.values())
-
-
-def _names(found: list[Found], suffix: str, ending_of) -> dict[Found, Path]:
-    """A result's path below the output for each. Those that would share one get as many of their folders' names as tell
-    them apart, all of them alike, so that none depends on which came first."""
-    whole, above = _clashing_by_ending(found, ending_of), dict.fromkeys(found, 0)
-    while True:
-        names, groups = {}, defaultdict(list)
-        for one in found:
-            stem = one.below.name if one in whole else one.below.stem
-            folders = one.base.resolve().parts[1:][-above[one] :] if above[one] else ()
-            names[one] = Path(*folders) / one.below.parent / f"{stem}{suffix}{ending_of(one.source)}"
-            groups[str(names[one]).lower()].append(one)  # some file systems do not tell cases apart
-        # Folders tell apart what lies in several; A.png and a.png of one stay as they are.
-        several = [group for group in groups.values() if len({one.base.resolve() for one in group}) > 1]
-        clashing = [one for group in several for one in group if above[one] < len(one.base.resolve().parts) - 1]
-        if not clashing:
-            return names
-        for one in clashing:
-            above[one] += 1
-
-
-def _clashing_by_ending(found: list[Found], ending_of) -> set[Found]:
-    """Of a.png and a.jpg in one folder, written in one format: those that must keep their ending in the name.
-
-    What is in that format already keeps its name, so that it does not depend on what else is there.
-    """
-    groups = defaultdict(list)
-    for one in found:
-        groups[one.source.resolve().parent, one.source.stem, ending_of(one.source)].append(one)
-    return {
-        one
-        for (*_, ending), group in groups.items()
-        for one in group
-        if len(group) > 1 and one.source.suffix.lower() != ending
-    }

@@ -10,6 +10,11 @@ from pathlib import Path
 NAME = ".srgan_tf.jsonl"
 
 
+def changed(before: dict, now: dict) -> str:
+    """Which options differ, for people; "" where none does."""
+    return ", ".join(f"--{name} was {before.get(name)}" for name in now if before.get(name) != now[name])
+
+
 class Record:
     """The results in a folder.
 
@@ -47,9 +52,7 @@ class Record:
             return f"it was made of {entry.get('source')}"
         if (entry.get("bytes"), entry.get("time")) != (now["bytes"], now["time"]):
             return "its source has changed"
-        before = entry.get("options", {})
-        changed = [name for name in self.options if before.get(name) != self.options[name]]
-        return ", ".join(f"--{name} was {before.get(name)}" for name in changed)
+        return changed(entry.get("options", {}), self.options)
 
     def add(self, source: Path, target: Path) -> None:
         """Note a result that was made. Where that cannot be written, the next run will ask."""

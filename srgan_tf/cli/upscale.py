@@ -37,31 +37,52 @@ def define(flag) -> None:
     flag.float("memory", 0.625, "GiB for tiles in flight, on top of the program itself", lower_bound=0)
 
 
-def main(flags, arguments: list[str]) -> None:
-    batch.begin(flags, arguments)
-    from srgan_tf import machine
-
-    machine.keep_memory()
-    from srgan_tf.inference import auto, runners
-    from srgan_tf.models import weights
+def names_of(flags) -> tuple[str, ...]:
+    """The models that --weights names: one, or two, for clean and for degraded pictures."""
+    from srgan_tf.inference import auto
 
     names = auto.SHIPPED if flags.weights == "auto" else tuple(flags.weights.split(","))
     if len(names) > 2 or not all(names):
         fail(f"--weights={flags.weights}: give one, or two separated by a comma", 2)
     if len(names) == 1 and flags.strength is not None:
         fail("--strength goes with --weights=auto, or with two weights", 2)
+    return names
+
+
+def prepare(names: tuple[str, ...], flags) -> str:
+    """Import what the models need, once and with its own errors; returns the engine."""
+    from srgan_tf.inference import runners
+
+    engines = {runners.choose_engine(name, flags.precision, flags.engine) for name in names}
+    if "tensorflow" in engines:
+        import_tensorflow()
+    return " and ".join(sorted(engines))
+
+
+def identity(names: tuple[str, ...], flags) -> dict:
+    """What results depend on of --weights and --strength."""
+    from srgan_tf.inference import auto
+    from srgan_tf.models import weights
+
+    of_two = {"strength": flags.strength, "rule": auto.RULE} if len(names) == 2 else {}
+    return {"weights": ", ".join(map(weights.identity, names))} | of_two
+
+
+def main(flags, arguments: list[str]) -> None:
+    batch.begin(flags, arguments)
+    from srgan_tf import machine
+
+    machine.keep_memory()
+    from srgan_tf.inference import runners
+    from srgan_tf.models import weights
+
+    names = names_of(flags)
     if flags.blend and flags.weights == "auto":
         names = names[:1]
     if flags.blend and len(names) == 2:
         fail(f"--blend goes with one of --weights, not {flags.weights}; --strength blends two", 2)
     sources = [*names, *([flags.blend] if flags.blend else [])]
-    engines = {runners.choose_engine(source, flags.precision, flags.engine) for source in sources}
-    engine = " and ".join(sorted(engines))
-    if "tensorflow" in engines:
-        import_tensorflow()
-    model, made_by = names if len(names) == 2 else names[0], {"weights": ", ".join(map(weights.identity, names))}
-    if len(names) == 2:
-        made_by |= {"strength": flags.strength, "rule": auto.RULE}
+    engine, model, made_by = prepare(sources, flags), names if len(names) == 2 else names[0], identity(names, flags)
     if flags.blend:
         made_by |= {"blend": weights.identity(flags.blend), "blend_amount": flags.blend_amount}
     with silence():  # LiteRT talks

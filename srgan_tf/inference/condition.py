@@ -128,7 +128,8 @@ def _noise(blocks: np.ndarray) -> float:
 
 
 def _sharpness(blocks: np.ndarray) -> float:
-    return float(np.sqrt((blocks[:, _SHARP] ** 2).mean() / (blocks[:, _HALF] ** 2).mean()))
+    sharp, half = (float(np.sqrt((blocks[:, band] ** 2).mean())) for band in (_SHARP, _HALF))
+    return sharp / half if half > 0.5 else Condition.sharpness  # of a gradient both are rounding
 
 
 def _coefficients(luma: np.ndarray) -> np.ndarray:

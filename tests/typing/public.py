@@ -9,6 +9,7 @@ import numpy as np
 import srgan_tf
 
 sr = srgan_tf.upscale("photo.jpg")
+png, ending = srgan_tf.upscale_bytes(b"", name="photo.jpg", format="png")
 generator = srgan_tf.load("srgan")
 mixed = srgan_tf.blend(srgan_tf.load("srresnet"), generator, 0.5)
 srgan_tf.save_weights(mixed, "mixed.npz")
@@ -32,6 +33,7 @@ best = max(row["psnr_y"] for row in rows)
 
 _ = srgan_tf.no_such_name  # type: ignore[attr-defined]
 not_a_number: int = srgan_tf.__version__  # type: ignore[assignment]
+not_text: str = png  # type: ignore[assignment]
 not_pixels: str = large  # type: ignore[assignment]
 not_a_row: dict[str, float] = rows  # type: ignore[assignment]
 srgan_tf.Upscaler(generator, no_such_option=1)  # type: ignore[call-arg]

@@ -1,0 +1,79 @@
+"""The dead-letter file: a line of JSON for each picture that failed, written as it happens."""
+
+import json
+import os
+from pathlib import Path
+
+from srgan_tf.errors import ImageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+def read(path) -> dict[str, dict]:
+    """The last letter of each target; none of a file that is missing. Lines that a kill cut off are left out.
+
+    Returns:
+        target → {"source", "target", "reason", "attempt"}.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"{path}: cannot read it ({error})") from None
+    letters = {}
+    for line in lines:
+        try:
+            letter = json.loads(line)
+            letters[letter["target"]] = {name: letter[name] for name in ("source", "target", "reason", "attempt")}
+        except (ValueError, KeyError, TypeError):
+            continue
+    return letters
+
+
+class Letters:
+    """A dead-letter file, held by one run until its end or death. None is left where nothing failed.
+
+    Raises:
+        ImageError: another run holds it, or it cannot be written.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.path, "a+b")  # noqa: SIM115 - held until `close`
+        except OSError as error:
+            raise ImageError(f"--failed={self.path}: cannot write it ({error.strerror})") from None
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise ImageError(f"--failed={self.path}: another run writes to it; give another file") from None
+        if self._file.tell():
+            self._file.seek(-1, os.SEEK_END)
+            if self._file.read() != b"\n":  # cut off by a kill
+                self._file.write(b"\n")
+
+    def add(self, source: str, target: str, reason: str, attempt: int) -> None:
+        """A picture failed."""
+        letter = {"source": source, "target": target, "reason": reason, "attempt": attempt}
+        self._file.write(f"{json.dumps(letter)}\n".encode())
+        self._file.flush()
+
+    def close(self) -> None:
+        if not self._file.seek(0, os.SEEK_END):
+            self.path.unlink(missing_ok=True)
+        self._file.close()
+
+    def __enter__(self) -> "Letters":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

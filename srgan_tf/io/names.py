@@ -1,0 +1,63 @@
+"""Names of results, of paths or keys alone: no disk is asked, so that an object store's listing serves as well.
+
+Names do not depend on the sources' order, nor on what an earlier run made, and two sources never share one.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+LONGEST_NAME = 255  # bytes, where the file system does not say
+
+
+@dataclass(frozen=True)
+class Found:
+    """A source, the folder that an argument named (its own for a file), absolute, and its path below that."""
+
+    source: PurePath
+    base: PurePath
+    below: PurePath
+
+
+def named(found: Iterable[Found], suffix: str, ending_of: Callable[[PurePath], str]) -> dict[Found, PurePath]:
+    """A result's path below the output for each. Those that would share one get as many of their folders' names as tell
+    them apart, all of them alike, so that none depends on which came first.
+
+    Args:
+        suffix: added to the stems.
+        ending_of: a source → the ending of its result, such as ".png".
+    """
+    found = list(found)
+    whole, above = _clashing_by_ending(found, ending_of), dict.fromkeys(found, 0)
+    names, asked = {}, found
+    while asked:
+        for one in asked:
+            stem = one.below.name if one in whole else one.below.stem
+            folders = one.base.parts[1:][-above[one] :] if above[one] else ()
+            names[one] = type(one.below)(*folders) / one.below.parent / f"{stem}{suffix}{ending_of(one.source)}"
+        groups = defaultdict(list)
+        for one, name in names.items():
+            groups[str(name).lower()].append(one)  # some file systems do not tell cases apart
+        # Folders tell apart what lies in several; A.png and a.png of one stay as they are.
+        several = [group for group in groups.values() if len({one.base for one in group}) > 1]
+        asked = [one for group in several for one in group if above[one] < len(one.base.parts) - 1]
+        for one in asked:
+            above[one] += 1
+    return names
+
+
+def _clashing_by_ending(found: list[Found], ending_of) -> set[Found]:
+    """Of a.png and a.jpg in one folder, written in one format: those that must keep their ending in the name.
+
+    What is in that format already keeps its name, so that it does not depend on what else is there.
+    """
+    groups = defaultdict(list)
+    for one in found:
+        groups[one.base / one.below.parent, one.below.stem, ending_of(one.source)].append(one)
+    return {
+        one
+        for (*_, ending), group in groups.items()
+        for one in group
+        if len(group) > 1 and one.source.suffix.lower() != ending
+    }

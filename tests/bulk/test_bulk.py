@@ -1,0 +1,160 @@
+"""`srgan-tf bulk` on a local Ray: from an object store and back, again, once more, and what it refuses."""
+
+import json
+import re
+import sys
+
+import pytest
+import runs
+from pictures import broken, folder, whole
+from s3_server import s3  # noqa: F401
+
+pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'srgan_tf[bulk]'")
+
+from srgan_tf.bulk import storage
+
+
+@pytest.fixture
+def needs_ray():
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'srgan_tf[bulk]'")
+
+
+def test_from_a_store_and_back(s3, tmp_path, needs_ray):  # noqa: F811
+    folder(tmp_path / "in", 10, 2)
+    for path in (tmp_path / "in").rglob("*.*"):
+        storage.write(f"{s3}/in/{path.relative_to(tmp_path / 'in').as_posix()}", path.read_bytes())
+    expected = runs.upscaled(tmp_path / "in", tmp_path)
+    assert len(expected) == 10
+    first = runs.run(f"{s3}/in", f"--output={s3}/out", cwd=tmp_path)
+    assert first.returncode == 1 and "10 made" in first.stderr and "2 failed" in first.stderr, first.stderr
+    assert len(re.findall(rf"^error: {s3}/in/00/\d+\.\w+: ", first.stderr, re.M)) == 2
+    assert re.search(r"10 made in .* pictures/s, .* megapixels/s", first.stderr)
+    made = {key.partition("/out/")[2]: storage.read(f"s3://{key}") for key in storage.listed(f"{s3}/out")}
+    assert json.loads(made.pop(".srgan_tf_bulk.json"))["quality"] == 95
+    assert made == expected
+
+    again = runs.run(f"{s3}/in", f"--output={s3}/out", cwd=tmp_path)
+    assert again.returncode == 1 and "0 made; 10 skipped" in again.stderr and "2 failed before" in again.stderr
+
+    letters = [json.loads(line) for line in (tmp_path / "failed.jsonl").read_text().splitlines()]
+    assert [letter["attempt"] for letter in letters] == [1, 1]
+    storage.write(letters[0]["source"], whole(3))
+    once_more = runs.run("--retry=failed.jsonl", f"--output={s3}/out", cwd=tmp_path)
+    assert once_more.returncode == 1 and "1 made" in once_more.stderr and "1 failed" in once_more.stderr
+    assert storage.exists(letters[0]["target"])
+    last = json.loads((tmp_path / "failed.jsonl").read_text().splitlines()[-1])
+    assert (last["source"], last["attempt"]) == (letters[1]["source"], 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "give pictures, folders, patterns or URLs"),
+        (["in", "--retry=failed.jsonl"], 2, "or --retry=FILE alone"),
+        (["in", "--output=in"], 1, "--output=in: is also a source"),
+        (["in", "--output=memory://out"], 1, "which workers do not share"),
+        (["in", "--output=nosuch://out"], 1, "nosuch://out: cannot be used"),
+        (["in", "--scale=5"], 1, "scale must be at most the model's 4"),
+        (["--retry=nowhere.jsonl"], 1, "--retry=nowhere.jsonl: holds no pictures of --output=upscaled"),
+        (["in", "--address=127.0.0.1:1"], 1, "--address=127.0.0.1:1: no Ray cluster answers"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(words, code, said, tmp_path, needs_ray):
+    folder(tmp_path / "in", 1)
+    done = runs.run(*words, cwd=tmp_path)
+    assert done.returncode == code and said in done.stderr, done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 1
+    assert not list(tmp_path.glob("failed.jsonl"))
+
+
+def test_results_of_other_options_are_not_mixed(tmp_path, needs_ray):
+    folder(tmp_path / "in", 1)
+    done = runs.run("in", "--output=out", "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    folder(tmp_path / "in", 2)
+    other = runs.run("in", "--output=out", "--quality=80", cwd=tmp_path)
+    assert other.returncode == 1 and "--quality was 95; give another folder, or --overwrite" in other.stderr
+
+
+@pytest.mark.parametrize("missing", ["ray", "fsspec"])
+def test_a_missing_package_is_one_line_with_the_extra(missing, tmp_path, monkeypatch, capsys):
+    from srgan_tf import errors
+    from srgan_tf.cli import guarded, main
+
+    found = errors.importlib.util.find_spec
+    monkeypatch.setattr(errors.importlib.util, "find_spec", lambda name: None if name == missing else found(name))
+    program = main.program("bulk")
+    with pytest.raises(SystemExit) as ended:
+        guarded(program.main, program.parse([])[0], ["a.png"])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "pip install 'srgan_tf[bulk]'" in said
+
+
+class Poisoned:
+    """A worker that dies of a certain picture, as of one that the decoder fails on or that fills the memory."""
+
+    def __init__(self, settings):
+        pass
+
+    def __call__(self, batch):
+        import os
+        import time
+
+        from srgan_tf.bulk import work
+
+        def results():
+            for number, source in zip(batch["number"], batch["source"]):
+                if "poison" in str(source):
+                    os._exit(1)
+                times = {"began": time.time(), "ended": time.time()}
+                yield {"number": int(number), "state": work.MADE, "reason": "", "pixels": 1, **times}
+
+        return work.gathered(results())
+
+
+@pytest.mark.slow
+def test_a_picture_that_kills_its_worker_each_time_fails_alone(needs_ray):
+    import ray
+
+    from srgan_tf.bulk import pipeline, work
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    jobs = [pipeline.Job("poison" if i == 5 else f"{i}", f"out/{i}") for i in range(40)]
+    with pipeline.cluster(num_cpus=2):
+        told = list(pipeline.run(jobs, work.Settings("none"), pipeline.Pool(2), Poisoned))
+    assert sorted(one.job.target for one in told) == sorted(job.target for job in jobs)  # once each
+    (failed,) = (one for one in told if one.state == work.FAILED)
+    assert failed.job.source == "poison" and "its worker died each time" in failed.reason
+
+
+class Unable:
+    """A worker that cannot be made, as where a machine lacks the weights."""
+
+    def __init__(self, settings):
+        raise OSError("no such weights here")
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_start_are_an_error_and_no_failures_of_pictures(needs_ray):
+    import ray
+
+    from srgan_tf.bulk import pipeline, work
+    from srgan_tf.errors import StrategyError
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    jobs = [pipeline.Job(f"{i}", f"out/{i}") for i in range(8)]
+    said = r"workers cannot start.*OSError: no such weights here"
+    with pipeline.cluster(num_cpus=2), pytest.raises(StrategyError, match=said):
+        list(pipeline.run(jobs, work.Settings("none"), pipeline.Pool(2), Unable))
+
+
+def test_broken_pictures_are_broken():
+    """What the others rest on."""
+    from srgan_tf.errors import ImageError
+    from srgan_tf.io import images
+
+    for number in range(20):
+        with pytest.raises(ImageError):
+            images.load(broken(number), lenient=True)
+        assert images.load(whole(number)).pixels.shape[0] == 20

@@ -1,0 +1,113 @@
+"""Bytes in, bytes out: the very file that upscale.py makes, and its refusals under the picture's own name."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+import srgan_tf
+from srgan_tf.cli import main
+from srgan_tf.errors import ImageError
+
+
+@pytest.fixture(scope="module")
+def upscaler():
+    return srgan_tf.Upscaler("compact")
+
+
+def pixels(bands=3, height=18, width=25):
+    return np.random.default_rng(bands).integers(0, 256, (height, width, bands)).astype(np.uint8)
+
+
+def saved(image, format, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a camera"
+    return saved(Image.fromarray(pixels()), "JPEG", exif=exif, comment=b"as it was")
+
+
+def profiled() -> bytes:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return saved(Image.fromarray(pixels(4), "RGBA"), "PNG", icc_profile=profile)
+
+
+def deep() -> bytes:
+    return saved(Image.fromarray(np.linspace(0, 65535, 400).reshape(20, 20).astype(np.uint16)), "PNG")
+
+
+FILES = {
+    "turned.jpg": turned(),
+    "profiled.png": profiled(),
+    "deep.png": deep(),
+    "pages.tif": saved(
+        Image.fromarray(pixels()), "TIFF", save_all=True, append_images=[Image.fromarray(pixels()[::-1])]
+    ),
+    "moves.gif": saved(Image.fromarray(pixels()[..., 0]), "GIF"),
+    "lossy.webp": saved(Image.fromarray(pixels()), "WEBP"),
+    "cut.jpg": turned()[:-60],
+}
+
+
+@pytest.mark.parametrize("flags", [[], ["--format=webp", "--quality=60"]], ids=["as it came", "webp"])
+def test_the_file_that_the_program_makes(flags, tmp_path, upscaler):
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    main.program("upscale").main(
+        main.program("upscale").parse([f"--output={tmp_path}/out", "--weights=compact", "--quiet", *flags])[0],
+        [str(tmp_path)],
+    )
+    options = {"format": "webp", "quality": 60} if flags else {}
+    for name, data in FILES.items():
+        notes: list[str] = []
+        made, ending = srgan_tf.upscale_bytes(data, upscaler, name=name, notes=notes, **options)
+        stem = name.split(".")[0]
+        assert made == (tmp_path / "out" / f"{stem}_x4{ending}").read_bytes(), name
+        assert bool(notes) == (name in ("pages.tif", "cut.jpg")), name
+
+
+def test_what_the_file_carries_goes_along(upscaler):
+    with Image.open(io.BytesIO(srgan_tf.upscale_bytes(FILES["turned.jpg"], upscaler, name="a.jpg")[0])) as image:
+        assert image.size == (4 * 18, 4 * 25)  # upright
+        assert image.getexif()[0x010F] == "a camera" and image.info["comment"] == b"as it was"
+    with Image.open(io.BytesIO(srgan_tf.upscale_bytes(FILES["profiled.png"], upscaler)[0])) as image:
+        assert image.mode == "RGBA" and image.info["icc_profile"]
+    with Image.open(io.BytesIO(srgan_tf.upscale_bytes(FILES["deep.png"], upscaler)[0])) as image:
+        assert image.mode == "I;16"
+
+
+def test_the_name_chooses_the_format_and_else_the_data_do(upscaler):
+    jpeg, gif = FILES["turned.jpg"], FILES["moves.gif"]
+    for data, name, ending in [
+        *((jpeg, "s3://b/a.JPEG", ".jpg"), (jpeg, "a.png", ".png"), (jpeg, "a.heic", ".png")),
+        *((jpeg, "key without an ending", ".jpg"), (jpeg, "v1.2", ".jpg"), (gif, "a", ".png")),
+    ]:
+        made, told = srgan_tf.upscale_bytes(data, upscaler, name=name)
+        assert told == ending and made.startswith(b"\x89PNG" if ending == ".png" else b"\xff\xd8"), name
+
+
+def test_refusals_begin_with_the_name(upscaler):
+    wide = saved(Image.new("L", (4200, 1)), "PNG")
+    for data, options, said in [
+        (b"", {}, "the file is empty"),
+        (b"no picture", {}, "not a readable picture"),
+        (wide, {"max_pixels": 1000}, "4200 x 1 pixels are more than the limit"),
+        (wide, {"format": "webp"}, "16800 x 4 pixels are more than webp can hold"),
+        (FILES["pages.tif"], {"page": 3}, "it has no page 3"),
+    ]:
+        with pytest.raises(ImageError, match=rf"^s3://bucket/a\.png: .*{said}"):
+            srgan_tf.upscale_bytes(data, upscaler, name="s3://bucket/a.png", **options)
+
+
+def test_options_make_an_upscaler(upscaler):
+    data = saved(Image.fromarray(pixels()), "PNG")
+    made, _ = srgan_tf.upscale_bytes(data, "compact", scale=2, back_projection="none")
+    with Image.open(io.BytesIO(made)) as image:
+        assert image.size == (50, 36)
+    with pytest.raises(ValueError, match="scale must be"):
+        srgan_tf.upscale_bytes(data, "compact", scale=9)
