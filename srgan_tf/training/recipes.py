@@ -208,7 +208,7 @@ _ALL = (
     # SRGAN-VGG54, which the paper calls SRGAN: 29.40, 26.02; 4.9 s, 11 days.
     Recipe(name="srgan", features="5,4", **_PAPER_GAN),
     # The shipped `srresnet`, from the start on photographs of free licence: 31.39, 28.03 after 92 minutes of
-    # processor time; its card has the trials, and what came after, to 31.53, 28.13. No batch norm: the file has the
+    # processor time; its card has the trials, and what came after, to 31.64, 28.20. No batch norm: the file has the
     # paper's layers, which do nothing.
     Recipe(
         name="srresnet-photos",
