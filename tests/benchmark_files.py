@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(os.environ.get("SRGAN_TF_DATA", Path(__file__).resolve().parents[2] / "shared/data/eval"))
+ROOT = Path(os.environ.get("SRGAN_TF_DATA", "nowhere"))
 
 
 def need(benchmark: str) -> Path:
     """The benchmark's folder; the test is skipped without it."""
     if not (ROOT / benchmark / "LR_x4").is_dir():
-        pytest.skip(f"{benchmark} (HR and LR_x4) is not in {ROOT}; set SRGAN_TF_DATA to where it is")
+        pytest.skip(f"needs {benchmark} (HR and LR_x4): see CONTRIBUTING.md, and set SRGAN_TF_DATA")
     return ROOT / benchmark
 
 
