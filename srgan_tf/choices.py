@@ -8,6 +8,7 @@ DEGRADATIONS = ("bicubic", "real")
 SCALES = (2, 3, 4, 8)
 PIXEL_LOSSES = ("mse", "mae")
 ADVERSARIAL_LOSSES = ("standard", "relativistic")
+UPDATES = ("alternating", "simultaneous")  # of D and G
 FEATURE_NETWORKS = ("auto", "vgg19", "vgg16")
 SCHEDULES = ("constant", "step", "cosine")
 LPIPS_NETWORKS = ("alex", "vgg")

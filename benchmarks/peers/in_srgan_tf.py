@@ -44,7 +44,8 @@ def train(job):
         network = vgg.FeatureNetwork("vgg19", (5, 4), arrays)
         discriminator = srgan_tf.Discriminator()
     model = srgan_tf.SRGAN(srgan_tf.Generator(), discriminator, network)
-    model.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))
+    updates = job.get("updates", "alternating")
+    model.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4), updates=updates)
     return steps(model, np.load(job["hr"]))
 
 

@@ -153,7 +153,9 @@ def load(
                 raise WeightsError(
                     f"VGG-19's weights cannot be had ({reason}); give --feature_weights=FILE or --feature_network=vgg16"
                 ) from None
-            logging.warning("VGG-19's weights cannot be had; the bundled VGG-16 stands in (--feature_network=vgg16)")
+            logging.warning(
+                "VGG-19's weights are not available; the bundled VGG-16 stands in (--feature_network=vgg16)"
+            )
     *also, layer = _in_vgg16((*also, layer))
     return FeatureNetwork("vgg16", layer, also=also, judged=_in_vgg16(judged), **options)
 

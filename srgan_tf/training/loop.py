@@ -85,7 +85,7 @@ def _train(
     chief = strategies.is_chief(strategy)
     check(recipe)  # a wrong name must be told before anything is trained
     if recipe.precision == "mixed_bfloat16" and not machine.has_bfloat16():
-        logging.warning("this device does not multiply bfloat16, which makes it slow: use --precision=float32")
+        logging.warning("bfloat16 is slow on this device, which does not support it natively: use --precision=float32")
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)

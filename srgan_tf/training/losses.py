@@ -134,4 +134,10 @@ TERMS = (
     ),
 )
 # What a recipe says of the losses.
-SETTINGS = ("pixel", "adversarial", "label_smoothing", *(term.setting for term in TERMS if term.name != "content"))
+SETTINGS = (
+    "pixel",
+    "adversarial",
+    "updates",
+    "label_smoothing",
+    *(term.setting for term in TERMS if term.name != "content"),
+)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import logging
 
 from srgan_tf import compat
-from srgan_tf.choices import ADVERSARIAL_LOSSES, PIXEL_LOSSES
+from srgan_tf.choices import ADVERSARIAL_LOSSES, PIXEL_LOSSES, UPDATES
 from srgan_tf.data.levels import to_uint8
 from srgan_tf.evaluation import metrics
 from srgan_tf.models.base import BaseGenerator
@@ -100,6 +100,7 @@ class SRGAN(Saving, keras.Model):
         d_optimizer="adam",
         pixel: str = "mse",
         adversarial: str = "standard",
+        updates: str = "alternating",
         label_smoothing: float = 0.0,
         terms: Sequence[losses.Term] = losses.TERMS,
         optimizer=None,
@@ -113,6 +114,8 @@ class SRGAN(Saving, keras.Model):
             g_optimizer, d_optimizer: Keras or tensorflow-addons optimizers, or their names, for G and D.
             pixel: "mse" (equation 4) or "mae".
             adversarial: "standard" or "relativistic" (see `losses.generator_loss`).
+            updates: "alternating" (Goodfellow et al. 2014 with k = 1): D's step, then G's against the new D.
+                "simultaneous": both steps by the gradients of one pass of D, which saves the other one.
             label_smoothing: of D's target for HR (see `losses.discriminator_loss`).
             terms: of G's loss. Their weights are arguments here, the term's name and _weight: `pixel_weight`, of the
                 pixel loss beside a feature-space content loss; `tv_weight`, of the total variation (2e-8 in the
@@ -132,11 +135,13 @@ class SRGAN(Saving, keras.Model):
             g_optimizer, d_optimizer = optimizer, keras.optimizers.get(optimizer)
             d_optimizer = type(d_optimizer).from_config(d_optimizer.get_config())
         self.watched = [keras.metrics.get(metric) for metric in metrics or ()]
-        for name, value, known in (("pixel", pixel, PIXEL_LOSSES), ("adversarial", adversarial, ADVERSARIAL_LOSSES)):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        chosen = {"pixel": pixel, "adversarial": adversarial, "updates": updates, "label_smoothing": label_smoothing}
+        for name, known in (("pixel", PIXEL_LOSSES), ("adversarial", ADVERSARIAL_LOSSES), ("updates", UPDATES)):
+            if chosen[name] not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {chosen[name]!r}")
         weights = {term.setting: kwargs.pop(term.setting, term.weight) for term in terms}
-        self.settings = {"pixel": pixel, "adversarial": adversarial, "label_smoothing": label_smoothing, **weights}
+        self.settings = {**chosen, **weights}
+        self.simultaneous = self.discriminator is not None and updates == "simultaneous"
         there = {"": True, "features": self.features, "discriminator": self.discriminator}
         self.terms = [term for term in terms if there[term.needs] is not None and weights[term.setting]]
         kwargs.setdefault("jit_compile", False)  # Keras 3 would choose XLA, slower than oneDNN on CPUs
@@ -218,16 +223,21 @@ class SRGAN(Saving, keras.Model):
         lr, hr = self.prepare(data)
         logs = {}
         seen_hr = self._see(hr)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=self.simultaneous) as tape:
             sr = self.generator(lr, training=True)
             seen_sr = self._see(sr)
-        if self.discriminator is not None:
+        if self.discriminator is not None and not self.simultaneous:
             logs |= self._train_discriminator(seen_hr, tf.nest.map_structure(tf.stop_gradient, seen_sr))
         with tape:  # goes on recording, with D as it is after its step
-            parts = self._generator_losses(seen_hr, seen_sr)
+            judged = (None, None) if self.discriminator is None else self._judge(seen_hr, seen_sr)
+            parts = self._generator_losses(seen_hr, seen_sr, *judged)
             total = parts["loss"]
             scaled_total = compat.scale_loss(self.optimizer, total)
+            if self.simultaneous:
+                d_parts, scaled_loss = self._discriminator_losses(*judged)
         logs |= {**parts, "grad/g": self._descend(self.optimizer, tape, scaled_total, self.generator)}
+        if self.simultaneous:
+            logs |= {**d_parts, "grad/d": self._descend(self.d_optimizer, tape, scaled_loss, self.discriminator)}
         self._average_statistics()
         self._update_ema()
         return self._log(logs)
@@ -236,8 +246,7 @@ class SRGAN(Saving, keras.Model):
         """What losses and D look at: the pictures, and their features where a network makes some."""
         return pictures, {} if self.features is None else self.features.each(pictures)
 
-    def _generator_losses(self, hr, sr) -> dict[str, tf.Tensor]:
-        real, fake = (None, None) if self.discriminator is None else self._judge(hr, sr)
+    def _generator_losses(self, hr, sr, real, fake) -> dict[str, tf.Tensor]:
         seen = losses.Seen(
             *(hr[0], sr[0], hr[1], sr[1], self.features, real, fake), self.generator.scale, self.settings
         )
@@ -263,14 +272,14 @@ class SRGAN(Saving, keras.Model):
         return tf.split(self.discriminator(seen, training=True), 2)
 
     def _train_discriminator(self, hr, sr) -> dict[str, tf.Tensor]:
-        s = self.settings
         with tf.GradientTape() as tape:
-            real, fake = self._judge(hr, sr)
-            loss = losses.discriminator_loss(real, fake, s["adversarial"], s["label_smoothing"])
-            scaled_loss = compat.scale_loss(self.d_optimizer, loss)
-        norm = self._descend(self.d_optimizer, tape, scaled_loss, self.discriminator)
+            parts, scaled_loss = self._discriminator_losses(*self._judge(hr, sr))
+        return {**parts, "grad/d": self._descend(self.d_optimizer, tape, scaled_loss, self.discriminator)}
+
+    def _discriminator_losses(self, real, fake) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        loss = losses.discriminator_loss(real, fake, self.settings["adversarial"], self.settings["label_smoothing"])
         probabilities = {"d/real": tf.reduce_mean(tf.sigmoid(real)), "d/fake": tf.reduce_mean(tf.sigmoid(fake))}
-        return {"loss/d": loss, **probabilities, "grad/d": norm}
+        return {"loss/d": loss, **probabilities}, compat.scale_loss(self.d_optimizer, loss)
 
     @staticmethod
     def _descend(optimizer, tape, scaled_loss, network) -> tf.Tensor:

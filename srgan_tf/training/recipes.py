@@ -71,6 +71,11 @@ class Recipe:
     discriminator: bool = _adversary(False, "train against a discriminator, D")
     adversarial: str = _adversary("standard", "GAN loss of G and D", choices.ADVERSARIAL_LOSSES)
     adversarial_weight: float = _adversary(1e-3, "weight of the adversarial loss in G's (equation 3)")
+    updates: str = _adversary(
+        "alternating",
+        "D first, then G against the new D; or simultaneous: both by one pass of D, which saves time",
+        choices.UPDATES,
+    )
     label_smoothing: float = _adversary(0.0, "one-sided label smoothing: D's target for HR is 1 minus this")
     judges: str = _adversary("pixels", "input of the discriminator: pixels, or VGG features φi,j, such as 1,2+3,3")
     pooled: bool = _adversary(False, "pool D's features over space before its dense layers")

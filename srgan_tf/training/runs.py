@@ -37,7 +37,7 @@ def claim(output: Path, recipe: Recipe, fingerprint: str, init) -> dict:
         )
     if changed:
         text = "; ".join(f"{name}: {what}" for name, what in changed.items())
-        raise TrainingError(f"{output} holds another run ({text}); give another --output")
+        raise TrainingError(f"{output} holds a run with other settings ({text}); give another --output")
     return run
 
 

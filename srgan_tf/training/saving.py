@@ -37,7 +37,7 @@ class Saving:
         serialized = {name: keras.optimizers.serialize(each) for name, each in optimizers.items() if each is not None}
         for optimizer in filter(compat.is_legacy, optimizers.values()):
             name = type(optimizer).__name__
-            logging.warning("a .keras file does not keep the state of %s; a run's checkpoints do", name)
+            logging.warning("a .keras file does not hold the optimizer state of %s; a run's checkpoints do", name)
         return {**serialized, **self.settings}
 
     def compile_from_config(self, config):

@@ -55,7 +55,7 @@ def choose(name="auto") -> tf.distribute.Strategy:
             try:
                 return tf.distribute.MultiWorkerMirroredStrategy(resolver)
             except RuntimeError as error:
-                raise StrategyError(f"the workers do not come together: {error}") from None
+                raise StrategyError(f"workers could not connect: {error}") from None
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored" or (name != "one" and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
@@ -90,7 +90,7 @@ def distribute(strategy: tf.distribute.Strategy, batch: int, make):
     """
     replicas = strategy.num_replicas_in_sync
     if batch % replicas:
-        raise StrategyError(f"--batch={batch} does not come apart into equal shares for {replicas} devices")
+        raise StrategyError(f"--batch={batch} is not divisible by {replicas} devices")
     if replicas == 1:
         return make(workers=1, worker=0)
 

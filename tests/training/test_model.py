@@ -156,7 +156,8 @@ def test_generators_loss_is_the_weighted_sum_of_its_parts(judges):
     ours = gan(loss=weights, judges=judges)
     lr, hr = ours.prepare(crops())
     sr = ours.generator(lr)
-    parts = {name: float(value) for name, value in ours._generator_losses(ours._see(hr), ours._see(sr)).items()}
+    seen = ours._see(hr), ours._see(sr)
+    parts = {name: float(value) for name, value in ours._generator_losses(*seen, *ours._judge(*seen)).items()}
     both = tf.concat([hr, sr], 0)
     seen = both if judges == "pixels" else [ours.features.each(both)[layer] for layer in ((1, 2), (2, 1))]
     fake = np.asarray(ours.discriminator(seen, training=True), np.float64)[len(sr) :]
@@ -191,6 +192,27 @@ def test_gan_saves_loads_and_goes_on(tmp_path, judges):
     for part in ("generator", "discriminator"):
         for a, b in zip(getattr(ours, part).get_weights(), getattr(loaded, part).get_weights()):
             np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+@pytest.mark.parametrize("judges", ["pixels", "features"])
+def test_simultaneous_updates_are_those_of_a_d_that_waits(judges):
+    """D's step is the alternating one's, which comes first there too; G's is that against a D of rate 0."""
+    hr, made = crops(2, 32), {}
+    for name, updates, rate in (("ours", "simultaneous", 0.1), ("d", "alternating", 0.1), ("g", "alternating", 0.0)):
+        one = gan(judges=judges)
+        optimizers = keras.optimizers.SGD(0.1), keras.optimizers.SGD(rate)
+        one.compile(*optimizers, adversarial_weight=1.0, updates=updates)
+        one.train_step(hr)
+        made[name] = one
+    close = dict(rtol=1e-4, atol=1e-6)
+    for ours, theirs in zip(
+        made["ours"].discriminator.trainable_variables, made["d"].discriminator.trainable_variables
+    ):
+        np.testing.assert_allclose(ours, theirs, **close)
+    for ours, theirs in zip(made["ours"].generator.trainable_variables, made["g"].generator.trainable_variables):
+        np.testing.assert_allclose(ours, theirs, **close)
+    pairs = zip(made["ours"].generator.trainable_variables, made["d"].generator.trainable_variables)
+    assert not all(np.allclose(ours, theirs, rtol=1e-4, atol=1e-7) for ours, theirs in pairs)
 
 
 def test_a_new_loss_is_one_term():

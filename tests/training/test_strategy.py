@@ -108,5 +108,5 @@ def test_batch_that_does_not_come_apart_is_refused():
     class Three:
         num_replicas_in_sync = 3
 
-    with pytest.raises(StrategyError, match="--batch=16 does not come apart into equal shares for 3"):
+    with pytest.raises(StrategyError, match="--batch=16 is not divisible by 3"):
         strategies.distribute(Three, 16, None)
