@@ -24,14 +24,16 @@ export function picture(width, height, { colorType = 2, left = 60, top = 10 } = 
   return PNG.sync.write(png, { colorType });
 }
 
-/** What upscale.py makes of PNG files with this model, at float32. */
+/** What upscale.py makes of PNG files with this model, at float32, with the back-projection that the library takes for it. */
 export function references(pngs, model, scale) {
   const folder = mkdtempSync(join(tmpdir(), "srgan-web-"));
   const paths = pngs.map((png, i) => {
     writeFileSync(join(folder, `${i}.png`), png);
     return join(folder, `${i}.png`);
   });
-  const words = ["upscale.py", ...paths, `--weights=${model}`, "--precision=float32", `--output=${folder}/made`, `--scale=${scale}`];
+  const kind = model === "srgan-real" ? "colour" : "full"; // by the model; upscale.py's own choice is by the picture
+  const flags = [`--weights=${model}`, "--precision=float32", `--back_projection=${kind}`, `--scale=${scale}`];
+  const words = ["upscale.py", ...paths, ...flags, `--output=${folder}/made`];
   execFileSync(process.env.PYTHON ?? "python3", words, { cwd: dirname(WEB), stdio: ["ignore", "ignore", "pipe"] });
   return paths.map((path) => readFileSync(join(folder, "made", basename(path, ".png") + `_x${scale}.png`)));
 }
