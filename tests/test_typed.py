@@ -110,7 +110,7 @@ def test_a_page_from_top_to_bottom(page, folder):
         elif "BENCHMARKS" in text and "SRGAN_TF_DATA" not in os.environ:
             pytest.skip("needs Set5 and Set14 in $SRGAN_TF_DATA")
         elif not elsewhere(text):
-            run(here(text) + ["--overwrite"] * ("srgan-tf upscale" in text), folder)
+            run(here(text), folder)
 
 
 def test_the_readme_is_short_and_leads_to_a_picture(folder):

@@ -178,6 +178,14 @@ def stop_as_on_ctrl_c() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
+def one_or_two(flags, name: str) -> tuple[str, ...]:
+    """The models that a flag names: one, or two, for clean and for degraded pictures."""
+    models = tuple(flags[name].value.split(","))
+    if len(models) > 2 or not all(models):
+        fail(f"--{name}={flags[name].value}: give one, or two separated by a comma", 2)
+    return models
+
+
 def upscaler_of(flags, model, **options):
     """The `Upscaler` that the flags ask for."""
     from srgan_tf.inference import upscaling

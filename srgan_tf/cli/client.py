@@ -36,9 +36,7 @@ def main(flags, arguments: list[str]) -> None:
         from srgan_tf.inference import serving
     except ImportError as error:
         fail(f"{error}; pip install 'srgan_tf[serving]'")
-    models = flags.model.split(",")
-    if len(models) > 2 or not all(models):
-        fail(f"--model={flags.model}: give one, or two separated by a comma", 2)
+    models = batch.one_or_two(flags, "model")
     names = ("server", "label", "context", "tile", "concurrency", "deadline", "patience")
     options = {name: flags[name].value for name in names} | {"message": flags.max_message << 20}
     with ExitStack() as stack:

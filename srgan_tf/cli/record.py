@@ -12,7 +12,8 @@ NAME = ".srgan_tf.jsonl"
 
 def changed(before: dict, now: dict) -> str:
     """Which options differ, for people; "" where none does."""
-    return ", ".join(f"--{name} was {before.get(name)}" for name in now if before.get(name) != now[name])
+    differing = {name: before.get(name) for name in now if before.get(name) != now[name]}
+    return ", ".join(f"--{name} was {'not given' if old is None else old}" for name, old in differing.items())
 
 
 class Record:

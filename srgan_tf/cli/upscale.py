@@ -41,9 +41,7 @@ def names_of(flags) -> tuple[str, ...]:
     """The models that --weights names: one, or two, for clean and for degraded pictures."""
     from srgan_tf.inference import auto
 
-    names = auto.SHIPPED if flags.weights == "auto" else tuple(flags.weights.split(","))
-    if len(names) > 2 or not all(names):
-        fail(f"--weights={flags.weights}: give one, or two separated by a comma", 2)
+    names = auto.SHIPPED if flags.weights == "auto" else batch.one_or_two(flags, "weights")
     if len(names) == 1 and flags.strength is not None:
         fail("--strength goes with --weights=auto, or with two weights", 2)
     return names
