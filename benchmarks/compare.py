@@ -176,7 +176,7 @@ def reason(row: dict, peaks: dict) -> str:
         )
     if row["id"] == "growth-size":
         times = row["points"][-1][2] / row["points"][-3][2]
-        return f"; {times:.2f} times for 16 times the pixels: LR is held, and rows of SR are as wide as the picture"
+        return f"; {times:.2f} times for 16 times the pixels: rows of SR are as wide as the picture"
     return ""
 
 

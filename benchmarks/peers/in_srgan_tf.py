@@ -10,6 +10,7 @@ from worker import serve
 
 import srgan_tf
 from srgan_tf import machine
+from srgan_tf.io import images
 
 VERSIONS = {name: importlib.metadata.version(name) for name in ("tensorflow", "ai-edge-litert")}
 
@@ -22,9 +23,9 @@ def upscale(job):
 
 
 def stream(job):
-    """A picture of any size, whose rows are let go as they are made."""
-    upscaler, lr = srgan_tf.Upscaler(job["weights"]), np.load(job["lr"])
-    return lambda: sum(len(rows) for rows in upscaler.rows(lr)) and None
+    """A picture file of any size, whose rows are let go as they are made."""
+    upscaler = srgan_tf.Upscaler(job["weights"])
+    return lambda: sum(len(rows) for rows in upscaler.rows(images.load(job["lr"]).pixels)) and None
 
 
 def train(job):

@@ -16,7 +16,7 @@ from srgan_tf.inference import back_projection as projection
 from srgan_tf.inference.condition import examine
 from srgan_tf.inference.runners import Runner, open_runner
 from srgan_tf.inference.tiling import mean_of_flips, spans, tiled
-from srgan_tf.io import encoding, images
+from srgan_tf.io import encoding, held, images
 from srgan_tf.io.images import Picture
 
 MEMORY = 640 << 20
@@ -176,10 +176,10 @@ class Upscaler:
         height, width, bands = pixels.shape
         dtype = np.dtype(dtype or pixels.dtype)
         # Grey kept as RGB has to stay free of tint as well.
-        grey_rgb = (
-            bands >= 3
-            and np.array_equal(pixels[..., 0], pixels[..., 1])
-            and np.array_equal(pixels[..., 0], pixels[..., 2])
+        grey_rgb = bands >= 3 and all(
+            np.array_equal(pixels[top : top + _ROWS, :, one], pixels[top : top + _ROWS, :, 0])
+            for top in range(0, height, _ROWS)
+            for one in (1, 2)
         )
         if grey_rgb:
             pixels = pixels[..., 2:]
@@ -196,6 +196,7 @@ class Upscaler:
                 band[:, scale * across.first : scale * across.last] = made[0, inner, there]
                 if on_tile:
                     on_tile()
+            held.release(pixels)
             yield np.concatenate([band[..., :1], band[..., :1], band], -1) if grey_rgb else band
 
     def _tile(self, x: np.ndarray, dtype) -> np.ndarray:

@@ -16,7 +16,7 @@ import pyvips
 from PIL import Image
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import colour, exif, isobmff, jpeg, pillow_formats, png, samples, tiff, tiff_directories
+from srgan_tf.io import colour, exif, held, isobmff, jpeg, pillow_formats, png, samples, tiff, tiff_directories
 from srgan_tf.io.files import reason, write_aside
 from srgan_tf.io.opened import BLOB, Opened, TooLarge, choose, from_array
 
@@ -36,7 +36,8 @@ class Picture:
     """A decoded picture, upright.
 
     Attributes:
-        pixels: uint8 or uint16 [height, width, bands]; bands are grey, grey + alpha, RGB or RGB + alpha.
+        pixels: uint8 or uint16 [height, width, bands]; bands are grey, grey + alpha, RGB or RGB + alpha. Read-only,
+            and in a temporary file, where they are large.
         metadata: what goes along to the file made from it: libvips' field name → (type, value).
         format: ending of the format that it came in, such as ".png".
         notes: what was chosen among several, or could not be kept, each for one line to the user.
@@ -171,8 +172,7 @@ def _with_fields_of(image: pyvips.Image, other: pyvips.Image) -> pyvips.Image:
 
 
 def _decode(opened: Opened) -> Picture:
-    # In memory from here on: turning upright needs random access, and errors of decoding come out.
-    image = opened.image.copy_memory()
+    image = held.decode(opened.image)  # turning upright needs access in any order
     turned = "orientation" in image.get_fields() and image.get("orientation") > 1
     image = image.autorot()
     notes = list(opened.notes)
@@ -189,9 +189,7 @@ def _decode(opened: Opened) -> Picture:
         image = image[:3]
     if image.hasalpha():
         image = _fill_transparent(image)
-    pixels = image.numpy()
-    pixels = pixels.reshape(*pixels.shape[:2], -1)
-    return Picture(pixels, _metadata(image, turned), opened.format, notes, opened.quality)
+    return Picture(held.pixels(image), _metadata(image, turned), opened.format, notes, opened.quality)
 
 
 def _metadata(image: pyvips.Image, turned: bool) -> dict[str, tuple]:
