@@ -2,7 +2,7 @@
 
 throughput [WEIGHTS [PICTURES [ROUNDS]]]   two workers beside upscale.py on one folder, in turns; memory of a worker
 large [WEIGHTS]                            one worker on a picture of 12 megapixels: seconds of a core, and memory
-actors COUNT SECONDS PICTURES              workers that sleep instead of computing: what the driver can feed
+actors COUNT SECONDS PICTURES              workers that only sleep: what the driver can feed, and in what memory
 names COUNT                                naming so many keys
 batched                                    LiteRT on several small pictures at once beside one after the other
 """
@@ -121,6 +121,11 @@ class Sleeper:
             yield {"number": int(number), "state": "made", "reason": "", "pixels": 1, **times}
 
 
+def resident() -> int:
+    """MiB that this process has in memory now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
 def actors(count: str, seconds: str, pictures: str) -> None:
     from srgan_tf.bulk import pipeline, work
 
@@ -128,18 +133,20 @@ def actors(count: str, seconds: str, pictures: str) -> None:
         pipeline.Pool(int(count)),
         [pipeline.Job(f"/in/{i}.jpg", f"/out/{i}.jpg") for i in range(int(pictures))],
     )
-    ended, started = [], time.time()
+    ended, sizes, started = [], [], time.time()
     with pipeline.cluster(num_cpus=pool.workers + 1):
         cpu = time.process_time()
         for told in pipeline.run(jobs, work.Settings(seconds), pool, Sleeper):
             ended.append(told.ended)
+            sizes.append(resident())
         cpu = time.process_time() - cpu
     ended, ideal = sorted(ended), pool.workers / float(seconds)
     early, late = len(ended) // 4, 3 * len(ended) // 4  # workers start one after the other, and end so
     rate = (late - early) / (ended[late] - ended[early])
     print(
         f"{count} workers of {seconds} s: {rate:.1f} pictures/s, {rate / ideal:.3f} of {ideal:.1f}; "
-        f"driver {1000 * cpu / len(jobs):.1f} ms of a core a picture; first after {ended[0] - started:.0f} s"
+        f"driver {1000 * cpu / len(jobs):.1f} ms of a core a picture; first after {ended[0] - started:.0f} s; "
+        f"{sizes[early]} MiB of memory after a quarter, {sizes[-1]} at the end"
     )
 
 

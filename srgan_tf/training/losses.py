@@ -36,6 +36,30 @@ def phase_loss(hr: tf.Tensor, sr: tf.Tensor, period: int, window: int = 8) -> tf
     return tf.reduce_mean(tf.abs(tf.nn.avg_pool2d(phases, sides, 1, "VALID")))
 
 
+def texture_loss(hr: dict, sr: dict, side: int = 16) -> tf.Tensor:
+    """How far local standard deviations of SR's features are from those of HR's, as a share of these, mean over layers.
+
+    A squared error of features is least for their mean over all that may have been there, which has too little
+    contrast; this asks for the right amount of texture at each place, of each feature, wherever its strokes lie.
+    Standard deviations of features describe style (Huang and Belongie 2017).
+
+    Args:
+        hr, sr: features [batch, height, width, channels] by (i, j) of φi,j, at least `side` pixels high and wide.
+        side: of the windows in pixels of the picture, which overlap by half; at least 2 x 2 features.
+    """
+
+    def contrast(x, window):
+        mean, square = (tf.nn.avg_pool2d(each, window, window // 2, "VALID") for each in (x, tf.square(x)))
+        return tf.sqrt(tf.nn.relu(square - tf.square(mean)) + 1e-6)  # the gradient at 0 is infinite without
+
+    shares = []
+    for (i, j), x in sr.items():
+        window = max(2, side >> (i - 1))
+        expected = tf.stop_gradient(contrast(hr[i, j], window))
+        shares.append(tf.reduce_mean(tf.abs(expected - contrast(x, window))) / tf.reduce_mean(expected))
+    return tf.add_n(shares) / len(shares)
+
+
 def generator_loss(real: tf.Tensor, fake: tf.Tensor, kind: str = "standard") -> tf.Tensor:
     """-log D(G(LR)) (equation 6).
 
@@ -125,6 +149,7 @@ TERMS = (
     Term("content", content_loss, 1.0),
     Term("pixel", lambda seen: pixel_loss(seen.hr, seen.sr, seen.settings["pixel"]), needs="features"),
     Term("tv", lambda seen: total_variation(seen.sr)),
+    Term("texture", lambda seen: texture_loss(seen.hr_features, seen.sr_features), needs="features"),
     Term("phase", lambda seen: phase_loss(seen.hr, seen.sr, seen.scale)),
     Term(
         "adversarial",

@@ -119,8 +119,8 @@ class SRGAN(Saving, keras.Model):
             label_smoothing: of D's target for HR (see `losses.discriminator_loss`).
             terms: of G's loss. Their weights are arguments here, the term's name and _weight: `pixel_weight`, of the
                 pixel loss beside a feature-space content loss; `tv_weight`, of the total variation (2e-8 in the
-                paper's SRResNet-VGG22); `phase_weight`, of the `losses.phase_loss`, against hatching and shifts of
-                colour; `adversarial_weight`; `content_weight`.
+                paper's SRResNet-VGG22); `texture_weight`, of the `losses.texture_loss`; `phase_weight`, of the
+                `losses.phase_loss`, against hatching and shifts of colour; `adversarial_weight`; `content_weight`.
             optimizer: in place of g_optimizer and d_optimizer, for both networks, each with its own copy.
             loss: not taken: `terms` are the losses.
             metrics: Keras metrics of HR and SR in [-1, 1], such as `evaluation.metrics.SSIM()`, for validation.

@@ -66,6 +66,7 @@ class Recipe:
     )
     pixel_weight: float = _loss(0.0, "weight of the pixel loss beside a content loss on features")
     tv_weight: float = _loss(0.0, "weight of the total variation")
+    texture_weight: float = _loss(0.0, "weight of the texture loss, local standard deviations of features")
     phase_weight: float = _loss(0.0, "weight of the phase loss, against checkerboards and colour shifts")
 
     discriminator: bool = _adversary(False, "train against a discriminator, D")

@@ -51,3 +51,24 @@ def test_phase_loss_sees_what_repeats_everywhere_and_not_what_differs_from_place
     # The mean absolute value of a normal variable is sqrt(2 / pi) of its deviation, here of a mean of 8x8.
     assert float(losses.phase_loss(hr, hr + noise, 4)) == pytest.approx(0.01 / 8 * np.sqrt(2 / np.pi), rel=0.1)
     assert float(losses.phase_loss(hr[:, :8, :8], hr[:, :8, :8] + 0.01, 4)) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_texture_loss_asks_for_contrast_and_not_for_place():
+    hr = {(1, 2): RNG.normal(0, 1, (2, 64, 48, 5)), (3, 3): RNG.normal(2, 3, (2, 16, 12, 7))}
+    hr = {layer: features.astype(np.float32) for layer, features in hr.items()}
+    assert float(losses.texture_loss(hr, hr)) == 0
+    half = {layer: features.mean() + (features - features.mean()) / 2 for layer, features in hr.items()}
+    assert float(losses.texture_loss(hr, half)) == pytest.approx(0.5, rel=1e-3)
+    brighter = {layer: features + 1 for layer, features in hr.items()}
+    assert float(losses.texture_loss(hr, brighter)) < 1e-3
+    elsewhere = {layer: np.roll(features, features.shape[1] // 2, 1) for layer, features in hr.items()}
+    assert float(losses.texture_loss(hr, elsewhere)) < 0.25  # what windows of 256 and of 16 numbers differ by chance
+
+
+def test_texture_loss_is_that_of_numpys_windows():
+    hr, sr = (RNG.uniform(0, 1, (1, 32, 24, 3)).astype(np.float32) for _ in range(2))
+    for layer, side in (((1, 2), 16), ((2, 2), 8), ((5, 3), 2)):
+        tall, wide = (range(0, length - side + 1, side // 2) for length in (32, 24))
+        of = [np.array([x[0, y : y + side, z : z + side].std((0, 1)) for y in tall for z in wide]) for x in (hr, sr)]
+        expected = np.abs(of[0] - of[1]).mean() / of[0].mean()
+        assert float(losses.texture_loss({layer: hr}, {layer: sr})) == pytest.approx(expected, rel=1e-3)

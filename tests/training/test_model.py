@@ -153,6 +153,7 @@ def test_gan_step_in_every_precision(precision, judges):
 @pytest.mark.parametrize("judges", ["pixels", "features"])
 def test_generators_loss_is_the_weighted_sum_of_its_parts(judges):
     weights = {"adversarial_weight": 0.5, "pixel_weight": 2.0, "pixel": "mae", "tv_weight": 1e-3, "phase_weight": 3.0}
+    weights["texture_weight"] = 2.5
     ours = gan(loss=weights, judges=judges)
     lr, hr = ours.prepare(crops())
     sr = ours.generator(lr)
@@ -167,6 +168,7 @@ def test_generators_loss_is_the_weighted_sum_of_its_parts(judges):
         + 0.5 * np.mean(np.log1p(np.exp(-fake)))
         + 1e-3 * parts["loss/tv"]
         + 3.0 * float(losses.phase_loss(hr, sr, ours.generator.scale))
+        + 2.5 * float(losses.texture_loss(ours.features.each(hr), ours.features.each(sr)))
     )
     assert parts["loss"] == pytest.approx(expected, rel=1e-4)
 
