@@ -72,7 +72,7 @@ def train(wanted) -> list[dict]:
 def upscale(wanted) -> list[dict]:
     import srgan_tf
     from srgan_tf.data import bicubic
-    from srgan_tf.data.bundled import PHOTOS
+    from srgan_tf.data.bundled import PHOTOS, photographs
     from srgan_tf.export import tflite
     from srgan_tf.io import images
 
@@ -83,6 +83,8 @@ def upscale(wanted) -> list[dict]:
         weights, float_lite = str(folder / "weights.npz"), str(folder / "float32.tflite")
         srgan_tf.save_weights(generator, weights)
         Path(float_lite).write_bytes(tflite.convert(generator, "float32"))
+        np.save(folder / "calibration.npy", np.concatenate(list(photographs("train", generator.scale, 96))))
+        int8 = {"int8": True, "calibration": str(folder / "calibration.npy")}
         for name, (height, width) in {"128": (128, 128), "510x339": (339, 510), "720p": (720, 1280)}.items():
             if not wanted(f"upscale-{name}"):
                 continue
@@ -101,8 +103,10 @@ def upscale(wanted) -> list[dict]:
                 ("PyTorch compiled", "in_torch", {**job, "compiled": True, "bfloat16": False}),
                 ("PyTorch bfloat16", "in_torch", {**job, "compiled": True, "bfloat16": True}),
                 ("ONNX Runtime", "in_runtimes", {**job, "runtime": "onnxruntime"}),
+                ("ONNX Runtime int8", "in_runtimes", {**job, **int8, "runtime": "onnxruntime"}),
                 ("OpenVINO", "in_runtimes", {**job, "runtime": "openvino", "precision": "f32"}),
                 ("OpenVINO bfloat16", "in_runtimes", {**job, "runtime": "openvino", "precision": "bf16"}),
+                ("OpenVINO int8", "in_runtimes", {**job, **int8, "runtime": "openvino", "precision": "bf16"}),
                 ("LiteRT", "in_runtimes", {**job, "runtime": "litert"}),
             ]
             if name == "128":

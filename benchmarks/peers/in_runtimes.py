@@ -20,10 +20,29 @@ def in_onnx(job):
     return path, np.ascontiguousarray(np.load(job["lr"]).transpose(0, 3, 1, 2))
 
 
+def calibration(job) -> list[np.ndarray]:
+    """The pictures that int8's ranges are measured on, [1, 3, height, width], those of the package's own int8."""
+    return [np.ascontiguousarray(lr.transpose(2, 0, 1)[None]) for lr in np.load(job["calibration"])]
+
+
 def onnxruntime(job):
     import onnxruntime
 
     path, lr = in_onnx(job)
+    if job.get("int8"):
+        from onnxruntime.quantization import CalibrationDataReader, quantize_static
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        class Pictures(CalibrationDataReader):
+            left = iter(calibration(job))
+
+            def get_next(self):
+                picture = next(self.left, None)
+                return None if picture is None else {"lr": picture}
+
+        quant_pre_process(path, f"{path}.pre", skip_symbolic_shape=True)
+        quantize_static(f"{path}.pre", f"{path}.int8", Pictures(), per_channel=True)
+        path = f"{path}.int8"
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, {"lr": lr})[0].transpose(0, 2, 3, 1), onnxruntime.__version__
 
@@ -33,7 +52,14 @@ def openvino(job):
 
     path, lr = in_onnx(job)
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": job["precision"]}
-    model = openvino.Core().compile_model(path, "CPU", options)
+    core = openvino.Core()
+    model = core.read_model(path)
+    if job.get("int8"):
+        import nncf
+
+        pictures = calibration(job)
+        model = nncf.quantize(model, nncf.Dataset(pictures), subset_size=len(pictures))
+    model = core.compile_model(model, "CPU", options)
     return lambda: model(lr)[0].transpose(0, 2, 3, 1), openvino.__version__.split("-")[0]
 
 
