@@ -31,7 +31,7 @@ def upscale_bytes(
         model, options: as of `Upscaler`; for many pictures, make an `Upscaler` once and give it as model.
         name: of the picture, such as its path or key: errors begin with it, and its ending chooses the format.
         format: to write, one of `choices.FORMATS`; that of the name's ending by default, or, where the name has no
-            picture's ending, that of the data. PNG where that cannot be written.
+            picture's ending, that of the data. JPEG for HEIC, PNG for others that cannot be written.
         quality: 1-100, for JPEG, WebP and AVIF.
         page: which page or frame, from 1, of files with several; the first by default.
         max_pixels: the largest height * width that is decoded.
@@ -60,7 +60,9 @@ def upscale_bytes(
 
 def result_ending(name, format: str | None = None) -> str:
     """The ending of what is made of a file called so, such as ".png"; format: the one asked for, if any."""
-    return f".{format}" if format else encoding.format_of(name) or ".png"
+    if format or encoding.format_of(name):
+        return f".{format}" if format else encoding.format_of(name)
+    return ".jpg" if str(name).lower().endswith((".heic", ".hif")) else ".png"  # as phones export them
 
 
 def write_into(

@@ -10,7 +10,7 @@ from srgan_tf.errors import ImageError
 
 EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
-    *(".avif", ".heic", ".ppm", ".pgm", ".pfm", ".tga", ".jp2", ".j2k", ".qoi"),
+    *(".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pfm", ".tga", ".jp2", ".j2k", ".qoi"),
 )
 
 

@@ -16,9 +16,9 @@ import pyvips
 from PIL import Image
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import colour, exif, held, isobmff, jpeg, pillow_formats, png, samples, tiff, tiff_directories
+from srgan_tf.io import exif, held, heif, isobmff, jpeg, pillow_formats, png, tiff, tiff_directories
 from srgan_tf.io.files import reason, write_aside
-from srgan_tf.io.opened import BLOB, Opened, TooLarge, choose, from_array
+from srgan_tf.io.opened import Opened, TooLarge, choose, from_array
 
 MAX_PIXELS = 100_000_000  # a damaged or hostile header may promise terabytes
 
@@ -119,8 +119,8 @@ def _open(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Open
         return png.load(data, max_pixels, page)
     if data.startswith(b"\xff\xd8"):
         return jpeg.load(data, max_pixels, page, lenient)
-    if data[4:12] == b"ftypavis":
-        raise ValueError("animated AVIF is not supported: take a frame out of it first, as by ffmpeg")
+    if isobmff.is_heif(data):
+        return heif.load(data, max_pixels, page)
     try:
         return _by_libvips(data, max_pixels, page)
     except pyvips.Error as error:
@@ -130,45 +130,18 @@ def _open(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Open
 
 
 def _by_libvips(data: bytes, max_pixels: int, page: int | None) -> Opened:
-    """What libvips reads as it should: GIF, WebP, AVIF and the like."""
+    """What libvips reads as it should: GIF, WebP and the like."""
     image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
     loader = image.get("vips-loader").removesuffix("_buffer").removesuffix("load")
     if image.width * image.height > max_pixels:
         raise TooLarge(image.width, image.height)
     count = image.get("n-pages") if "n-pages" in image.get_fields() else 1
-    kind = {"gif": "frame", "webp": "frame", "heif": "picture"}.get(loader, "page")
-    number, notes = choose(count, page, kind)
-    if loader == "heif":
-        space = isobmff.heif_space(data)
-        if page is None and image.get("heif-primary") != 0:
-            number = image.get("heif-primary")
-            notes = [note.replace("the first", "the main one") for note in notes]
+    number, notes = choose(count, page, {"gif": "frame", "webp": "frame"}.get(loader, "page"))
     if number:
         image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated", page=number)
         if image.width * image.height > max_pixels:
             raise TooLarge(image.width, image.height)
-    if loader == "heif":
-        image = image.copy_memory()
-        bits = image.get("bits-per-sample") if "bits-per-sample" in image.get_fields() else 16
-        if image.format == "ushort" and 8 < bits < 16:  # libvips moves bits up, so that white is not quite white
-            full = from_array(
-                samples.stretch(image.numpy() >> (16 - bits), 2**bits - 1).reshape(
-                    image.height, image.width, image.bands
-                )
-            ).copy_memory()
-            image = _with_fields_of(full, image)
-        if space is not None and not space.is_srgb and "icc-profile-data" not in image.get_fields():
-            image = image.copy()
-            image.set_type(BLOB, "icc-profile-data", colour.profile(space, image.bands < 3))
     return Opened(image, f".{loader}", notes)
-
-
-def _with_fields_of(image: pyvips.Image, other: pyvips.Image) -> pyvips.Image:
-    image = image.copy(xres=other.xres, yres=other.yres)
-    for name in other.get_fields():
-        if name.startswith((*_KEPT, "orientation")):
-            image.set_type(other.get_typeof(name), name, other.get(name))
-    return image
 
 
 def _decode(opened: Opened) -> Picture:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from srgan_tf.io import colour
 
+_HEIF = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _CONTAINERS = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"jp2h": 0}
 
 
@@ -34,6 +35,16 @@ def _inside(data: bytes, *path: bytes) -> Iterator[tuple[bytes, int, int]]:
     yield from boxes(data, start, end)
 
 
+def is_heif(data: bytes) -> bool:
+    """Whether these are a file of the family of HEIC and AVIF."""
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIF
+
+
+def properties(data: bytes) -> list[tuple[bytes, int, int]]:
+    """The properties of a HEIF file's pictures: kind, and where each begins and ends."""
+    return list(_inside(data, b"meta", b"iprp", b"ipco"))
+
+
 def heif_space(data: bytes) -> colour.Space | None:
     """The space that an AVIF or HEIF file states by codes (nclx) for its primary picture; None where it has none.
 
@@ -48,9 +59,8 @@ def heif_space(data: bytes) -> colour.Space | None:
 
 
 def _nclx(data: bytes) -> tuple[int, int] | None:
-    properties = list(_inside(data, b"meta", b"iprp", b"ipco"))
     wanted = _primary_properties(data)
-    for number, (kind, start, _) in enumerate(properties, 1):
+    for number, (kind, start, _) in enumerate(properties(data), 1):
         if kind == b"colr" and data[start : start + 4] == b"nclx" and (wanted is None or number in wanted):
             return struct.unpack_from(">HH", data, start + 4)
     return None

@@ -144,11 +144,13 @@ _DEMO_G: dict[str, Any] = {
     "ema_decay": 0.99,
 }
 # What a GAN run of hundreds or thousands of steps needs: content in layers of all depths, of which φ1,2 sees the
-# finest; a D that looks at these too, which need not learn to see; and a loss on what it would draw everywhere.
+# finest; a D that looks at these too, which need not learn to see; as much texture as HR has, which so short a game
+# with D does not reach; and a loss on what it would draw everywhere.
 _SHORT_GAN: dict[str, Any] = {
     "features": "1,2+2,2+3,3+4,3",
     "feature_network": "vgg16",
     "pixel_weight": 0.02,
+    "texture_weight": 0.1,
     "phase_weight": 0.3,
     "discriminator": True,
     "judges": "1,2+2,2+3,3+4,3",

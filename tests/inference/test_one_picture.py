@@ -84,7 +84,7 @@ def test_what_the_file_carries_goes_along(upscaler):
 def test_the_name_chooses_the_format_and_else_the_data_do(upscaler):
     jpeg, gif = FILES["turned.jpg"], FILES["moves.gif"]
     for data, name, ending in [
-        *((jpeg, "s3://b/a.JPEG", ".jpg"), (jpeg, "a.png", ".png"), (jpeg, "a.heic", ".png")),
+        *((jpeg, "s3://b/a.JPEG", ".jpg"), (jpeg, "a.png", ".png"), (jpeg, "a.heic", ".jpg")),
         *((jpeg, "key without an ending", ".jpg"), (jpeg, "v1.2", ".jpg"), (gif, "a", ".png")),
     ]:
         made, told = srgan_tf.upscale_bytes(data, upscaler, name=name)
