@@ -33,7 +33,7 @@ def define(flag) -> None:
         "back_projection",
         "auto",
         choices.BACK_PROJECTIONS,
-        "make SR shrink back to LR: full, colour (low frequencies), none; auto: colour for JPEG and noise, else full",
+        "correct the result so that it shrinks back to the input: full; colour: in its low frequencies; none; auto: colour for JPEG and noise, else full",
     )
     flag.bool("ensemble", False, "self-ensemble over 8 flips and rotations: about 0.1 dB better, 8 times slower")
     flag.float(
@@ -214,7 +214,9 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
     jobs, problems = plan(arguments, output, suffix, ending_of, record.results())
     todo, there, unknown = [], 0, 0
     for job in jobs:
-        if flags.overwrite or job.source is None or job.target is None or not os.path.lexists(job.target):
+        if job.source and job.target and job.target.exists() and job.target.samefile(str(job.source)):
+            problems.append(f"{job.target}: is the picture itself; give another --output")
+        elif flags.overwrite or job.source is None or job.target is None or not os.path.lexists(job.target):
             todo.append(job)
         elif differs := record.differs(job.source, job.target):
             problems.append(f"{job.target}: there already, but {differs}; --overwrite makes it anew")
@@ -228,7 +230,7 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
     if not flags.quiet:
         parts = [f"{made} made in {clock(time.monotonic() - started)}"]
         parts += [f"{there} skipped, there already (--overwrite makes them anew)"] * bool(there)
-        parts += [f"{unknown} left, there already, of what is not known (--overwrite makes them anew)"] * bool(unknown)
+        parts += [f"{unknown} kept, not made by this program (--overwrite replaces them)"] * bool(unknown)
         parts += [f"{len(problems + failed)} failed"] * bool(problems + failed)
         print("; ".join(parts), file=sys.stderr)
     if problems or failed:

@@ -4,8 +4,8 @@ srgan-tf bulk photos --output=large                        on this machine's cor
 srgan-tf bulk s3://in/2024 "s3://in/scans/*.tif" --output=s3://out --address=ray-head:6379
 srgan-tf bulk --retry=failed.jsonl --output=large          what failed before, once more
 
-Typed again after it was stopped, by whatever, it makes the rest. Pictures that fail go to a file, and are not tried
-again without --retry. Needs `pip install 'srgan_tf[bulk]'`; docs/bulk.md tells of clusters.
+Run the same command again after any interruption: it continues with what is missing. Pictures that fail are listed in
+a file, and are not tried again without --retry. Needs `pip install 'srgan_tf[bulk]'`; docs/bulk.md tells of clusters.
 
 Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 stopped by Ctrl-C.
 """

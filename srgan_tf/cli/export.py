@@ -1,4 +1,4 @@
-"""Export a generator to what its users deploy, check each against it, and print a table of them.
+"""Export a model to SavedModel and TFLite, compare each file with the original, and print a summary.
 
 srgan-tf export --weights=srresnet --output=exported         a SavedModel and five .tflite files
 srgan-tf export --weights=runs/demo --output=exported --kinds=int8 --int8_sizes=64,128,256

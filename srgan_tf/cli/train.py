@@ -25,7 +25,7 @@ def define(flag) -> None:
     flag.string("feature_weights", None, "VGG-19 weights on disk (keras.applications' .h5 without top)")
     flag.enum("strategy", "auto", STRATEGIES, "mirrored: all GPUs; multiworker: the machines of TF_CONFIG")
     flag.bool("deterministic", False, "the same bits every time, somewhat slower")
-    flag.float("save_seconds", 45, "seconds between checkpoints: at most so much work is lost")
+    flag.float("save_seconds", 45, "seconds between checkpoints; a crash loses at most this much work")
     kinds = {int: flag.integer, float: flag.float, bool: flag.bool, str: flag.string}
     for field in FIELDS:
         listed = "|".join(map(str, field.metadata["choices"]))

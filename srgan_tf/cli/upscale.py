@@ -34,7 +34,7 @@ def define(flag) -> None:
         choices.PRECISIONS,
         "auto: 8-bit weights or bfloat16 where fast and accurate; float32: exact",
     )
-    flag.float("memory", 0.625, "GiB for tiles in flight, on top of the program itself", lower_bound=0)
+    flag.float("memory", 0.625, "memory for tiles in GiB, not counting the program itself", lower_bound=0)
 
 
 def names_of(flags) -> tuple[str, ...]:

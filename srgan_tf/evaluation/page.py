@@ -23,7 +23,10 @@ def write(run) -> Path:
     """
     run = Path(run)
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    rest = [f"{name}: {value}" for name, value in {**about, "folder": run}.items() if not isinstance(value, dict)]
+    told = {**about, "folder": run} | {
+        "resumed at": ", ".join(f"step {life['step']}" for life in about.get("lives", [])[1:])
+    }
+    rest = [f"{name}: {value}" for name, value in told.items() if value and not isinstance(value, (dict, list))]
     parts = [f"<h1>{html.escape(about['settings']['name'])}</h1><p>{html.escape('; '.join(rest))}</p>"]
     results = run / "evaluation" / "results.json"
     if results.exists():

@@ -34,7 +34,7 @@ class Row:
         return [self.file, size, self.signatures, str(self.largest), f"{self.psnr:.1f}", seconds]
 
 
-HEADINGS = ["File", "Size", "Signatures", "Largest difference", "PSNR (dB)", "s/picture"]
+HEADINGS = ["File", "Size", "Signatures", "Largest of 255", "PSNR (dB)", "s/picture"]
 
 
 class Reference:

@@ -120,7 +120,7 @@ def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
     """What would run a model: "litert" or "tensorflow", of arguments as of `open_runner`.
 
     Raises:
-        ValueError: the engine does not run it; says what does.
+        ValueError: the engine does not run it; says what does. WeightsError: there is nothing of this name.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
@@ -131,6 +131,8 @@ def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
         if engine == "tensorflow":
             raise ValueError(f"{name}: a .tflite file runs by --engine=litert, not by TensorFlow")
         return "litert"
+    if isinstance(source, (str, Path)):
+        weights.check_there(source)
     possible = weights.is_shipped(name) and precision != "bfloat16"
     if engine == "litert" and not possible:
         raise ValueError(

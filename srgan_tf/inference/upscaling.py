@@ -125,6 +125,8 @@ class Upscaler:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """uint8 or uint16 [height, width] or [height, width, bands] → the same, `scale` times larger."""
+        if isinstance(image, (str, Path)):
+            raise TypeError(f"{image}: takes pixels, not a file: use srgan_tf.upscale(file, model=upscaler)")
         pixels = np.asarray(image)
         if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim not in (2, 3) or 0 in pixels.shape:
             raise ValueError(

@@ -16,7 +16,7 @@ import pyvips
 from PIL import Image
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import exif, held, heif, isobmff, jpeg, pillow_formats, png, tiff, tiff_directories
+from srgan_tf.io import exif, heif, held, isobmff, jpeg, pillow_formats, png, tiff, tiff_directories
 from srgan_tf.io.files import reason, write_aside
 from srgan_tf.io.opened import Opened, TooLarge, choose, from_array
 

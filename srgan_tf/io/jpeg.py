@@ -85,7 +85,7 @@ def _without_end(data: bytes) -> tuple[pyvips.Image, list[str]]:
     first = int(np.argmax(differ[rows : rows + _BLOCK].any(axis=0))) if missing else 0
     lost = (image.width - first) * min(_BLOCK, missing) + image.width * max(0, missing - _BLOCK)
     if lost > max(_LOST * differ.size, _FEW):
-        raise ValueError(f"premature end of JPEG image: {lost / differ.size:.0%} of it are missing")
+        raise ValueError(f"the file was cut off: {lost / differ.size:.0%} of the picture is missing")
     told = f"up to {missing} of its {image.height} rows were filled in" if missing else "all rows are there"
     return image, [f"the file lacks its end; {told}"]
 

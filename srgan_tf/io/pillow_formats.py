@@ -32,13 +32,31 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
             profile = image.info.get("icc_profile")
             ending = f".{str(image.format).lower()}"
     except Image.UnidentifiedImageError:
-        raise ValueError("no format known here") from None
+        raise ValueError(_what(data)) from None
     except Image.DecompressionBombError as error:
         raise ValueError(str(error)) from None
     repaired = repaired.copy(**{name: n / 25.4 for name, n in zip(("xres", "yres"), dots) if n > 0})
     if profile and "icc-profile-data" not in repaired.get_fields():
         repaired.set_type(BLOB, "icc-profile-data", profile)
     return Opened(repaired, ending, notes)
+
+
+def _what(data: bytes) -> str:
+    """What a file that is no picture seems to be, and what to do."""
+    start = data[:512].lstrip().lower()
+    if start.startswith(b"%pdf"):
+        return "it is a PDF: save its page as a picture first"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page: download the picture itself"
+    if b"<svg" in start:
+        return "it is a vector drawing: any program that shows it can draw it as large as needed"
+    if start.startswith(b"pk\x03\x04"):
+        return "it is a ZIP archive or an office document: take the pictures out of it first"
+    if data[4:8] == b"ftyp":
+        return "it is a video, or a picture of an unknown kind: take a frame out of it first, as by ffmpeg"
+    if start and all(byte >= 32 or byte in b"\t\n\r" for byte in start):
+        return "it is a text file"
+    return "its format is not known here"
 
 
 def _as_it_is(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:

