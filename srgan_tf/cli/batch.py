@@ -33,7 +33,8 @@ def define(flag) -> None:
         "back_projection",
         "auto",
         choices.BACK_PROJECTIONS,
-        "correct the result so that it shrinks back to the input: full; colour: in its low frequencies; none; auto: colour for JPEG and noise, else full",
+        "correct the result so that it shrinks back to the input: full, colour (its low frequencies alone), none; "
+        "auto: colour for JPEG and noise, else full",
     )
     flag.bool("ensemble", False, "self-ensemble over 8 flips and rotations: about 0.1 dB better, 8 times slower")
     flag.float(

@@ -154,7 +154,7 @@ def load(
                     f"VGG-19's weights cannot be had ({reason}); give --feature_weights=FILE or --feature_network=vgg16"
                 ) from None
             logging.warning(
-                "VGG-19's weights are not available, so the bundled VGG-16 is used (--feature_weights=FILE gives VGG-19's)"
+                "VGG-19's weights are not available, so the bundled VGG-16 is used; --feature_weights=FILE gives others"
             )
     *also, layer = _in_vgg16((*also, layer))
     return FeatureNetwork("vgg16", layer, also=also, judged=_in_vgg16(judged), **options)
