@@ -23,9 +23,8 @@ def write(run) -> Path:
     """
     run = Path(run)
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    told = {**about, "folder": run} | {
-        "resumed at": ", ".join(f"step {life['step']}" for life in about.get("lives", [])[1:])
-    }
+    resumed = ", ".join(f"step {life['step']}" for life in about.get("lives", [])[1:])
+    told = {**about, "folder": run, "resumed at": resumed}
     rest = [f"{name}: {value}" for name, value in told.items() if value and not isinstance(value, (dict, list))]
     parts = [f"<h1>{html.escape(about['settings']['name'])}</h1><p>{html.escape('; '.join(rest))}</p>"]
     results = run / "evaluation" / "results.json"
