@@ -3,13 +3,14 @@
 python upscale.py int8_128.tflite photo.jpg large.png
 python upscale.py float32.tflite photo.jpg large.png --tile=192
 
-The picture goes through tile by tile. Each tile sees CONTEXT pixels more on each side than it answers for, as far as
+The picture goes through tile by tile. Each tile sees CONTEXT pixels more on each side than it produces, as far as
 the picture reaches, and the model's own border lies where the picture's does: at all of these the network pads with
 zeros, as it does for a whole picture.
 """
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -17,7 +18,7 @@ from PIL import Image, ImageOps
 
 
 def starts(length: int, tile: int, context: int) -> list[tuple[int, int, int]]:
-    """Where tiles start along an axis, each with the first and last (exclusive) pixel that it answers for."""
+    """Where tiles start along an axis, each with the first and last (exclusive) pixel that it produces."""
     if length <= tile:
         return [(0, 0, length)]
     inner = tile - 2 * context
@@ -77,7 +78,12 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=16, help="pixels a tile sees around (%(default)s)")
     parser.add_argument("--threads", type=int, default=4, help="(%(default)s)")
     arguments = parser.parse_args()
+    endings = Image.registered_extensions()
+    if Path(arguments.output).suffix.lower() not in endings:
+        parser.exit(1, f"error: {arguments.output}: give a name that ends in .png or .jpg\n")
     try:
+        if not Path(arguments.model).is_file():
+            raise FileNotFoundError(f"{arguments.model}: no such model; python export.py makes one")
         photo = ImageOps.exif_transpose(Image.open(arguments.photo)).convert("RGB")
         upscaler = Upscaler(arguments.model, arguments.tile, arguments.context, arguments.threads)
         if upscaler.tile <= 2 * arguments.context:

@@ -10,6 +10,7 @@ import os
 from contextlib import ExitStack
 
 from srgan_tf.cli import Program, batch, fail, import_tensorflow
+from srgan_tf.errors import need
 
 
 def define(flag) -> None:
@@ -31,6 +32,7 @@ def define(flag) -> None:
 def main(flags, arguments: list[str]) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the server's, where they share a machine
     batch.begin(flags, arguments)
+    need("tensorflow", "srgan-tf client", "serving")
     import_tensorflow()
     try:
         from srgan_tf.inference import serving

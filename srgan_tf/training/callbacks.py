@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -109,6 +110,7 @@ class Checkpoints(keras.callbacks.Callback):
             if self.stop_signal is not None:  # asked twice: at once
                 raise KeyboardInterrupt
             self.stop_signal = number
+            print("\nstopping after this step …", file=sys.stderr, flush=True)
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)

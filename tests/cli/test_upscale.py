@@ -121,6 +121,15 @@ def test_a_folder_that_is_its_own_output_is_enlarged_once(tmp_path, tiny):
     assert names == ["a.png", "a_x4.png", "a_x4_compare.png"]
 
 
+def test_a_picture_is_never_written_over_itself(tmp_path, tiny):
+    images.write(tmp_path / "a.png", picture())
+    before = (tmp_path / "a.png").read_bytes()
+    done = run(tmp_path / "a.png", "--output", tmp_path / "a.png", "--weights", tiny, "--overwrite")
+    assert done.returncode == 1 and b"a.png: is the picture itself; give another --output" in done.stderr
+    done = run(tmp_path, "--output", tmp_path, "--suffix=", "--weights", tiny, "--overwrite")
+    assert done.returncode == 1 and (tmp_path / "a.png").read_bytes() == before
+
+
 def test_an_output_with_a_pictures_ending_is_a_file(tmp_path, tiny):
     images.write(tmp_path / "a.png", picture())
     images.write(tmp_path / "b.png", picture())

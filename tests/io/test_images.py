@@ -184,3 +184,21 @@ def test_what_is_transparent_far_from_the_visible_is_not_black(tmp_path, dtype):
     np.testing.assert_array_equal(images.load(tmp_path / "a.png").pixels[:20, :40], pixels[:20, :40])
     images.write(tmp_path / "b.png", np.zeros((9, 9, 4), dtype))  # nothing visible at all
     assert not images.load(tmp_path / "b.png").pixels.any()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"%PDF-1.7\n%\xe2\xe3", "a PDF"),
+        (b"\n<!DOCTYPE html><title>404</title>", "a web page"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "a vector drawing"),
+        (b"PK\x03\x04" + bytes(40), "a ZIP archive"),
+        (b"\0\0\0\x18ftypmp42" + bytes(40), "a video"),
+        (b"Dear Sir,\r\n", "a text file"),
+        (bytes(range(256)), "its format is not known"),
+    ],
+)
+def test_what_is_no_picture_is_called_what_it_is(data, said, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(ImageError, match=rf"a\.jpg: not a readable picture \(.*{said}"):
+        images.load(tmp_path / "a.jpg")

@@ -8,10 +8,12 @@ from PIL import Image
 
 from srgan_tf.data.batches import Photos
 from srgan_tf.data.benchmarks import find_benchmark
+from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation import metrics
 from srgan_tf.evaluation.evaluate import judge
 from srgan_tf.export.bundle import export
+from srgan_tf.inference import runners
 from srgan_tf.inference.runners import open_runner
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
@@ -98,6 +100,21 @@ def test_damaged_shipped_file_is_named(tmp_path, monkeypatch):
 def test_unknown_names_are_told_the_known_ones():
     with pytest.raises(WeightsError, match=r"nosuch: no such weights; give .*srresnet"):
         load("nosuch")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SRGAN", "no such weights; did you mean srgan"),
+        ("srgan_real", "did you mean srgan-real"),
+        ("nosuch", "no such weights; give .*compact"),
+        (str(PHOTOS / "heldout" / "coffee.jpg"), "a picture, not weights"),
+    ],
+)
+def test_wrong_names_are_told_of_before_tensorflow_is_asked_for(name, said, monkeypatch):
+    monkeypatch.setattr(runners, "need_tensorflow", lambda what: pytest.fail("asked for TensorFlow"))
+    with pytest.raises(WeightsError, match=said):
+        runners.choose_engine(name)
 
 
 def test_the_teacher_is_better_than_what_it_teaches():
