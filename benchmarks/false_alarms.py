@@ -18,7 +18,7 @@ from srgan_tf.io import files, images
 def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python benchmarks/false_alarms.py FOLDER")
-    photographs = files.find_images(sys.argv[1])
+    photographs = files.find(sys.argv[1])
     for name, shrink in (("bicubic", bicubic), ("area", area)):
         alarms = []
         for path in photographs:

@@ -13,12 +13,12 @@ from srgan_tf.inference.condition import Condition
 from srgan_tf.inference.runners import Runner, open_blend, open_runner
 
 SHIPPED = ("srgan", "srgan-real")
-RULE = 1  # a number for what is below, which results depend on
+RULE = 2  # a number for what is below, which results depend on
 # Shares of the second model by what a picture went through, of which the largest counts: docs/auto.md has the scores
 # that they were chosen by. Every share is one of STEPS + 1, so that few blends are made.
 STEPS = 4
-_BY_QUALITY = (60, 85, 92), (1, 0.75, 0)
-_BY_NOISE = (2.5, 10), (0, 1)
+_BY_QUALITY = (70, 85, 92), (1, 0.75, 0)
+_BY_NOISE = (2, 6.5), (0, 1)
 _BY_SHARPNESS = (0.225, 0.255, 0.84, 0.92), (1, 0, 0, 1)  # blurred, or finer than nature is: a print's dots
 # Up to which LR is right to the pixel, so that SR has to shrink back to it.
 _FINE_QUALITY, _FINE_NOISE, _FINE_SHARPNESS = 90, 2.5, 0.88

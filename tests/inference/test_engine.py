@@ -105,15 +105,14 @@ def test_damaged_files_are_named(tmp_path):
             open_runner(path, "auto")
 
 
-def test_the_engine_is_chosen_by_what_it_can_run(monkeypatch):
+def test_the_engine_is_chosen_by_what_it_can_run(monkeypatch, tmp_path):
+    run = str(tmp_path)
     assert choose_engine("srgan") == choose_engine("srgan", engine="litert") == "litert"
     assert choose_engine("x.tflite") == "litert"
-    assert (
-        choose_engine("srgan", "bfloat16") == choose_engine("runs/mine") == choose_engine(Generator()) == "tensorflow"
-    )
+    assert choose_engine("srgan", "bfloat16") == choose_engine(run) == choose_engine(Generator()) == "tensorflow"
     monkeypatch.setattr(machine, "has_gpu", lambda: True)
     assert choose_engine("srgan") == "tensorflow"
-    for source, precision, engine in (("srgan", "bfloat16", "litert"), ("runs/mine", "auto", "litert")):
+    for source, precision, engine in (("srgan", "bfloat16", "litert"), (run, "auto", "litert")):
         with pytest.raises(ValueError, match="--kinds=engine"):
             choose_engine(source, precision, engine)
     for options in ({"engine": "onnx"}, {"precision": "int4"}):
