@@ -126,7 +126,7 @@ def dead_network(monkeypatch):
 def test_auto_falls_back_with_one_warning_and_says_what_it_is(dead_network, caplog):
     network = vgg.load("auto", (5, 4))
     assert network.name == "VGG-16 φ5,3"
-    assert caplog.text.count("stands in") == 1
+    assert caplog.text.count("so the bundled VGG-16 is used") == 1
 
 
 def test_vgg19_that_cannot_be_had_is_one_clear_error(dead_network):
