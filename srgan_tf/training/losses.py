@@ -44,17 +44,18 @@ def texture_loss(hr: dict, sr: dict, side: int = 16) -> tf.Tensor:
     Standard deviations of features describe style (Huang and Belongie 2017).
 
     Args:
-        hr, sr: features [batch, height, width, channels] by (i, j) of φi,j, at least `side` pixels high and wide.
-        side: of the windows in pixels of the picture, which overlap by half; at least 2 x 2 features.
+        hr, sr: features [batch, height, width, channels] by (i, j) of φi,j.
+        side: of the windows in pixels of the picture, which overlap by half; at least 2 x 2 features, or all there are.
     """
 
     def contrast(x, window):
-        mean, square = (tf.nn.avg_pool2d(each, window, window // 2, "VALID") for each in (x, tf.square(x)))
+        mean, square = (tf.nn.avg_pool2d(each, window, max(1, window // 2), "VALID") for each in (x, tf.square(x)))
         return tf.sqrt(tf.nn.relu(square - tf.square(mean)) + 1e-6)  # the gradient at 0 is infinite without
 
     shares = []
     for (i, j), x in sr.items():
         window = max(2, side >> (i - 1))
+        window = min(window, *(length or window for length in x.shape[1:3]))  # small crops
         expected = tf.stop_gradient(contrast(hr[i, j], window))
         shares.append(tf.reduce_mean(tf.abs(expected - contrast(x, window))) / tf.reduce_mean(expected))
     return tf.add_n(shares) / len(shares)

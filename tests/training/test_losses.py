@@ -72,3 +72,8 @@ def test_texture_loss_is_that_of_numpys_windows():
         of = [np.array([x[0, y : y + side, z : z + side].std((0, 1)) for y in tall for z in wide]) for x in (hr, sr)]
         expected = np.abs(of[0] - of[1]).mean() / of[0].mean()
         assert float(losses.texture_loss({layer: hr}, {layer: sr})) == pytest.approx(expected, rel=1e-3)
+    small = hr[:, :8, :8], sr[:, :8, :8]  # smaller than a window: all of it is one
+    of = [each.std((1, 2)) for each in small]
+    expected = np.abs(of[0] - of[1]).mean() / of[0].mean()
+    assert float(losses.texture_loss(*({(1, 2): each} for each in small))) == pytest.approx(expected, rel=1e-3)
+    assert float(losses.texture_loss(*({(5, 3): each[:, :1, :1]} for each in small))) == 0
