@@ -15,4 +15,4 @@ LPIPS_NETWORKS = ("alex", "vgg")
 LITE_KINDS = ("float32", "float16", "dynamic", "engine", "int8")  # of .tflite files
 EXPORT_KINDS = ("saved_model", *LITE_KINDS, "web")  # the last for web/
 STRATEGIES = ("auto", "one", "mirrored", "multiworker")
-FORMATS = ("png", "jpg", "webp", "tif", "avif")  # that pictures are written in
+FORMATS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "avif")  # that pictures are written in

@@ -7,6 +7,7 @@ A module here is a program: its docstring is the help, `define` its flags, `main
 import faulthandler
 import math
 import os
+import re
 import shlex
 import signal
 import sys
@@ -73,7 +74,7 @@ class Program:
         """The flags set by the words of a command line, and the words that belong to none."""
         values = self.flags()
         try:
-            return values, values(["", *words])[1:]
+            return values, values(["", *_with_underscores(words)])[1:]
         except absl_flags.Error as error:
             fail(f"{error} (--help lists the flags)", 2)
 
@@ -88,6 +89,13 @@ class Program:
             lines = [f"  --{name}: {values[name].help}{_default(values[name].default)}" for name in names]
             parts.append("\n".join([f"{title}:", *lines]))
         return "\n\n".join(parts)
+
+
+def _with_underscores(words: Sequence[str]) -> list[str]:
+    """Flags spelt --as-elsewhere as --absl_has_them; what follows a bare -- is left as it is."""
+    end = words.index("--") if "--" in words else len(words)
+    spelt = lambda flag: "--" + flag[1].replace("-", "_")  # noqa: E731
+    return [*(re.sub("^--([^=]+)", spelt, word) for word in words[:end]), *words[end:]]
 
 
 def _define_float(values, name: str, default, help: str, **bounds) -> None:

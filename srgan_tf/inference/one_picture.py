@@ -60,8 +60,10 @@ def upscale_bytes(
 
 def result_ending(name, format: str | None = None) -> str:
     """The ending of what is made of a file called so, such as ".png"; format: the one asked for, if any."""
-    if format or encoding.format_of(name):
-        return f".{format}" if format else encoding.format_of(name)
+    if format:
+        return encoding.format_of(f"x.{format}") or f".{format}"
+    if ending := encoding.format_of(name):
+        return ending
     return ".jpg" if str(name).lower().endswith((".heic", ".hif")) else ".png"  # as phones export them
 
 

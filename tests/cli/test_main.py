@@ -26,6 +26,12 @@ def test_programs_share_a_process_and_no_flags():
     assert main.program("client").flags()["scale"].value is None
 
 
+def test_flags_may_be_spelt_with_hyphens_and_files_stay_as_they_are():
+    words = ["a-b.png", "--back-projection=none", "--max-megapixels", "9", "--", "--a-b.png"]
+    flags, files = main.program("upscale").parse(words)
+    assert (flags.back_projection, flags.max_megapixels, files) == ("none", 9, ["a-b.png", "--a-b.png"])
+
+
 def test_help_lists_the_programs_without_tensorflow():
     done = run("-X", "importtime", *MODULE, "--help")
     assert done.returncode == 0 and "absl" in done.stderr  # imports are listed

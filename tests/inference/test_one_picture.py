@@ -89,6 +89,8 @@ def test_the_name_chooses_the_format_and_else_the_data_do(upscaler):
     ]:
         made, told = srgan_tf.upscale_bytes(data, upscaler, name=name)
         assert told == ending and made.startswith(b"\x89PNG" if ending == ".png" else b"\xff\xd8"), name
+    for format, ending in (("jpeg", ".jpg"), ("tiff", ".tif")):  # other spellings
+        assert srgan_tf.upscale_bytes(gif, upscaler, name="a.gif", format=format)[1] == ending
 
 
 def test_refusals_begin_with_the_name(upscaler):
