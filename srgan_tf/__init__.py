@@ -14,6 +14,7 @@ _HOMES = {
     "Generator": "srgan_tf.models.srresnet",
     "Compact": "srgan_tf.models.compact",
     "RRDB": "srgan_tf.models.rrdb",
+    "SPAN": "srgan_tf.models.span",
     "Discriminator": "srgan_tf.models.discriminators",
     "FeatureDiscriminator": "srgan_tf.models.discriminators",
     "FeatureNetwork": "srgan_tf.models.vgg",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from srgan_tf.models.compact import Compact
     from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
     from srgan_tf.models.rrdb import RRDB
+    from srgan_tf.models.span import SPAN
     from srgan_tf.models.srresnet import Generator
     from srgan_tf.models.vgg import FeatureNetwork
     from srgan_tf.models.weights import blend, load, save_weights
@@ -74,6 +76,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "RRDB",
+    "SPAN",
     "SRGAN",
     "Compact",
     "Discriminator",

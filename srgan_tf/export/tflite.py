@@ -173,6 +173,10 @@ class ExportOps(Ops):
     def add(self, x, y, name, scale=1.0):
         return self.mark(super().add(self.plain(x), self.plain(y), name, scale), name)
 
+    def gate(self, x, y, name):
+        open_ = self.mark(tf.sigmoid(self.plain(y)), f"{name}/sigmoid")
+        return self.mark(self.plain(x) * self.mark(open_ - 0.5, f"{name}/centred"), name)
+
     def concat(self, xs, name):
         return self.mark(super().concat([self.plain(x) for x in xs], name), name)
 
@@ -268,6 +272,7 @@ def fake_quantised(network: Exported):
     for outliers, rest in ((f"head/conv/{part}/{sign}" for part in ("outliers", "rest")) for sign in (1, -1)):
         if outliers in ranges:  # what it cannot lift above 0 is lost in the ReLU
             ranges[rest] = (max(ranges[rest][0], -ranges[outliers][1]), ranges[rest][1])
+    ranges |= {name: (0, 255 / 256) for name in ranges if name.endswith("/sigmoid")}  # LOGISTIC has no other in int8
     ranges |= dict.fromkeys(("lr", "enlarged", "sr"), (0, 1))  # so that uint8 in and out are the pictures' own values
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))
 

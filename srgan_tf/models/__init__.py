@@ -6,6 +6,7 @@ import importlib
 GENERATORS = {
     "srresnet": "srgan_tf.models.srresnet:Generator",
     "compact": "srgan_tf.models.compact:Compact",
+    "span": "srgan_tf.models.span:SPAN",
     "rrdb": "srgan_tf.models.rrdb:RRDB",
 }
 

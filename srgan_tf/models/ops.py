@@ -41,6 +41,10 @@ class Ops:
         """x + scale * y: a residual connection, in x's precision."""
         return x + tf.cast(y, x.dtype) * scale if scale != 1 else x + tf.cast(y, x.dtype)
 
+    def gate(self, x, y, name: str):
+        """x * (sigmoid(y) - 1/2): attention without weights."""
+        return x * (tf.sigmoid(tf.cast(y, x.dtype)) - 0.5)
+
     def concat(self, xs: list, name: str):
         """Along the channels."""
         return tf.concat(xs, -1)
@@ -136,6 +140,9 @@ class Survey(Ops):
 
     def add(self, x, y, name, scale=1.0):
         return replace(x, reach=max(x.reach, y.reach))
+
+    def gate(self, x, y, name):
+        return self.add(x, y, name)
 
     def concat(self, xs, name):
         return Trace(max(x.reach for x in xs), xs[0].density, sum(x.channels for x in xs))

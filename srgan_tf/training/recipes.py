@@ -31,7 +31,9 @@ class Recipe:
     steps: int = _optimizer(dataclasses.MISSING, "optimizer steps, batches")
 
     generator: str = _generator(
-        "srresnet", "network: the paper's, a small one for phones, or ESRGAN's (rrdb)", tuple(GENERATORS)
+        "srresnet",
+        "network: the paper's, a small one for phones (compact), one between the two (span), or ESRGAN's (rrdb)",
+        tuple(GENERATORS),
     )
     scale: int = _generator(4, "SR size over LR size", choices.SCALES)
     blocks: int = _generator(16, "residual blocks, the paper's B")

@@ -23,6 +23,7 @@ from srgan_tf.training.recipes import Recipe
 SIZES = {
     "srresnet": {"blocks": 2, "channels": 8, "batch_norm": True},
     "compact": {"blocks": 2, "channels": 8},
+    "span": {"blocks": 2, "channels": 8},
     "rrdb": {"blocks": 1, "channels": 8},
 }
 PUBLISHED = {"srresnet": 1_550_659, "rrdb": 16_697_987}  # trainable weights; RRDB's are those of its authors' model

@@ -1,0 +1,72 @@
+"""A generator between the small one and the paper's: SPAN (Wan et al. 2023, arXiv 2311.12770), with ReLU for SiLU."""
+
+import keras
+
+from srgan_tf.models.base import BaseGenerator
+from srgan_tf.models.compact import NearIdentity
+
+
+@keras.saving.register_keras_serializable("srgan_tf")
+class SPAN(BaseGenerator):
+    """Swift parameter-free attention network: what a block adds is also what it is gated by (section 3).
+
+    A 3x3 convolution; `blocks` times three 3x3 convolutions, whose result y makes x into (x + y) * (sigmoid(y) - 1/2);
+    one more; a 1x1 convolution that reads the first convolution, this, the first block and the first convolution of the
+    last; and a 3x3 one, whose pixel shuffle is added to LR enlarged bilinearly. All at LR size. 426,288 weights at the
+    defaults, which are the paper's smaller size. Each convolution is one: what the paper trains as three and folds
+    starts near the identity here, as in `Compact`.
+
+    Args:
+        blocks: of three convolutions.
+        channels: feature maps.
+        scale: 2, 3, 4 or 8.
+        degradation: as of `BaseGenerator`.
+
+    Call:
+        As of `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
+
+    Raises:
+        ValueError: at construction, for a scale or size that the architecture does not have.
+    """
+
+    def __init__(self, blocks: int = 6, channels: int = 48, scale: int = 4, degradation: str = "bicubic", **kwargs):
+        super().__init__(scale, degradation, **kwargs)
+        if blocks < 1 or channels < 1:
+            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
+        self.blocks, self.channels = blocks, channels
+        names = [f"{block}/conv{i}" for block in self._names() for i in range(3)]
+        self.convs = {name: _conv(channels, name) for name in ("head", *names, "end")}
+        self.convs["fuse"] = _conv(channels, "fuse", 1, keras.initializers.VarianceScaling(1.0))
+        # So little that it starts near LR enlarged.
+        self.convs["last"] = _conv(3 * scale**2, "last", 3, keras.initializers.VarianceScaling(0.02))
+        self.build((None, None, None, 3))
+
+    def _names(self) -> list[str]:
+        return [f"block{i:02d}" for i in range(self.blocks)]
+
+    def named_layers(self):
+        return dict(self.convs)
+
+    def trunk(self, lr, ops):
+        x = head = ops.conv(lr, "head")
+        first = None
+        for block in self._names():
+            inner = ops.conv(x, f"{block}/conv0", relu=True)
+            y = ops.conv(ops.conv(inner, f"{block}/conv1", relu=True), f"{block}/conv2")
+            x = ops.gate(ops.add(x, y, block), y, f"{block}/gate")
+            first = x if first is None else first
+        seen = ops.concat([head, ops.conv(x, "end"), first, inner], "seen")
+        return ops.residue(ops.conv(seen, "fuse"), "last"), lr
+
+    def tail(self, features, ops):
+        residue, lr = features
+        return ops.onto_enlarged(ops.shuffle(residue, self.scale), lr, self.scale)
+
+    def get_config(self):
+        names = ("blocks", "channels", "scale", "degradation")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _conv(filters: int, name: str, size: int = 3, start=None) -> keras.layers.Conv2D:
+    name, start = name.replace("/", "_"), start or NearIdentity()
+    return keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=start, name=name)
