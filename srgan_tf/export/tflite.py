@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
+from srgan_tf.inference.rounding import on_grid
 from srgan_tf.models.base import BaseGenerator
 from srgan_tf.models.ops import Ops, bilinear, fold
 
@@ -48,6 +49,8 @@ def convert(
         networks = [network, *(Exported(other, False, True) for other in family)]
         equalise(networks, kind)
         split_outliers([one.arrays for one in networks])
+    if kind == "dynamic":
+        settle(network.arrays)
     if kind == "int8":
         mark = fake_quantised(network)
     function = tf.function(lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")])
@@ -259,6 +262,12 @@ def split_outliers(networks: list[dict]) -> None:
             arrays[f"{name}/kernel"] = kernel * ~far
 
 
+def settle(arrays: dict) -> None:
+    """Bring the kernels to the 8-bit values that `in_levels` chooses, which the converter's own rounding keeps."""
+    kernels = ("/kernel", "/chosen", "/outliers")
+    arrays |= {name: on_grid(array) for name, array in arrays.items() if name.endswith(kernels)}
+
+
 def fake_quantised(network: Exported):
     """The `mark` of fake quantisation: rounds tensors to int8 ranges measured on the bundled photographs.
 
@@ -267,6 +276,7 @@ def fake_quantised(network: Exported):
     """
     equalise([network], "int8")
     split_outliers([network.arrays])
+    settle(network.arrays)
     ends = measured(network, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
     ranges = {name: (min(0, np.min(values)), max(1e-6, np.max(values))) for name, values in ends.items()}
     for outliers, rest in ((f"head/conv/{part}/{sign}" for part in ("outliers", "rest")) for sign in (1, -1)):

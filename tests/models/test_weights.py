@@ -76,7 +76,7 @@ def test_real_draws_no_hatching_and_upscaling_keeps_its_colours():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "most"), [("srresnet", 0.4), ("srgan", 0.7), ("compact", 0.2)])
+@pytest.mark.parametrize(("name", "most"), [("srresnet", 0.35), ("srgan", 0.6), ("compact", 0.2)])
 def test_int8_loses_little_of_what_is_shipped(benchmarks, tmp_path, name, most):
     """A longer training of srresnet once lost .46 dB in int8 while it gained .04 in float."""
     export(name, str(tmp_path), ["int8"], [128], 2_100_000, [])
