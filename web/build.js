@@ -33,7 +33,7 @@ function exportMissing() {
     try {
       execFileSync(python, words, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
     } catch {
-      console.error(`The model "${name}" is missing: PYTHON must name a Python with srgan_tf's requirements (pip install -r requirements.txt)`);
+      console.error(`The model "${name}" could not be made, for the reason above; PYTHON must name a Python with srgan_tf's requirements (pip install -r requirements.txt)`);
       process.exit(1);
     }
   }
