@@ -50,7 +50,7 @@ def convert(
         equalise(networks, kind)
         split_outliers([one.arrays for one in networks])
     if kind == "dynamic":
-        settle(network.arrays)
+        onto_levels(network.arrays)
     if kind == "int8":
         mark = fake_quantised(network)
     function = tf.function(lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")])
@@ -250,7 +250,8 @@ def split_outliers(networks: list[dict]) -> None:
     """
     for name in [name.removesuffix("/kernel") for name in networks[0] if name.endswith("/kernel")]:
         kernels = [arrays[f"{name}/kernel"] for arrays in networks]
-        far = np.any([np.abs(one) > OUTLIER * np.median(np.abs(one), (0, 1, 2)) for one in kernels], 0)
+        sizes = [np.abs(kernel) for kernel in kernels]
+        far = np.any([size > OUTLIER * _typical(size) for size in sizes], 0)
         if not far.any():
             continue
         channels, middle = np.flatnonzero(far.any((0, 1, 3))), far.shape[0] // 2
@@ -262,7 +263,12 @@ def split_outliers(networks: list[dict]) -> None:
             arrays[f"{name}/kernel"] = kernel * ~far
 
 
-def settle(arrays: dict) -> None:
+def _typical(sizes: np.ndarray) -> np.ndarray:
+    """The median of each filter's weights; of a folded kernel, half of which may be padding, without the zeros."""
+    return np.ma.median(np.ma.masked_equal(sizes, 0), (0, 1, 2)).filled(0)
+
+
+def onto_levels(arrays: dict) -> None:
     """Bring the kernels to the 8-bit values that `in_levels` chooses, which the converter's own rounding keeps."""
     kernels = ("/kernel", "/chosen", "/outliers")
     arrays |= {name: on_grid(array) for name, array in arrays.items() if name.endswith(kernels)}
@@ -276,7 +282,7 @@ def fake_quantised(network: Exported):
     """
     equalise([network], "int8")
     split_outliers([network.arrays])
-    settle(network.arrays)
+    onto_levels(network.arrays)
     ends = measured(network, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
     ranges = {name: (min(0, np.min(values)), max(1e-6, np.max(values))) for name, values in ends.items()}
     for outliers, rest in ((f"head/conv/{part}/{sign}" for part in ("outliers", "rest")) for sign in (1, -1)):

@@ -38,7 +38,7 @@ def test_the_converter_keeps_the_levels(kind):
     if kind == "int8":
         tflite.fake_quantised(network)
     else:
-        tflite.settle(network.arrays)
+        tflite.onto_levels(network.arrays)
     wanted = [in_levels(np.moveaxis(network.arrays[f"conv0{i}/kernel"], -1, 0))[0] for i in (1, 2)]
     schema, content = facts.lite_schema(), tflite.convert(generator, kind, 32)
     root = schema.Model.GetRootAsModel(content, 0)
