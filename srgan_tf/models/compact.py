@@ -25,8 +25,26 @@ class NearIdentity(keras.initializers.HeNormal):
         return 0.1 * kernel + tf.pad(identity, [[1, 1], [1, 1], [0, 0], [0, 0]])
 
 
+class OntoEnlarged(BaseGenerator):
+    """What generators share whose trunk ends in what LR enlarged bilinearly lacks of SR; of `blocks` and `channels`."""
+
+    def __init__(self, blocks: int, channels: int, scale: int, degradation: str, **kwargs):
+        super().__init__(scale, degradation, **kwargs)
+        if blocks < 1 or channels < 1:
+            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
+        self.blocks, self.channels = blocks, channels
+
+    def tail(self, features, ops):
+        residue, lr = features
+        return ops.onto_enlarged(ops.shuffle(residue, self.scale), lr, self.scale)
+
+    def get_config(self):
+        names = ("blocks", "channels", "scale", "degradation")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
 @keras.saving.register_keras_serializable("srgan_tf")
-class Compact(BaseGenerator):
+class Compact(OntoEnlarged):
     """A plain stack of 3x3 convolutions at LR size, whose last gives what bilinear interpolation lacks of SR.
 
     Not the paper's: in the manner of Du et al. 2021 (ABPN), made for int8 on phones. No batch norm; ReLU, which costs
@@ -47,10 +65,7 @@ class Compact(BaseGenerator):
     """
 
     def __init__(self, blocks: int = 9, channels: int = 24, scale: int = 4, degradation: str = "bicubic", **kwargs):
-        super().__init__(scale, degradation, **kwargs)
-        if blocks < 1 or channels < 1:
-            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
-        self.blocks, self.channels = blocks, channels
+        super().__init__(blocks, channels, scale, degradation, **kwargs)
         self.convs = [
             layers.Conv2D(channels, 3, padding="same", kernel_initializer=NearIdentity(), name=f"conv{i:02d}")
             for i in range(blocks + 1)
@@ -69,16 +84,8 @@ class Compact(BaseGenerator):
             x = ops.conv(x, f"conv{i:02d}", relu=True)
         return ops.residue(x, "last"), lr
 
-    def tail(self, features, ops):
-        residue, lr = features
-        return ops.onto_enlarged(ops.shuffle(residue, self.scale), lr, self.scale)
-
     def equalised(self, kind):
         """Each convolution's result, which the next one alone reads; its channels are even enough but for int8."""
         if kind != "int8":
             return []
         return [([one], [one], [other]) for one, other in itertools.pairwise(self.named_layers())]
-
-    def get_config(self):
-        names = ("blocks", "channels", "scale", "degradation")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

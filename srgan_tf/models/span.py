@@ -2,12 +2,11 @@
 
 import keras
 
-from srgan_tf.models.base import BaseGenerator
-from srgan_tf.models.compact import NearIdentity
+from srgan_tf.models.compact import NearIdentity, OntoEnlarged
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
-class SPAN(BaseGenerator):
+class SPAN(OntoEnlarged):
     """Swift parameter-free attention network: what a block adds is also what it is gated by (section 3).
 
     A 3x3 convolution; `blocks` times three 3x3 convolutions, whose result y makes x into (x + y) * (sigmoid(y) - 1/2);
@@ -30,10 +29,7 @@ class SPAN(BaseGenerator):
     """
 
     def __init__(self, blocks: int = 6, channels: int = 48, scale: int = 4, degradation: str = "bicubic", **kwargs):
-        super().__init__(scale, degradation, **kwargs)
-        if blocks < 1 or channels < 1:
-            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
-        self.blocks, self.channels = blocks, channels
+        super().__init__(blocks, channels, scale, degradation, **kwargs)
         names = [f"{block}/conv{i}" for block in self._names() for i in range(3)]
         self.convs = {name: _conv(channels, name) for name in ("head", *names, "end")}
         self.convs["fuse"] = _conv(channels, "fuse", 1, keras.initializers.VarianceScaling(1.0))
@@ -57,14 +53,6 @@ class SPAN(BaseGenerator):
             first = x if first is None else first
         seen = ops.concat([head, ops.conv(x, "end"), first, inner], "seen")
         return ops.residue(ops.conv(seen, "fuse"), "last"), lr
-
-    def tail(self, features, ops):
-        residue, lr = features
-        return ops.onto_enlarged(ops.shuffle(residue, self.scale), lr, self.scale)
-
-    def get_config(self):
-        names = ("blocks", "channels", "scale", "degradation")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def _conv(filters: int, name: str, size: int = 3, start=None) -> keras.layers.Conv2D:
