@@ -154,7 +154,9 @@ def near_truth(outputs: dict, found: dict, hr) -> list[str]:
     return near
 
 
-def main(wanted: list[str]) -> None:
+def main(wanted: list[str], suffix: str = "", where: str = "") -> None:
+    """Measure rows, and write them under their names with the suffix."""
+
     def is_wanted(name):
         return not wanted or any(name.startswith(one) or one.startswith(name) for one in wanted)
 
@@ -162,7 +164,8 @@ def main(wanted: list[str]) -> None:
     groups = {"train": train, "upscale": upscale, **limits.GROUPS}
     for name, group in groups.items():
         if is_wanted(name):
-            rows |= {r["id"]: r for r in group(is_wanted)}
+            made = [r | {"id": r["id"] + suffix, "what": r["what"] + where} for r in group(is_wanted)]
+            rows |= {r["id"]: r for r in made}
             write(list(rows.values()))
     if not rows:
         sys.exit(f"error: no row of this name; there are {', '.join(groups)}")

@@ -32,7 +32,8 @@ class Contender:
     def __init__(self, name: str, script: str, job: dict):
         self.name, self.seconds, self.peak, self.versions = name, [], None, {}
         command = [python_of(script), str(PEERS / f"{script}.py"), json.dumps(job)]
-        environment = {**os.environ, "PYTHONPATH": f"{PEERS}:{HERE.parent}", "PYTHONWARNINGS": "ignore"}
+        paths = [os.environ.get("PYTHONPATH", ""), str(PEERS), str(HERE.parent)]
+        environment = {**os.environ, "PYTHONPATH": ":".join(filter(None, paths)), "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
             command,
             stdin=-1,
