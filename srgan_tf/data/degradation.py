@@ -7,6 +7,8 @@ theirs, sizes and kinds are drawn once a batch, strengths once a picture.
 `degrade_everyday`: what a phone or a messenger does to a photograph. Most files have been through that, and not through
 the second order, which is far harsher in the median.
 
+`shrink`: clean pictures, shrunk by other means than MATLAB's bicubic too.
+
 All of it is TensorFlow, on the device that trains.
 """
 
@@ -14,6 +16,7 @@ import math
 
 import tensorflow as tf
 
+from srgan_tf.data.bicubic import downscale
 from srgan_tf.data.levels import LUMA
 from srgan_tf.io import jpeg_tables
 
@@ -102,6 +105,18 @@ def degrade_everyday(hr, scale: int, seed) -> tf.Tensor:
     x = tf.clip_by_value(x + strength[:, None, None, None] * noise, 0, 1)
     x = tf.where(draws.uniform([n, 1, 1, 1]) < 0.85, jpeg(x, draws.uniform([n], 50.0, 96.0)), x)
     return _to_levels(x, hr, scale)
+
+
+def shrink(hr, scale: int, seed) -> tf.Tensor:
+    """Make LR of HR as software shrinks clean pictures; arguments, result and reproducibility are those of `degrade`.
+
+    Of the batches half by MATLAB's bicubic, a quarter by area, a quarter by bilinear interpolation with antialiasing.
+    """
+    x, small = tf.cast(hr, tf.float32) / 255, tf.shape(hr)[1:3] // scale
+    ways = [lambda: downscale(hr, scale)]
+    for way in ("area", "bilinear"):
+        ways.append(lambda way=way: _to_levels(tf.image.resize(x, small, way, antialias=True), hr, scale))
+    return tf.switch_case(_Draws(seed).choice([], 2, 1, 1)[0], ways)
 
 
 def _to_levels(x: tf.Tensor, hr, scale: int) -> tf.Tensor:

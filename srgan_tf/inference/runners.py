@@ -29,7 +29,7 @@ class Runner(ABC):
         name: how tables call it: the file's stem or the folder's name.
         scale: SR size over LR size.
         context: LR pixels on each side of a pixel that its SR depends on, the receptive field.
-        degradation: of the LR it was trained on, "bicubic" or "real".
+        degradation: of the LR it was trained on, "bicubic", "shrunk" or "real".
         precision: of its arithmetic, for people.
         levels: whether it takes and gives uint8; else float, LR in [0, 1] and SR in [-1, 1].
         align: tiles must be a multiple of so many LR pixels a side.

@@ -29,7 +29,7 @@ class BaseGenerator(keras.Model):
 
     Args:
         scale: SR size over LR size: 2, 3, 4 or 8.
-        degradation: "bicubic" or "real", of the LR it is trained on, which `Upscaler` goes by.
+        degradation: of the LR it is trained on: "bicubic", "shrunk" or "real", which web/ goes by.
 
     Attributes:
         align: LR tiles must be a multiple of so many pixels a side.

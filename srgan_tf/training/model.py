@@ -37,8 +37,8 @@ class SRGAN(Saving, keras.Model):
             validation scores, `call` computes and `best_generator` returns. None: no average.
         freeze_batch_norm: of G, with its running statistics (see `Generator.freeze_batch_norm`); for the last
             steps, which then train what inference computes.
-        degradation: how LR is made of HR crops: "bicubic", or "real" (see `data.degradation`), for photographs that
-            are blurred, noisy or compressed.
+        degradation: how LR is made of HR crops (see `data.degradation`): "bicubic"; "shrunk", by area and bilinear
+            interpolation too; or "real", for photographs that are blurred, noisy or compressed.
         everyday: share of the batches, in [0, 1], whose LR is made as phones and messengers do instead.
         seed: of the random degradation, which is a function of it and of the step.
 

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from srgan_tf import compat
 from srgan_tf.data.bicubic import downscale
-from srgan_tf.data.degradation import degrade, degrade_everyday
+from srgan_tf.data.degradation import degrade, degrade_everyday, shrink
 from srgan_tf.data.levels import to_hr_range, to_lr_range, to_uint8
 
 
@@ -42,11 +42,11 @@ def make_lr(hr: tf.Tensor, scale: int, degradation: str, everyday: float, seed: 
         degradation, everyday: as of `SRGAN`.
         seed: two integers, of the random degradations.
     """
-    if degradation == "bicubic" and not everyday:
-        return downscale(hr, scale)
 
     def usual():
-        return downscale(hr, scale) if degradation == "bicubic" else degrade(hr, scale, seed)
+        if degradation == "bicubic":
+            return downscale(hr, scale)
+        return (shrink if degradation == "shrunk" else degrade)(hr, scale, seed)
 
     if not everyday:
         return usual()

@@ -49,7 +49,10 @@ class Recipe:
     candidates: int = _data(1, "random crops to choose from; the one with most detail is used")
     seed: int = _data(0, "seed of the initial weights and of the crops")
     degradation: str = _data(
-        "bicubic", "from HR to LR; real: blur, noise and compression, as in Real-ESRGAN", choices.DEGRADATIONS
+        "bicubic",
+        "from HR to LR; shrunk: by area and bilinear interpolation too; real: blur, noise and compression, as in "
+        "Real-ESRGAN",
+        choices.DEGRADATIONS,
     )
     everyday: float = _data(0.0, "share of batches degraded more mildly instead, as phones and messengers do")
 
@@ -130,7 +133,7 @@ class Recipe:
             )
         if not 0 <= self.everyday <= 1:
             raise ValueError(f"everyday must be in [0, 1], not {self.everyday}")
-        if self.jit_compile and (self.degradation == "real" or self.everyday):
+        if self.jit_compile and (self.degradation != "bicubic" or self.everyday):
             raise ValueError("jit_compile goes with --degradation=bicubic and --everyday=0 alone: sizes vary otherwise")
         if self.warmup and self.schedule == "step":
             raise ValueError("warmup goes with --schedule=constant or cosine, not step")
@@ -231,7 +234,7 @@ _ALL = (
         **_PHOTOS,
     ),
     # From the shipped `srresnet`, 27 minutes of a shared core with bfloat16: Set14 27.02, LPIPS .162. The shipped
-    # `srgan`, 26.91, .155, had 2,200 steps more with fresh Ds: see its card. Batch: what 2 cores afford.
+    # `srgan`, 27.07, .157, had 4,300 steps more with fresh Ds: see its card. Batch: what 2 cores afford.
     Recipe(
         name="srgan-photos",
         steps=1500,
@@ -271,7 +274,7 @@ _ALL = (
     ),
     # Photographs as they come: LR blurred, noisy and compressed (Wang et al. 2021). From the shipped `srresnet`, first
     # in pixels, so that D need not teach G to denoise; then against D, most batches degraded as phones and messengers
-    # do. The shipped `srgan-real`: 5,000 steps of the second, 104 minutes of a core, after those that its card names.
+    # do. The shipped `srgan-real`: 5,000 steps of the second, 104 minutes of a core, between those that its card names.
     Recipe(name="srresnet-real", steps=6000, batch=8, starts_from="srresnet-photos", **_REAL),
     Recipe(
         name="srgan-real",

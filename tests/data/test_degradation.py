@@ -116,6 +116,23 @@ def test_everyday_pictures_are_nearer_to_bicubics_than_the_second_order(pictures
     assert len({e.tobytes() for e in everyday.reshape(96, -1)}) > 80  # 4 % are shrunk and no more
 
 
+def test_shrunk_batches_are_those_of_matlab_or_pillows_box_or_bilinear(pictures):
+    hr = (pictures[:, :64, :64] * 255).astype(np.uint8)
+
+    def by_pillow(filter_):
+        return np.stack([np.asarray(Image.fromarray(one).resize((16, 16), filter_)) for one in hr])
+
+    ways = [np.asarray(downscale(hr, 4)), by_pillow(Image.Resampling.BOX), by_pillow(Image.Resampling.BILINEAR)]
+    model, chosen = SRGAN(Generator(1, 4), degradation="shrunk", seed=3), []
+    model.compile("sgd")
+    for step in range(60):
+        model.optimizer.iterations.assign(step)
+        lr = np.asarray(model.prepare(hr)[0]) * 255
+        chosen.append(int(np.argmin([np.abs(lr - way).max() for way in ways])))
+        assert np.abs(lr - ways[chosen[-1]]).max() < 1.01  # Pillow rounds between its two passes
+    assert 20 <= chosen.count(0) <= 40 and min(chosen.count(1), chosen.count(2)) >= 7
+
+
 def test_share_of_everyday_batches(pictures):
     hr = (pictures[:, :64, :64] * 255).astype(np.uint8)
     model = SRGAN(Generator(1, 4), seed=3, everyday=0.5)
