@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 _BLOCK = 16  # steps that are one matrix product: few wasted multiplications, and enough of them for BLAS
+# Multiplications of a product. OpenBLAS has several threads share larger ones, and they wait for each other and for
+# LiteRT's: that took 50 times as long on a busy machine.
+_PRODUCT = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,21 @@ def _along_rows(x: np.ndarray, taps: Taps, channels: int) -> np.ndarray:
     matrix = matrix.reshape(_BLOCK * phases, seen)
     jump = _BLOCK * taps.stride
     if axis == 0:
-        parts = [matrix @ x[i * jump : i * jump + seen] for i in range(blocks)]
-        return np.concatenate(parts)[: steps * phases]
+        made = np.empty((blocks * len(matrix), x.shape[1]), np.float32)
+        for i, part in enumerate(made.reshape(blocks, len(matrix), -1)):
+            for some in _parts(x.shape[1], matrix.size):
+                np.matmul(matrix, x[i * jump : i * jump + seen, some], out=part[:, some])
+        return made[: steps * phases]
     flat, mixed = x.reshape(len(x), -1), np.kron(matrix, np.eye(channels, dtype=np.float32)).T
-    parts = [flat[:, i * jump * channels : (i * jump + seen) * channels] @ mixed for i in range(blocks)]
-    return np.concatenate(parts, 1)[:, : steps * phases * channels]
+    made = np.empty((len(x), blocks * mixed.shape[1]), np.float32)
+    for some in _parts(len(x), mixed.size):
+        for i in range(blocks):
+            part = slice(i * mixed.shape[1], (i + 1) * mixed.shape[1])
+            np.matmul(flat[some, i * jump * channels : (i * jump + seen) * channels], mixed, out=made[some, part])
+    return made[:, : steps * phases * channels]
+
+
+def _parts(size: int, cost: int) -> list[slice]:
+    """An axis in parts, each place of which costs so many multiplications."""
+    most = max(1, _PRODUCT // cost)
+    return [slice(start, start + most) for start in range(0, size, most)]

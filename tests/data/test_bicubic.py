@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan_tf.data import downscale, enlarge
+from srgan_tf.data import cubic, downscale, enlarge
 from srgan_tf.evaluation.metrics import psnr
 
 
@@ -72,3 +72,17 @@ def test_flat_pictures_stay_flat():
     flat = np.full((1, 13, 9, 3), 254, np.uint8)
     assert np.unique(downscale(flat, 3)).tolist() == [254]
     assert np.unique(enlarge(flat, 3)).tolist() == [254]
+
+
+@pytest.mark.parametrize("taps", [cubic.shrinking(4), cubic.enlarging(4), cubic.shrinking_to(3, 4)])
+def test_no_product_is_so_large_that_blas_shares_it_among_threads(monkeypatch, taps):
+    """OpenBLAS does from 4 * 65,536 multiplications on (interface/gemm.c); they waited for LiteRT's threads."""
+    sizes, matmul = [], np.matmul
+
+    def spy(a, b, **options):
+        sizes.append(a.shape[0] * a.shape[1] * b.shape[1])
+        return matmul(a, b, **options)
+
+    monkeypatch.setattr(np, "matmul", spy)
+    cubic.resize(np.zeros((300, 500, 3), np.float32), taps)
+    assert len(sizes) > 10 and max(sizes) <= 4 * 65_536
