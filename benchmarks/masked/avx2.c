@@ -49,18 +49,14 @@ static int opened(const char *name, const char *path, int flags, va_list rest) {
   return original(instead && !strcmp(path, "/proc/cpuinfo") ? instead : path, flags, mode);
 }
 
-int open(const char *path, int flags, ...) {
-  va_list rest;
-  va_start(rest, flags);
-  int result = opened("open", path, flags, rest);
-  va_end(rest);
-  return result;
-}
+#define REPLACE(name)                             \
+  int name(const char *path, int flags, ...) {    \
+    va_list rest;                                 \
+    va_start(rest, flags);                        \
+    int result = opened(#name, path, flags, rest);\
+    va_end(rest);                                 \
+    return result;                                \
+  }
 
-int open64(const char *path, int flags, ...) {
-  va_list rest;
-  va_start(rest, flags);
-  int result = opened("open64", path, flags, rest);
-  va_end(rest);
-  return result;
-}
+REPLACE(open)
+REPLACE(open64)

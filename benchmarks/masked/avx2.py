@@ -1,9 +1,9 @@
 """A row of compare.py as on a processor with AVX2 alone: `python benchmarks/masked/avx2.py [upscale-128]`.
 
 TensorFlow, PyTorch and oneDNN have switches for it. LiteRT, OpenVINO and ONNX Runtime have none: they run from copies
-(benchmarks/.avx2, 0.5 GB) in which every `cpuid` instruction is a `ud2`, which is as long; avx2.c, preloaded, answers
-the fault as cpuid would without AVX-512 and what came after it. Needs Linux on x86-64, gcc and objdump. (Larger
-pictures: TensorFlow's own convolution of the Keras call, so limited, takes minutes for one of 510x339.)
+(benchmarks/.avx2, 0.5 GB; remove it when they are updated) in which every `cpuid` instruction is a `ud2`, which is as
+long; avx2.c, preloaded, answers the fault as cpuid would without AVX-512 and what came after it. Needs Linux on x86-64,
+gcc and objdump. (Larger pictures: the Keras call's convolutions, limited so, take minutes for one of 510x339.)
 """
 
 import os
@@ -43,7 +43,7 @@ def mask(library: Path) -> None:
 
 
 def copy(package: str, python: str) -> None:
-    """A masked copy of a package of this interpreter's environment."""
+    """A masked copy of a package from that interpreter's environment, made once."""
     target = COPIES / package
     if target.exists():
         return

@@ -112,11 +112,13 @@ def shrink(hr, scale: int, seed) -> tf.Tensor:
 
     Of the batches half by MATLAB's bicubic, a quarter by area, a quarter by bilinear interpolation with antialiasing.
     """
-    x, small = tf.cast(hr, tf.float32) / 255, tf.shape(hr)[1:3] // scale
-    ways = [lambda: downscale(hr, scale)]
-    for way in ("area", "bilinear"):
-        ways.append(lambda way=way: _to_levels(tf.image.resize(x, small, way, antialias=True), hr, scale))
-    return tf.switch_case(_Draws(seed).choice([], 2, 1, 1)[0], ways)
+    kind = _Draws(seed).choice([], 2, 1, 1)[0]
+
+    def otherwise():
+        x = _resize(tf.cast(hr, tf.float32) / 255, tf.shape(hr)[1:3] // scale, kind - 1, antialias=True)
+        return _to_levels(x, hr, scale)
+
+    return tf.cond(kind == 0, lambda: downscale(hr, scale), otherwise)
 
 
 def _to_levels(x: tf.Tensor, hr, scale: int) -> tf.Tensor:
