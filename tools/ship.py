@@ -34,8 +34,9 @@ def shift(generator) -> np.ndarray:
 def keep_colours(generator) -> None:
     arrays = generator.get_arrays()
     last = list(arrays)[-1]  # the bias of the last convolution: colours, of each pixel where a shuffle follows
-    arrays[last] = (arrays[last].reshape(-1, 3) - np.float32(shift(generator) / 127.5)).reshape(-1)
-    generator.set_arrays(arrays)
+    for _ in range(2):  # the first leaves up to a twentieth: colours clip
+        arrays[last] = (arrays[last].reshape(-1, 3) - np.float32(shift(generator) / 127.5)).reshape(-1)
+        generator.set_arrays(arrays)
 
 
 if __name__ == "__main__":

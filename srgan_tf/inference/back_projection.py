@@ -15,7 +15,7 @@ LEAST = 0.25  # of the pixels that are taken to be able to move where fewer are
 
 def reach(kind: str) -> int:
     """LR pixels on each side that a pixel of the result depends on beyond SR's own."""
-    return STEPS * {"full": 4, "colour": 4 + BLUR - 1}[kind]
+    return STEPS * {"none": 0, "full": 4, "colour": 4 + BLUR - 1}[kind]
 
 
 def back_project(sr: np.ndarray, lr: np.ndarray, scale: int, kind: str) -> np.ndarray:

@@ -20,8 +20,9 @@ from srgan_tf.inference.tiling import tiled
 # took 4 % less time, and 250 MB for 70.
 PIECE = 70
 # LR px around a tile with shipped weights in 8 bits, whose rounding is worth up to 5 of 255. The paper's generator may
-# look 40 px far, but what lies beyond 16 px changes SR by .1 of 255 at most (`export.web.overlap`, of all four). Of
-# other weights it is not known, and tiles overlap by the receptive field.
+# look 40 px far and back-projection 8 or 24 more, but what lies beyond 16 px changes SR by .1 of 255 at most
+# (`export.web.overlap`, of all four), and back-projection sees the mean of that. Of other weights it is not known, and
+# tiles overlap by the whole of it.
 NEAR = 16
 
 
@@ -62,7 +63,7 @@ class EngineRunner(Runner):
             if not self._contents or _seconds(rounded) < _seconds(self._contents):
                 self.precision, self._contents = "8-bit weights", rounded
                 if told.weights:
-                    self.context = min(self.context, NEAR)
+                    self.enough = NEAR
         self._parts = [_Part(part) for part in self._contents]  # now, so that what is wrong with them comes early
 
     @classmethod

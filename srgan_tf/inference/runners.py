@@ -29,6 +29,8 @@ class Runner(ABC):
         name: how tables call it: the file's stem or the folder's name.
         scale: SR size over LR size.
         context: LR pixels on each side of a pixel that its SR depends on, the receptive field.
+        enough: LR pixels around a tile of which it is known that, with back-projection too, what lies beyond changes SR
+            by a level of 255 at most; None where nothing is known.
         degradation: of the LR it was trained on, "bicubic", "shrunk" or "real".
         precision: of its arithmetic, for people.
         levels: whether it takes and gives uint8; else float, LR in [0, 1] and SR in [-1, 1].
@@ -42,6 +44,7 @@ class Runner(ABC):
     """
 
     context = 0
+    enough: int | None = None
     degradation = "bicubic"
     precision = "its own precision"
     levels = False

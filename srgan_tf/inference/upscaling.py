@@ -81,12 +81,11 @@ class Upscaler:
         self._take(runner, "full" if back_projection == "auto" else back_projection)
 
     def _take(self, runner: Runner, back_projection: str) -> None:
-        self._runner, self._back_project, reach = runner, None, 0
+        self._runner, self._back_project = runner, None
         if back_projection != "none":
             self._back_project = partial(projection.back_project, scale=runner.scale, kind=back_projection)
-            reach = projection.reach(back_projection)
-        self._reach = reach + 2 * (self.scale < runner.scale)  # of what comes after the model
-        self.context, self.precision = runner.context + self._reach, runner.precision
+        self._reach = self._further(back_projection)
+        self.context, self.precision = runner.enough or runner.context + self._reach, runner.precision
         self._bytes, self._align, self._map = runner.bytes_a_pixel, runner.align, runner.map
         # LR px a side of a tile that fits, as far as a server's limit or running out of memory has taught.
         self._largest = runner.largest
@@ -96,9 +95,9 @@ class Upscaler:
                 f"are context, not {self._largest}"
             )
 
-    def _least(self, back_projection: str) -> int:
-        """LR px a side of the smallest tile that answers for anything."""
-        return 2 * (self.context - projection.reach("full") + projection.reach(back_projection)) + 16
+    def _further(self, back_projection: str) -> int:
+        """LR px that what comes after the model depends on beyond it."""
+        return projection.reach(back_projection) + 2 * (self.scale < self._own_scale)
 
     def suited(self, pixels: np.ndarray, quality: float | None = None) -> tuple["Upscaler", str]:
         """This with all that is "auto" settled for a picture, and in words what was found and is taken, "" if nothing.
@@ -107,21 +106,27 @@ class Upscaler:
             pixels: uint8 or uint16 [height, width, bands].
             quality: 1-100, that a JPEG file tells.
         """
-        if not self._pair and self._projection != "auto":
+        deep, share, kind, words = pixels.dtype == np.uint16, None, self._projection, ""
+        if self._pair or kind == "auto":
+            condition = examine(pixels, quality)
+            if kind == "auto":
+                kind = auto.back_projection(condition)
+                if 2 * (self._runner.context + self._further(kind)) + 16 > self._largest:
+                    kind = "full"  # "colour" reaches further than the tiles of some exported models
+            if self._pair:
+                share = self._pair.possible(auto.share(condition))
+                words = f"{condition} → {self._pair.words(share)}"
+        # bfloat16 and 8-bit weights have less than 16 bits to give.
+        if share is None and kind == self._projection and (not deep or self._runner.exact is self._runner):
             return self, ""
-        condition = examine(pixels, quality)
-        kind = auto.back_projection(condition) if self._projection == "auto" else self._projection
-        if kind != self._projection and self._least(kind) > self._largest:
-            kind = "full"  # "colour" reaches further than the tiles of some exported models
-        share = self._pair.possible(auto.share(condition)) if self._pair else None
-        if (share, kind) not in self._suited:
-            one = self._suited[share, kind] = copy.copy(self)
-            one._pair, one._projection = None, kind
-            one._take(self._runner if share is None else self._pair.runner(share), kind)
-        if not self._pair:
-            return self._suited[share, kind], ""
-        self._pair.take(share)
-        return self._suited[share, kind], f"{condition} → {self._pair.words(share)}"
+        if (share, kind, deep) not in self._suited:
+            one = self._suited[share, kind, deep] = copy.copy(self)
+            one._pair, one._projection, one._suited = None, kind, {}
+            runner = self._runner if share is None else self._pair.runner(share)
+            one._take(runner.exact if deep else runner, kind)
+        if self._pair:
+            self._pair.take(share)
+        return self._suited[share, kind, deep], words
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """uint8 or uint16 [height, width] or [height, width, bands] → the same, `scale` times larger."""
@@ -172,8 +177,9 @@ class Upscaler:
             dtype: of the result, np.uint8 or np.uint16; that of pixels by default.
             on_tile: called after each tile.
         """
-        if self._pair or self._projection == "auto":
-            yield from self.suited(pixels)[0].rows(pixels, dtype, on_tile)
+        suited, _ = self.suited(pixels)
+        if suited is not self:
+            yield from suited.rows(pixels, dtype, on_tile)
             return
         height, width, bands = pixels.shape
         dtype = np.dtype(dtype or pixels.dtype)
@@ -222,9 +228,7 @@ class Upscaler:
         unit = to_unit(x[0])
         colour, alpha = (unit[..., :-1], unit[..., -1:]) if bands in (2, 4) else (unit, None)
         lr = np.repeat(colour, 3, -1) if colour.shape[-1] == 1 else colour
-        # bfloat16 and 8-bit weights have less than 16 bits to give.
-        runner = self._runner.exact if x.dtype == np.uint16 else self._runner
-        sr = self._aligned(runner, lr[None])[0]
+        sr = self._aligned(lr[None])[0]
         reach = max(self._reach, 2)  # alpha's interpolation has 2
         for rows in spans(height, _ROWS + 2 * reach, reach):
             seen = slice(rows.start, rows.stop)
@@ -247,13 +251,13 @@ class Upscaler:
             sr = np.concatenate([sr, cubic.resize(to_signed(alpha), cubic.enlarging(self.scale))], -1)
         return sr
 
-    def _aligned(self, runner: Runner, lr: np.ndarray) -> np.ndarray:
-        """The runner's SR of a picture grown, by its last pixels, to the sides that the model can take."""
+    def _aligned(self, lr: np.ndarray) -> np.ndarray:
+        """The model's SR of a picture grown, by its last pixels, to the sides that the model can take."""
         height, width = lr.shape[1:3]
         grown = [(0, -side % self._align) for side in (height, width)]
         if self._align > 1:
             lr = np.pad(lr, [(0, 0), *grown, (0, 0)], "edge")
-        return self._run(runner, lr)[:, : height * self._own_scale, : width * self._own_scale]
+        return self._run(self._runner, lr)[:, : height * self._own_scale, : width * self._own_scale]
 
 
 def upscale(image, model="auto", output=None, quality: int = 95, **options):
