@@ -33,10 +33,13 @@ class BaseGenerator(keras.Model):
 
     Attributes:
         align: LR tiles must be a multiple of so many pixels a side.
+        rounding: in training, convolutions read values rounded to 8 bits, in steps so many times as large; 0: as
+            they are.
     """
 
     batch_norm = False
     align = 1
+    rounding = 0.0
 
     def __init__(self, scale: int = 4, degradation: str = "bicubic", **kwargs):
         compat.check_settings()
@@ -87,7 +90,7 @@ class BaseGenerator(keras.Model):
     def call(self, lr, training=False):
         if not tf.as_dtype(lr.dtype).is_floating:
             raise ValueError(f"LR must be float in [0, 1], not {lr.dtype}: levels / 255 (srgan_tf.upscale takes uint8)")
-        ops = KerasOps(self.named_layers(), training)
+        ops = KerasOps(self.named_layers(), training, self.rounding if training else 0.0)
         return self.tail(self.trunk(lr, ops), ops)
 
     def _survey(self) -> Survey:

@@ -83,13 +83,18 @@ class KerasOps(Ops):
     Args:
         layers: by name.
         training: whether batch norm takes its statistics from the batch.
+        rounding: as of `BaseGenerator`.
     """
 
-    def __init__(self, layers: dict[str, keras.layers.Layer], training: bool):
-        self.layers, self.training = layers, training
+    def __init__(self, layers: dict[str, keras.layers.Layer], training: bool, rounding: float = 0.0):
+        self.layers, self.training, self.rounding = layers, training, rounding
+
+    def _read(self, x):
+        """What a convolution reads. LR has 8 bits anyway."""
+        return in_eight_bits(x, self.rounding) if self.rounding and x.shape[-1] > 3 else x
 
     def conv(self, x, name, relu=False):
-        x = self.layers[name](x)
+        x = self.layers[name](self._read(x))
         return tf.nn.relu(x) if relu else x
 
     def norm(self, x, name):
@@ -99,13 +104,23 @@ class KerasOps(Ops):
         return self.layers[name](x)
 
     def picture(self, x, name, activation=None):
-        layer = self.layers[name]
+        layer, x = self.layers[name], self._read(x)
         x = layer(x, training=self.training) if isinstance(layer, OutputConv) else layer(x)
         # float32 under mixed precision too: half a level of 255 is below bfloat16's resolution near 1.
         return keras.activations.get(activation)(tf.cast(x, tf.float32))
 
     def residue(self, x, name):
-        return tf.cast(self.layers[name](x), tf.float32)
+        return tf.cast(self.layers[name](self._read(x)), tf.float32)
+
+
+def in_eight_bits(x, times: float = 1.0):
+    """x rounded as LiteRT rounds what a convolution reads, in steps `times` as large; gradients pass as if it were not.
+
+    255 steps between the least and the largest value, 0 among them (Jacob et al. 2018, arXiv 1712.05877, section 3).
+    """
+    least, most = tf.minimum(tf.reduce_min(x), 0), tf.maximum(tf.reduce_max(x), 0)
+    step = tf.maximum((most - least) * times / 255, 1e-6)
+    return x + tf.stop_gradient(tf.round(x / step) * step - x)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ def build(recipe: Recipe, init=None, network: vgg.FeatureNetwork | None = None) 
         degradation=recipe.degradation,
         seed=recipe.seed,
         everyday=recipe.everyday,
+        rounding=recipe.rounding,
     )
     options = {name: getattr(recipe, name) for name in losses.SETTINGS}
     model.compile(of_recipe(recipe), of_recipe(recipe), jit_compile=recipe.jit_compile, **options)

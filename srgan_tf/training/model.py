@@ -40,6 +40,7 @@ class SRGAN(Saving, keras.Model):
         degradation: how LR is made of HR crops (see `data.degradation`): "bicubic"; "shrunk", by area and bilinear
             interpolation too; or "real", for photographs that are blurred, noisy or compressed.
         everyday: share of the batches, in [0, 1], whose LR is made as phones and messengers do instead.
+        rounding: G's, in training (see `BaseGenerator`).
         seed: of the random degradation, which is a function of it and of the step.
 
     Example:
@@ -58,6 +59,7 @@ class SRGAN(Saving, keras.Model):
         degradation: str = "bicubic",
         seed: int = 0,
         everyday: float = 0.0,
+        rounding: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -75,6 +77,7 @@ class SRGAN(Saving, keras.Model):
         self.degradation, self.seed, self.everyday = degradation, seed, everyday
         self.generator, self.discriminator, self.features = generator, discriminator, features
         self.ema_decay, self.freeze_batch_norm = ema_decay, freeze_batch_norm
+        generator.rounding = rounding
         self.ema_generator = self.d_optimizer = None
         if freeze_batch_norm:
             generator.freeze_batch_norm()

@@ -102,6 +102,11 @@ class Recipe:
         0.0, "decay of the exponential moving average of the weights, which is what is kept; 0: none"
     )
     freeze_batch_norm: bool = _optimizer(False, "train with batch norm's running statistics, as inference uses them")
+    rounding: float = _optimizer(
+        0.0,
+        "quantisation-aware training: G's convolutions read values rounded to 8 bits, in steps so many times as large "
+        "as LiteRT's; 1 to 2 for exports in 8 bits; 0: none",
+    )
 
     sync_batch_norm: bool = _machine(False, "synchronise batch norm statistics across devices")
     precision: str = _machine("float32", "data type of the computation", choices.TRAINING_PRECISIONS)
@@ -133,6 +138,8 @@ class Recipe:
             )
         if not 0 <= self.everyday <= 1:
             raise ValueError(f"everyday must be in [0, 1], not {self.everyday}")
+        if not 0 <= self.rounding <= 16:
+            raise ValueError(f"rounding must be in [0, 16], not {self.rounding}")
         if self.jit_compile and (self.degradation != "bicubic" or self.everyday):
             raise ValueError("jit_compile goes with --degradation=bicubic and --everyday=0 alone: sizes vary otherwise")
         if self.warmup and self.schedule == "step":

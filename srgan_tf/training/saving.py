@@ -24,6 +24,7 @@ class Saving:
             "degradation": self.degradation,
             "seed": self.seed,
             "everyday": self.everyday,
+            "rounding": self.generator.rounding,
         }
 
     @classmethod
