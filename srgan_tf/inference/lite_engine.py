@@ -19,10 +19,9 @@ from srgan_tf.inference.tiling import tiled
 # LR px a side of the pieces of the tail: 64 and the context on both sides. Of the paper's generator in 134 px the tail
 # took 4 % less time, and 250 MB for 70.
 PIECE = 70
-# LR px around a tile with shipped weights in 8 bits, whose rounding is worth up to 5 of 255. The paper's generator may
-# look 40 px far and back-projection 8 or 24 more, but what lies beyond 16 px changes SR by .1 of 255 at most
-# (`export.web.overlap`, of all four), and back-projection sees the mean of that. Of other weights it is not known, and
-# tiles overlap by the whole of it.
+# LR px around a tile with shipped weights, unless "float32" is asked for. The paper's generator may look 40 px far and
+# back-projection 8 or 24 more, but what lies beyond 16 px changes SR by .1 of 255 at most (`export.web.overlap`, of all
+# four), and back-projection sees the mean of that. Of other weights it is not known, and tiles overlap by all of it.
 NEAR = 16
 
 
@@ -54,7 +53,7 @@ class EngineRunner(Runner):
             except ValueError as error:
                 raise WeightsError(f"{name}: {error}") from None
         self.bytes_a_pixel = model.bytes_a_pixel() + 3 * 12 * told.scale**2  # and SR itself, three times
-        self.precision, self._contents, self._parts = "float32", [], []
+        self.precision, self._contents, self._parts, self._auto = "float32", [], [], precision == "auto"
         if precision == "float32" or not machine.has_int8():
             self._contents = model.parts()
         if precision == "auto":
@@ -62,8 +61,8 @@ class EngineRunner(Runner):
             rounded = model.parts()
             if not self._contents or _seconds(rounded) < _seconds(self._contents):
                 self.precision, self._contents = "8-bit weights", rounded
-                if told.weights:
-                    self.enough = NEAR
+            if told.weights:
+                self.enough = NEAR
         self._parts = [_Part(part) for part in self._contents]  # now, so that what is wrong with them comes early
 
     @classmethod
@@ -80,7 +79,7 @@ class EngineRunner(Runner):
 
     @functools.cached_property
     def exact(self) -> "EngineRunner":
-        return self if self.precision == "float32" else EngineRunner(*self._made_of)
+        return EngineRunner(*self._made_of) if self._auto else self
 
     def _run(self, lr):
         with self._lock:  # an interpreter serves one thread at a time

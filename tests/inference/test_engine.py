@@ -147,7 +147,9 @@ def test_eight_bits_are_taken_where_they_are_faster(monkeypatch):
     for seconds, precision in (([1, 2], "8-bit weights"), ([2, 1], "float32")):
         times = iter(seconds)
         monkeypatch.setattr(lite_engine, "_seconds", lambda parts, times=times: next(times))
-        assert EngineRunner(content, "compact").precision == precision
+        runner = EngineRunner(content, "compact")
+        assert (runner.precision, runner.enough) == (precision, lite_engine.NEAR)
+        assert (runner.exact.precision, runner.exact.enough, runner.exact.exact) == ("float32", None, runner.exact)
 
 
 WITHOUT = """
