@@ -53,7 +53,7 @@ class EngineRunner(Runner):
             except ValueError as error:
                 raise WeightsError(f"{name}: {error}") from None
         self.bytes_a_pixel = model.bytes_a_pixel() + 3 * 12 * told.scale**2  # and SR itself, three times
-        self.precision, self._contents, self._parts, self._auto = "float32", [], [], precision == "auto"
+        self.precision, self._contents, self._parts = "float32", [], []
         if precision == "float32" or not machine.has_int8():
             self._contents = model.parts()
         if precision == "auto":
@@ -79,7 +79,7 @@ class EngineRunner(Runner):
 
     @functools.cached_property
     def exact(self) -> "EngineRunner":
-        return EngineRunner(*self._made_of) if self._auto else self
+        return self if self.precision == "float32" and not self.enough else EngineRunner(*self._made_of)
 
     def _run(self, lr):
         with self._lock:  # an interpreter serves one thread at a time
