@@ -17,8 +17,11 @@ def has_bfloat16() -> bool:
 
 
 def has_int8() -> bool:
-    """Whether the processor is known to multiply 8-bit integers several times as fast as floats."""
-    return bool(_flags() & {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+    """Return whether the processor has instructions for 8-bit dot products, several times as fast as float ones.
+
+    AVX2 alone has none: there 8-bit weights take as long as float32 (docs/engines.md).
+    """
+    return bool(_flags() & {"avx512_vnni", "avx512vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 
 
 def has_gpu() -> bool:
@@ -33,11 +36,13 @@ def has_gpu() -> bool:
 
 
 def _flags() -> set[str]:
-    """Words of /proc/cpuinfo, the processor's features among them; none where that is not Linux."""
+    """Return the processor's features as Linux names them, or as NumPy does elsewhere."""
     try:
         return set(Path("/proc/cpuinfo").read_text().split())
     except OSError:
-        return set()
+        from numpy._core._multiarray_umath import __cpu_features__ as features
+
+        return {name.lower() for name, there in features.items() if there}
 
 
 def keep_to(threads: int) -> None:

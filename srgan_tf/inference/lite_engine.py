@@ -3,7 +3,6 @@
 import functools
 import struct
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,8 @@ class EngineRunner(Runner):
     Args:
         content: of the file.
         name: how tables and errors call it.
-        precision: "auto" rounds the weights of the large convolutions to 8 bits where that is faster; "float32" none.
+        precision: "auto" rounds the weights of large convolutions to 8 bits on processors with fast 8-bit products
+            (`machine.has_int8`), so that one machine gives one result; "float32" rounds none.
         other, amount: content of a file of the same family, and its share of the weights.
 
     Raises:
@@ -53,16 +53,14 @@ class EngineRunner(Runner):
             except ValueError as error:
                 raise WeightsError(f"{name}: {error}") from None
         self.bytes_a_pixel = model.bytes_a_pixel() + 3 * 12 * told.scale**2  # and SR itself, three times
-        self.precision, self._contents, self._parts = "float32", [], []
-        if precision == "float32" or not machine.has_int8():
-            self._contents = model.parts()
+        self.precision = "float32"
         if precision == "auto":
-            model.in_eight_bits()
-            rounded = model.parts()
-            if not self._contents or _seconds(rounded) < _seconds(self._contents):
-                self.precision, self._contents = "8-bit weights", rounded
+            if machine.has_int8():
+                self.precision = "8-bit weights"
+                model.in_eight_bits()
             if told.weights:
                 self.enough = NEAR
+        self._contents = model.parts()
         self._parts = [_Part(part) for part in self._contents]  # now, so that what is wrong with them comes early
 
     @classmethod
@@ -121,14 +119,3 @@ class _Part:
         self._model.set_tensor(self._wanted, np.ascontiguousarray(x, np.float32))
         self._model.invoke()
         return self._model.get_tensor(self._made)
-
-
-def _seconds(contents: list[bytes], side: int = 48) -> float:
-    """The least of three runs, after one."""
-    best, parts = np.inf, [_Part(part) for part in contents]
-    for _ in range(4):
-        started, x = time.perf_counter(), np.full((1, side, side, 3), 0.5, np.float32)
-        for part in parts:
-            x = part(x)
-        best = min(best, time.perf_counter() - started)
-    return best

@@ -34,7 +34,8 @@ def apart(made, wanted) -> tuple[int, float]:
 
 
 @pytest.mark.parametrize("name", weights.shipped())
-def test_shipped_weights_by_both_engines(name):
+def test_shipped_weights_by_both_engines(name, monkeypatch):
+    monkeypatch.setattr(machine, "has_int8", lambda: True)
     exact, rounded = (open_runner(name, precision, "litert") for precision in ("float32", "auto"))
     keras = open_runner(name, "float32", "tensorflow")
     assert (rounded.scale, rounded.degradation) == (keras.scale, keras.degradation)
@@ -76,6 +77,7 @@ def in_tiles(upscaler, picture, monkeypatch) -> np.ndarray:
 @pytest.mark.parametrize("back_projection", ["full", "colour"])
 @pytest.mark.parametrize("precision", ["auto", "float32"])
 def test_tiles_are_the_whole(precision, back_projection, monkeypatch):
+    monkeypatch.setattr(machine, "has_int8", lambda: True)
     picture = images.read(PHOTOS / "heldout" / "coffee.jpg")[:150, :170]
     upscaler = Upscaler("srgan", precision=precision, engine="litert", back_projection=back_projection)
     whole = upscaler(picture)
@@ -142,15 +144,33 @@ def test_the_engine_is_chosen_by_what_it_can_run(monkeypatch, tmp_path):
         choose_engine("x.tflite", engine="tensorflow")
 
 
-def test_eight_bits_are_taken_where_they_are_faster(monkeypatch):
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("fma avx2 f16c", "float32"),
+        ("fma avx2 avx512f avx512bw", "float32"),
+        ("avx2 avx512f avx512_vnni", "8-bit weights"),
+        ("avx2 avx_vnni", "8-bit weights"),
+        ("fp asimd asimddp", "8-bit weights"),
+    ],
+)
+def test_the_processor_chooses_the_precision(flags, precision, monkeypatch):
+    monkeypatch.setattr(machine, "_flags", lambda: set(flags.split()))
     content = weights.shipped_file("compact", ".tflite").read_bytes()
-    monkeypatch.setattr(machine, "has_int8", lambda: False)
-    for seconds, precision in (([1, 2], "8-bit weights"), ([2, 1], "float32")):
-        times = iter(seconds)
-        monkeypatch.setattr(lite_engine, "_seconds", lambda parts, times=times: next(times))
-        runner = EngineRunner(content, "compact")
-        assert (runner.precision, runner.enough) == (precision, lite_engine.NEAR)
-        assert (runner.exact.precision, runner.exact.enough, runner.exact.exact) == ("float32", None, runner.exact)
+    first, second = EngineRunner(content, "compact"), EngineRunner(content, "compact")
+    assert (first.precision, first.enough) == (precision, lite_engine.NEAR)
+    assert (first.exact.precision, first.exact.enough, first.exact.exact) == ("float32", None, first.exact)
+    lr = pictures()[0]
+    assert np.array_equal(first(lr), second(lr))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_without_linux_numpy_tells_the_flags(there, monkeypatch):
+    from numpy._core import _multiarray_umath
+
+    monkeypatch.setattr(machine, "Path", lambda _: PHOTOS / "no such file")
+    monkeypatch.setattr(_multiarray_umath, "__cpu_features__", {"AVX2": True, "ASIMDDP": there, "AVX512VNNI": False})
+    assert machine.has_int8() is there
 
 
 WITHOUT = """
