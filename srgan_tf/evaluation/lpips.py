@@ -57,7 +57,7 @@ def _arrays(network: str) -> dict[str, tf.Tensor]:
 
 
 # One graph for pictures of all sizes.
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _features(images, network: str) -> list[tf.Tensor]:
     x = (images / 127.5 - 1 - tf.constant(SHIFT)) / tf.constant(SCALE)
     maps = _alex(x, _arrays(network)) if network == "alex" else _vgg(x, _arrays(network))

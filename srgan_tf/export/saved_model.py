@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -102,11 +103,11 @@ class _Served(tf.Module):
         self._network, self._max_pixels = FastGraph(generator), max_pixels
 
     def signatures(self) -> dict:
-        pictures = [None, None, None, 3]
+        pictures, function = [None, None, None, 3], partial(tf.function, autograph=False)
         return {
-            "serving_default": tf.function(self.byte, [tf.TensorSpec(pictures, tf.uint8, "lr")]),
-            "float": tf.function(self.unit, [tf.TensorSpec(pictures, tf.float32, "lr")]),
-            "encoded": tf.function(self.encoded, [tf.TensorSpec([None], tf.string, "lr_bytes")]),
+            "serving_default": function(self.byte, [tf.TensorSpec(pictures, tf.uint8, "lr")]),
+            "float": function(self.unit, [tf.TensorSpec(pictures, tf.float32, "lr")]),
+            "encoded": function(self.encoded, [tf.TensorSpec([None], tf.string, "lr_bytes")]),
         }
 
     def byte(self, lr):

@@ -53,7 +53,9 @@ def convert(
         onto_levels(network.arrays)
     if kind == "int8":
         mark = fake_quantised(network)
-    function = tf.function(lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")])
+    function = tf.function(
+        lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")], autograph=False
+    )
     # The weights are constants of the graph already: conversion fails on variables that int8 would have to read.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     if kind != "float32":

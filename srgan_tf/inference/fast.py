@@ -69,10 +69,10 @@ class FastGraph:
         self._ops, self._dtype = FastOps(self.generator.get_arrays(), dtype), dtype
         # The signature leaves sizes open: one graph serves every tile of every picture.
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
-        self.trunk = tf.function(self._trunk, input_signature=[picture])
+        self.trunk = tf.function(self._trunk, input_signature=[picture], autograph=False)
         features = self.trunk.get_concrete_function().outputs[0]
         spec = tf.TensorSpec([None, None, None, features.shape[-1]], features.dtype)
-        self.tail = tf.function(self._tail, input_signature=[spec])
+        self.tail = tf.function(self._tail, input_signature=[spec], autograph=False)
 
     def __call__(self, lr) -> np.ndarray:
         """LR float [1, height, width, 3] in [0, 1] → SR float32 [1, scale * height, scale * width, 3] in [-1, 1]."""

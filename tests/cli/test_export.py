@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import pytest
 import tensorflow as tf
 
@@ -26,7 +27,8 @@ def tiny(tmp_path_factory):
 
 def run(*arguments, **options):
     command = [sys.executable, str(ROOT / "export.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    start = subprocess.run if options else forks.run
+    return start(command, capture_output=True, text=True, timeout=300, **options)
 
 
 def test_exports_checks_and_reports(tiny, tmp_path):

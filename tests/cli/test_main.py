@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import forks
 import pytest
 from conftest import ROOT
 
@@ -13,7 +14,8 @@ MODULE = ("-m", "srgan_tf")
 
 
 def run(*words):
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    start = subprocess.run if "-X" in words else forks.run
+    return start([sys.executable, *words], capture_output=True, text=True, cwd=ROOT, timeout=120)
 
 
 def test_programs_share_a_process_and_no_flags():

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -36,7 +37,7 @@ def command(*arguments):
 
 
 def run(*arguments, **options):
-    return subprocess.run(command(*arguments), capture_output=True, timeout=120, **options)
+    return forks.run(command(*arguments), capture_output=True, timeout=120, **options)
 
 
 def picture(side=20):
@@ -211,12 +212,8 @@ def test_missing_weights_are_one_line(tmp_path):
 
 def test_interrupting_leaves_no_half_file(tmp_path, tiny):
     images.write(tmp_path / "large.png", picture(3000))
-    process = subprocess.Popen(
-        command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny),
-        stderr=subprocess.PIPE,
-        # A test run in a script's background inherits a Ctrl-C that is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    words = command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny)
+    process = forks.Popen(words, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob(".partial-*")) and time.monotonic() < deadline:
         time.sleep(0.05)

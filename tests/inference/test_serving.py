@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -166,14 +167,7 @@ def client(source, out, port, *options):
 
 
 def start(*arguments):
-    return subprocess.Popen(
-        client(*arguments),
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A test run in a script's background inherits a Ctrl-C that is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    return forks.Popen(client(*arguments), cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 
 def until(condition, process, server=None):
@@ -221,7 +215,7 @@ def test_a_batch_survives_faults_and_a_killed_server(exported, direct, tmp_path)
     drive(exported, direct, tmp_path, sizes, ["unavailable=0.1", "dtype=0.1"], 1, "--concurrency=2")
     # All is there, so the same again needs no more than to reach the server; without one, it says so.
     away = ["--patience=1", "--overwrite"]
-    gone = subprocess.run(client(tmp_path / "in", tmp_path / "new", free_port(), *away), capture_output=True, cwd=ROOT)
+    gone = forks.run(client(tmp_path / "in", tmp_path / "new", free_port(), *away), capture_output=True, cwd=ROOT)
     assert gone.returncode == 1 and gone.stderr.count(b"\n") == 1 and b"UNAVAILABLE" in gone.stderr
     assert not (tmp_path / "new").exists()
 

@@ -2,9 +2,9 @@
 
 import json
 import shutil
-import subprocess
 import sys
 
+import forks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -130,7 +130,7 @@ def test_files_hold_it_in_a_fresh_process(generator, lr, wanted, tmp_path):
         "    g = srgan_tf.load(f'{sys.argv[1]}/{name}')\n"
         "    np.save(f'{sys.argv[1]}/{name}.npy', g(np.load(sys.argv[1] + '/lr.npy'), training=False))\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
+    forks.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
     for file in ("g.npz", "g.keras"):
         np.testing.assert_allclose(np.load(tmp_path / f"{file}.npy"), wanted, atol=1e-6)
 

@@ -3,9 +3,9 @@
 import json
 import os
 import re
-import subprocess
 import sys
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -165,7 +165,7 @@ def test_keras_files_load_in_a_fresh_process(tmp_path, order):
         "for path in sorted(Path(sys.argv[1]).glob('*.keras')):\n"
         "    print(type(keras.models.load_model(path)).__name__, type(srgan_tf.load(path)).__name__)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    done = forks.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(done.stdout.splitlines()) == 2 * len(GENERATORS) + 1 and "SRGAN Compact" in done.stdout
 
@@ -188,7 +188,7 @@ def test_global_settings_are_named(tmp_path, settings, message):
         [str(ROOT / "upscale.py"), "--engine=tensorflow", "x.png"],
         ["-c", "import srgan_tf; srgan_tf.Generator"],
     ):
-        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, cwd=ROOT)
+        done = forks.run([sys.executable, *command], capture_output=True, text=True, env=environment, cwd=ROOT)
         assert done.returncode != 0 and re.search(message, done.stderr.splitlines()[-1]), done.stderr
 
 

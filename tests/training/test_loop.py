@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import forks
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -80,11 +81,11 @@ def test_ten_and_ten_steps_are_twenty(tmp_path, data, monkeypatch):
 
 def kill_and_resume(tmp_path, data, kills, seed):
     steps = 150
-    subprocess.run(command(tmp_path / "whole", data, steps), check=True, capture_output=True)
+    forks.run(command(tmp_path / "whole", data, steps), check=True, capture_output=True)
     rng = random.Random(seed)
     last = ""
     for _ in range(kills):
-        process = subprocess.Popen(
+        process = forks.Popen(
             [*command(tmp_path / "killed", data, steps), "--save_seconds=0.2"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -99,7 +100,7 @@ def kill_and_resume(tmp_path, data, kills, seed):
         process.kill()
         process.wait()
         last = sorted((tmp_path / "killed" / "checkpoints").glob("step-*"))[-1].name
-    done = subprocess.run(command(tmp_path / "killed", data, steps), capture_output=True, text=True)
+    done = forks.run(command(tmp_path / "killed", data, steps), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert_same(final(tmp_path / "whole", steps), final(tmp_path / "killed", steps))
 
@@ -118,13 +119,13 @@ def test_results_name_the_command(tmp_path, data):
     (tmp_path / "large").mkdir()
     large.save(tmp_path / "large" / "one.png")
     run = command(tmp_path / "run", data, 2, f"--validation={tmp_path}/large")
-    subprocess.run(run, check=True, capture_output=True)
+    forks.run(run, check=True, capture_output=True)
     assert f"Made by `python {' '.join(run[1:])}` with" in (tmp_path / "run/evaluation/results.md").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_saves_and_tells_how_to_go_on(tmp_path, data, number):
-    process = subprocess.Popen(command(tmp_path / "run", data, 100000), stderr=subprocess.PIPE, text=True)
+    process = forks.Popen(command(tmp_path / "run", data, 100000), stderr=subprocess.PIPE, text=True)
     while not list((tmp_path / "run").glob("log.csv")):
         assert process.poll() is None
         time.sleep(0.1)
@@ -273,9 +274,8 @@ def test_newest_three_and_the_best_are_kept(tmp_path, data):
     ],
 )
 def test_wrong_flags_give_one_line(tmp_path, flags, words):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), f"--output={tmp_path / 'run'}", *flags], capture_output=True, text=True
-    )
+    words = [sys.executable, str(ROOT / "train.py"), f"--output={tmp_path / 'run'}", *flags]
+    done = forks.run(words, capture_output=True, text=True)
     assert done.returncode != 0 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 

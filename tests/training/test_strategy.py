@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,7 +20,7 @@ PROGRAM = Path(__file__).parents[1] / "distributed_run.py"
 
 
 def start(folder, names, **environment):
-    return subprocess.Popen(
+    return forks.Popen(
         [sys.executable, str(PROGRAM), str(folder), names],
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
