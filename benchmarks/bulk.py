@@ -83,7 +83,7 @@ def throughput(weights: str = "srgan", count: str = "96", rounds: str = "3") -> 
 def large(weights: str = "srgan") -> None:
     from srgan_tf import machine
 
-    machine.keep_to(1)
+    machine.limit_threads(1)
     machine.keep_memory()
     import srgan_tf
 
@@ -151,14 +151,14 @@ def actors(count: str, seconds: str, pictures: str) -> None:
 
 
 def names(count: str) -> None:
-    from srgan_tf.inference.one_picture import result_ending
+    from srgan_tf.inference.pictures import result_suffix
     from srgan_tf.io.names import Found, named
 
     keys = [PurePosixPath(f"bucket/in/{i // 1000:06}/{i}.jpg") for i in range(int(count))]
     base, folder = PurePosixPath("/bucket/in"), PurePosixPath("bucket/in")
     started = time.perf_counter()
     found = [Found(key, base, key.relative_to(folder)) for key in keys]
-    made = named(found, "_x4", result_ending)
+    made = named(found, "_x4", result_suffix)
     seconds = time.perf_counter() - started
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{len(made)} keys named in {seconds:.1f} s, {most} MiB at most")
@@ -167,11 +167,11 @@ def names(count: str) -> None:
 def batched() -> None:
     from srgan_tf import machine
 
-    machine.keep_to(1)
-    from srgan_tf.inference.runners import open_runner
+    machine.limit_threads(1)
+    from srgan_tf.inference.loading import load_runner
 
     for weights in ("compact", "srgan"):
-        trunk = open_runner(weights, "auto", "litert")._parts[0]
+        trunk = load_runner(weights, "auto", "litert")._parts[0]
         for side in (32, 64, 128):
             times = {1: [], 8: []}
             for _ in range(5):

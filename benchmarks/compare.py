@@ -1,9 +1,9 @@
 """How the package stands beside what users would pick instead: `python benchmarks/compare.py [ROW ...]`.
 
-Rows are told by the beginning of their names (train, upscale-128, limit, growth, cold, pipeline); all by default. What
-is measured goes into benchmarks/results.json, and from there into results.md and results.png. The others live in an
-environment of their own, made on first use in benchmarks/.peers (3 GB). Contenders take turns in one run, so that
-what else the machine does hits all alike; seconds are medians, with the quartiles beside them.
+Give rows by the beginning of their names (train, upscale-128, limit, growth, cold, pipeline); all by default. Results
+go into benchmarks/results.json, and from there into results.md, results.png (four rows, for the README) and
+docs/speed.png. The other packages live in their own environment, made on first use in benchmarks/.peers (3 GB).
+Contenders take turns in one run, so that other load affects all alike; seconds are medians, with quartiles beside them.
 """
 
 import json
@@ -22,6 +22,7 @@ from contenders import ENVIRONMENT, HERE, PEERS, in_turns, row
 from srgan_tf.evaluation.tables import markdown
 
 RESULTS = HERE / "results.json"
+SHOWN = ("upscale-510x339", "upscale-128-avx2", "train-srresnet-f32", "train-srgan-f32")  # in the README
 
 OURS = ["srgan_tf", "srgan_tf float32", "srgan_tf on TensorFlow"]
 # Multiplications of an srgan step by hand count, in units of 1e9: VGG of HR and SR and back to SR 172, D on both with
@@ -206,7 +207,9 @@ def write(rows: list[dict]) -> None:
     table = markdown(["", "Goal", "Measured", "Met"], *cells, left=4)
     (HERE / "results.md").write_text(f"{machine}, {when}; made by `python benchmarks/compare.py`.\n\n{table}\n")
     if (ENVIRONMENT / "bin" / "python").exists():
-        subprocess.run([ENVIRONMENT / "bin" / "python", PEERS / "plot.py", RESULTS, HERE / "results.png"], check=False)
+        plot = [ENVIRONMENT / "bin" / "python", PEERS / "plot.py", RESULTS]
+        subprocess.run([*plot, HERE.parent / "docs" / "speed.png"], check=False)
+        subprocess.run([*plot, HERE / "results.png", *SHOWN], check=False)
 
 
 if __name__ == "__main__":

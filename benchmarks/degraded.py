@@ -76,7 +76,7 @@ def main() -> None:
         quality = float(last.removeprefix("JPEG ")) if last.startswith("JPEG ") else None
         for model in models.values():
             ours = isinstance(model, Upscaler)
-            made = [model.suited(lr, quality)[0](lr) if ours else model(lr) for lr in lrs]
+            made = [model.resolve(lr, quality)(lr) if ours else model(lr) for lr in lrs]
             found.append(np.mean(list(map(score, sharp, made)), 0))
         base = found[0][0]
         cells = [f"{lp:.3f} / {db:.2f}" + f" ({lp / base:.2f})" * (i > 0) for i, (lp, db) in enumerate(found)]

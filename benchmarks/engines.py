@@ -11,7 +11,7 @@ import numpy as np
 from srgan_tf.data.benchmarks import find_benchmark
 from srgan_tf.evaluation.evaluate import judge
 from srgan_tf.evaluation.tables import markdown
-from srgan_tf.inference.runners import named, open_runner
+from srgan_tf.inference.loading import load_runner
 from srgan_tf.models import weights
 
 WAYS = (("TensorFlow", "float32", "tensorflow"), ("LiteRT float32", "float32", "litert"), ("LiteRT", "auto", "litert"))
@@ -19,7 +19,7 @@ WAYS = (("TensorFlow", "float32", "tensorflow"), ("LiteRT float32", "float32", "
 
 def rows(benchmark: str):
     for name in weights.shipped():
-        models = [named(open_runner(name, precision, engine), way) for way, precision, engine in WAYS]
+        models = [load_runner(name, precision, engine).renamed(way) for way, precision, engine in WAYS]
         results = list(judge(models, find_benchmark(benchmark, models[0].scale)))
         for way, _, _ in WAYS:
             psnr, lpips = (np.mean([r.scores[way][s] for r in results]) for s in ("psnr_y", "lpips_alex"))

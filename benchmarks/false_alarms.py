@@ -11,7 +11,7 @@ import sys
 from degradations import SCALE, area, bicubic
 
 from srgan_tf.inference import auto
-from srgan_tf.inference.condition import examine
+from srgan_tf.inference.condition import analyze
 from srgan_tf.io import files, images
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         for path in photographs:
             hr = images.read(path)
             height, width = (side // SCALE * SCALE for side in hr.shape[:2])
-            condition = examine(shrink(hr[:height, :width]))
+            condition = analyze(shrink(hr[:height, :width]))
             if auto.share(condition):
                 alarms.append(f"{path}: {condition} → {auto.share(condition):.0%}")
         print(f"{name}: {len(alarms)} of {len(photographs)}", *alarms, sep="\n  ")

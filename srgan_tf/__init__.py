@@ -25,8 +25,8 @@ _HOMES = {
     "save_weights": "srgan_tf.models.weights",
     "blend": "srgan_tf.models.weights",
     "Upscaler": "srgan_tf.inference.upscaling",
-    "upscale": "srgan_tf.inference.upscaling",
-    "upscale_bytes": "srgan_tf.inference.one_picture",
+    "upscale": "srgan_tf.inference.pictures",
+    "upscale_bytes": "srgan_tf.inference.pictures",
     "evaluate": "srgan_tf.evaluation.evaluate",
 }
 
@@ -36,8 +36,8 @@ _LIGHT = ("Upscaler", "upscale", "upscale_bytes")  # need no TensorFlow themselv
 if TYPE_CHECKING:
     from srgan_tf.data.batches import Photos, patches
     from srgan_tf.evaluation.evaluate import evaluate
-    from srgan_tf.inference.one_picture import upscale_bytes
-    from srgan_tf.inference.upscaling import Upscaler, upscale
+    from srgan_tf.inference.pictures import upscale, upscale_bytes
+    from srgan_tf.inference.upscaling import Upscaler
     from srgan_tf.models.compact import Compact
     from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
     from srgan_tf.models.rrdb import RRDB

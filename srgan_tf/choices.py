@@ -1,4 +1,4 @@
-"""What may be chosen by name, once, for the library and for --help: so light that it waits for nothing."""
+"""Option values shared by the library and the CLI. Imports nothing."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")  # of inference
 ENGINES = ("auto", "litert", "tensorflow")  # of inference
@@ -13,6 +13,6 @@ FEATURE_NETWORKS = ("auto", "vgg19", "vgg16")
 SCHEDULES = ("constant", "step", "cosine")
 LPIPS_NETWORKS = ("alex", "vgg")
 LITE_KINDS = ("float32", "float16", "dynamic", "engine", "int8")  # of .tflite files
-EXPORT_KINDS = ("saved_model", *LITE_KINDS, "web")  # the last for web/
+EXPORT_KINDS = ("saved_model", *LITE_KINDS, "web")  # the last for browsers
 STRATEGIES = ("auto", "one", "mirrored", "multiworker")
-FORMATS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "avif")  # that pictures are written in
+FORMATS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "avif")  # of output files

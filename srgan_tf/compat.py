@@ -1,4 +1,4 @@
-"""What differs between the two stacks, Keras 3 on TensorFlow 2.16+ and Keras 2.15 on 2.15."""
+"""Differences between the two stacks: Keras 3 on TensorFlow 2.16+, Keras 2.15 on TensorFlow 2.15."""
 
 import keras
 import numpy as np
@@ -13,15 +13,15 @@ if KERAS_3 and keras.backend.backend() != "tensorflow":
     raise SettingsError(f"Keras' backend is {keras.backend.backend()!r}; srgan_tf needs KERAS_BACKEND=tensorflow")
 
 SpectralNormalization = keras.layers.SpectralNormalization
-if not KERAS_3:  # asks a tensor in an `if`, which `fit` leaves unconverted in Keras' own layers
+if not KERAS_3:  # normalize_weights branches on a tensor; AutoGraph skips it
     SpectralNormalization.normalize_weights = tf.autograph.to_graph(SpectralNormalization.normalize_weights)
 
 
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' own over the last axis. In training, Keras 3 has a dozen passes where TensorFlow's kernel has two.
+    """Batch norm over the last axis by TensorFlow's fused kernel, which makes two passes where Keras 3 makes a dozen.
 
-    Its running statistics keep .9 of themselves a step, not Keras' .99: those lag behind the weights by a hundred,
-    which costs validation .5 dB in a short run (the card of `srresnet`).
+    The momentum of its running statistics is .9, not Keras' .99: those lag behind the weights by a hundred steps, which
+    costs .5 dB of validation in a short run (the card of `srresnet`).
     """
 
     def __init__(self, momentum: float = 0.9, **kwargs):
@@ -30,7 +30,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not (KERAS_3 and training and self.trainable) or self.synchronized:
             return super().call(inputs, training=training, mask=mask)
-        # Its variance is that of a sample, n / (n - 1) times the one Keras keeps.
+        # The kernel returns the sample variance, n / (n - 1) times the one Keras keeps.
         scale, offset = (tf.convert_to_tensor(v) for v in (self.gamma, self.beta))
         x, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon)
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), tf.float32)
@@ -41,15 +41,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def unpack(data) -> tuple:
-    """(x, y, sample_weight) of what Keras hands to a step; None for what is not there."""
+    """Return (x, y, sample_weight) of a step's data, None for missing ones."""
     where = keras.utils if KERAS_3 else tf.keras.utils
     return where.unpack_x_y_sample_weight(data)
 
 
-def more_is_better(callbacks, names: tuple[str, ...]) -> None:
-    """Have callbacks that watch one of these take more for better, where their user left that to Keras.
+def set_monitor_mode(callbacks, names: tuple[str, ...]) -> None:
+    """Set mode="max" on callbacks monitoring these metrics in mode "auto".
 
-    Keras tells by the name or by classes of its own; of a score that it does not know, it takes less for better.
+    Keras infers the mode from names that it knows, and minimises others.
     """
     for callback in callbacks or ():
         if getattr(callback, "monitor", None) not in names:
@@ -65,7 +65,7 @@ def more_is_better(callbacks, names: tuple[str, ...]) -> None:
 
 
 def check_settings() -> None:
-    """Raise SettingsError where Keras is set to what the package cannot work with."""
+    """Raise SettingsError if a global Keras setting is unsupported."""
     policy = keras.mixed_precision.global_policy() if not KERAS_3 else keras.config.dtype_policy()
     settings.check(keras.backend.image_data_format(), keras.backend.floatx(), policy=policy.name)
 
@@ -76,17 +76,17 @@ def set_precision(name: str) -> None:
 
 
 def tf_variable(variable) -> tf.Variable:
-    """The TensorFlow variable behind a Keras one."""
+    """Return the TensorFlow variable behind a Keras variable."""
     return variable.value if KERAS_3 else variable
 
 
 def is_legacy(optimizer) -> bool:
-    """Whether it is of Keras 2's old kind, as tensorflow-addons' are."""
+    """Return whether this is one of Keras 2's legacy optimizers, as tensorflow-addons' are."""
     return not KERAS_3 and isinstance(optimizer, keras.optimizers.legacy.Optimizer)
 
 
 def build_optimizer(optimizer, variables: list) -> None:
-    """Make an optimizer's slots for these variables."""
+    """Create an optimizer's slots for these variables."""
     if is_legacy(optimizer):
         optimizer._create_all_weights(variables)
     else:
@@ -94,72 +94,72 @@ def build_optimizer(optimizer, variables: list) -> None:
 
 
 def optimizer_variables(optimizer) -> list:
-    """All state of a built optimizer."""
+    """Return all state of a built optimizer."""
     return optimizer.weights if is_legacy(optimizer) else optimizer.variables
 
 
 def learning_rate(optimizer) -> tf.Tensor:
-    """At the present step."""
+    """Return the learning rate at the current step."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     rate = optimizer.learning_rate
     return tf.convert_to_tensor(rate(optimizer.iterations) if callable(rate) else rate)
 
 
 def local(value):
-    """This process' first copy of a TensorFlow variable or value, of which several replicas have one each."""
+    """Return the first local copy of a value that several replicas hold."""
     return value.values[0] if isinstance(value, tf.distribute.DistributedValues) else value
 
 
 def all_reduce_mean(tensors: list) -> list:
-    """The mean of each tensor over all replicas, differentiable; the tensors themselves where there is but one."""
+    """Average each tensor over all replicas, differentiably."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1 or not tensors:
         return tensors
-    # By identity on this device: the reading of a variable, and a constant, are on none.
+    # identity places variable reads and constants on this device.
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(tensor) for tensor in tensors])
 
 
-def leave_aggregation(optimizer):
-    """Have the optimizer take gradients as they come: `SRGAN` reduces them, so that norms are those of the batch.
+def disable_all_reduce(optimizer):
+    """Disable the optimizer's gradient all-reduce: `SRGAN` reduces them first, so that norms are those of the batch.
 
-    Keras would clip each replica's share by its own norm, and sum up afterwards.
+    Keras would clip each replica's gradients by their own norm and sum afterwards.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if KERAS_3 and tf.distribute.has_strategy():
-        inner._all_reduce_sum_gradients = lambda pairs: pairs  # has no public switch
+        inner._all_reduce_sum_gradients = lambda pairs: pairs  # no public switch
     return optimizer
 
 
 def step_logs(logs: dict) -> dict:
-    """What train_step returns. Keras 3 means it over axis 0 between workers, which scalars do not have."""
+    """Return train_step's logs as Keras expects them: Keras 3 averages over axis 0 between workers."""
     workers = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
     return {name: tf.reshape(value, [1]) for name, value in logs.items()} if KERAS_3 and workers else logs
 
 
 def synchronize_batch_norm(network) -> None:
-    """Have batch norm take its statistics over all replicas' shares of the batch, not over each one's."""
+    """Make batch norm compute its statistics over the global batch rather than per replica."""
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
-            layer.fused = False  # Keras 2.15's fused kernel knows of its own replica only
+            layer.fused = False  # Keras 2.15's fused kernel sees one replica
 
 
 def with_loss_scaling(optimizer):
-    """Wrap an optimizer for float16, whose gradients underflow unless the loss is scaled up first."""
+    """Wrap an optimizer with loss scaling, without which float16 gradients underflow."""
     if KERAS_3:
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return keras.mixed_precision.LossScaleOptimizer(optimizer)
 
 
 def scale_loss(optimizer, loss: tf.Tensor) -> tf.Tensor:
-    """The loss as it must be differentiated for this optimizer; the loss itself unless it scales."""
+    """Return the loss to differentiate: scaled if the optimizer scales."""
     if not hasattr(optimizer, "inner_optimizer"):
         return loss
     return optimizer.scale_loss(loss) if KERAS_3 else optimizer.get_scaled_loss(loss)
 
 
 def unscaled_gradients(optimizer, gradients: list) -> list:
-    """The true gradients, given those of `scale_loss`: what norms are logged of."""
+    """Return the true gradients, given those of `scale_loss`."""
     if not hasattr(optimizer, "inner_optimizer"):
         return gradients
     if KERAS_3:
@@ -169,7 +169,7 @@ def unscaled_gradients(optimizer, gradients: list) -> list:
 
 
 def apply_gradients(optimizer, scaled: list, unscaled: list, variables: list) -> None:
-    """Take one optimizer step. Keras 3's loss-scaling optimizer divides by the scale itself."""
+    """Apply one optimizer step. Keras 3's loss-scaling optimizer unscales by itself."""
     reduced = tf.distribute.get_strategy().num_replicas_in_sync > 1 and not KERAS_3
-    options = {"experimental_aggregate_gradients": False} if reduced else {}  # see `leave_aggregation`
+    options = {"experimental_aggregate_gradients": False} if reduced else {}  # see `disable_all_reduce`
     optimizer.apply_gradients(zip(scaled if KERAS_3 else unscaled, variables), **options)

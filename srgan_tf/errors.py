@@ -1,51 +1,51 @@
-"""Errors that a user can mend: each message is one line that names the file or flag and the mend."""
+"""User-correctable errors: one line naming the problem and the fix."""
 
 import importlib.util
 
 
 class ImageError(ValueError):
-    """A file that cannot be used as a picture; the message names it."""
+    """Raised when a picture file cannot be read or written."""
 
 
 class WeightsError(ValueError):
-    """Weights or a model that cannot be used; the message names the file and the mend."""
+    """Raised when weights or a model cannot be used."""
 
 
 class BenchmarkError(ValueError):
-    """A benchmark that is missing or whose pictures do not pair up; the message names what."""
+    """Raised when a benchmark is missing or its pictures do not pair up."""
 
 
 class ExportError(ValueError):
-    """What cannot be exported, written, or is worse than it may be; the message names it and the mend."""
+    """Raised when an export fails or misses its quality threshold."""
 
 
 class ModelError(RuntimeError):
-    """A model elsewhere gave no answer that can be used; the message says what to do about it."""
+    """Raised when a remote model returns no usable response."""
 
 
 class TrainingError(RuntimeError):
-    """A run that cannot go on; the message says why and what to do."""
+    """Raised when a training run cannot continue."""
 
 
 class StrategyError(RuntimeError):
-    """Devices or workers that cannot be used as asked, or are gone; the message says what to do."""
+    """Raised when devices or workers cannot be used as asked, or are lost."""
 
 
 class MissingError(ImportError, RuntimeError):
-    """A package that is not installed; the message names what needs it and the extra to install."""
+    """Raised when an optional package is not installed."""
 
 
 def need(package: str, what: str, extra: str) -> None:
-    """Raise MissingError where a package is not installed, naming the extra of ours that brings it. Imports nothing."""
+    """Raise MissingError, naming the extra to install, if a package is not installed. Imports nothing."""
     if importlib.util.find_spec(package) is None:
         name = {"tensorflow": "TensorFlow", "ray": "Ray"}.get(package, package)
         raise MissingError(f"{what} needs {name}, which is not installed: pip install 'srgan_tf[{extra}]'")
 
 
 def need_tensorflow(what: str) -> None:
-    """Raise MissingError where TensorFlow is not installed. Does not import it."""
+    """Raise MissingError if TensorFlow is not installed. Does not import it."""
     need("tensorflow", what, "train")
 
 
 class SettingsError(ImportError, RuntimeError):
-    """A global setting of Keras that this package cannot work with; the message names it and the mend."""
+    """Raised when a global Keras setting is unsupported."""

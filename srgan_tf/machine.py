@@ -1,4 +1,4 @@
-"""What the processor and the system under us offer."""
+"""CPU, GPU and OS capabilities."""
 
 import ctypes
 import math
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def has_bfloat16() -> bool:
-    """Whether the device that TensorFlow computes on multiplies bfloat16 in hardware."""
+    """Return whether TensorFlow's device multiplies bfloat16 in hardware."""
     import tensorflow as tf
 
     if gpus := tf.config.list_physical_devices("GPU"):
@@ -25,7 +25,7 @@ def has_int8() -> bool:
 
 
 def has_gpu() -> bool:
-    """Whether TensorFlow computes on a GPU. TensorFlow is asked only where there is one."""
+    """Return whether TensorFlow computes on a GPU. Imports TensorFlow only if a device file exists."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False
     try:
@@ -45,11 +45,8 @@ def _flags() -> set[str]:
         return {name.lower() for name, there in features.items() if there}
 
 
-def keep_to(threads: int) -> None:
-    """Have this process compute on at most so many threads: for one of several that share a machine.
-
-    Counts for models that are opened later, and for TensorFlow where it is imported later.
-    """
+def limit_threads(threads: int) -> None:
+    """Limit this process to `threads` threads, for models opened and TensorFlow imported later."""
     global _most
     _most = threads
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "VIPS_CONCURRENCY"):
@@ -60,7 +57,7 @@ _most = math.inf
 
 
 def cores() -> int:
-    """Physical cores that this process may use, by its affinity, its cgroup's quota and `keep_to`; at least 1."""
+    """Return the physical cores that affinity, cgroup quota and `limit_threads` allow; at least 1."""
     try:
         allowed = os.sched_getaffinity(0)
     except AttributeError:  # not Linux
@@ -76,7 +73,7 @@ def cores() -> int:
 
 
 def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float:
-    """Processors that the cgroup grants, version 2 or 1; infinite where it has no limit."""
+    """Return the cgroup's CPU quota, version 2 or 1; infinite without one."""
     try:
         quota, period = (groups / "cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -88,7 +85,7 @@ def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float:
 
 
 def keep_memory() -> None:
-    """Have glibc keep the pages of freed tensors: fetching them anew each step cost a tenth of it on 2 cores."""
+    """Keep freed pages in glibc; re-faulting them costs 10% per training step on 2 cores."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # not glibc

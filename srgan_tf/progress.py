@@ -1,4 +1,4 @@
-"""How far something is and how long yet, for people: the one bar of training, upscaling and evaluation."""
+"""Progress bars for training, upscaling and evaluation."""
 
 import os
 import sys
@@ -12,11 +12,11 @@ _SHARES = "{desc}{percentage:3.0f}% {bar:20} [{elapsed}<{remaining}{postfix}]"
 
 
 class _Line(tqdm):
-    monitor_interval = 0  # no thread: it would only renew bars that skip some of their updates
+    monitor_interval = 0  # no thread; it would only refresh bars that skip updates
 
 
 class _Lines(_Line):
-    """For logs: whole lines instead of one that is renewed."""
+    """Write whole lines, for logs, instead of refreshing one."""
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         self.fp.write(f"{self}\n")
@@ -27,7 +27,7 @@ class _Lines(_Line):
 
 
 def _columns(stream: TextIO) -> int:
-    """Of a terminal; 0 where it is none, or does not say, as some in containers."""
+    """Return a terminal's width; 0 for other streams and for terminals without a size, as in some containers."""
     try:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError, AttributeError):
@@ -35,16 +35,16 @@ def _columns(stream: TextIO) -> int:
 
 
 class Bar:
-    """A bar in colour on a terminal, a line a minute in a log, nothing where quiet. Several threads may move it.
+    """Show a coloured bar on a terminal, one line per minute in a log, nothing if quiet. Thread-safe.
 
     Args:
-        total: how much there is to do.
-        name: written before the bar.
-        unit: of total, shown with count and rate; None: neither is shown.
-        start: how much was done before.
-        keep: leave the bar on the terminal when it is closed.
-        quiet: show nothing but what is said.
-        stream: where to write; standard error by default.
+        total: amount of work.
+        name: label before the bar.
+        unit: of total, shown with count and rate; None shows neither.
+        start: amount done by an earlier run.
+        keep: leave the bar on the terminal after closing.
+        quiet: show only messages.
+        stream: output; standard error by default.
     """
 
     def __init__(
@@ -78,18 +78,18 @@ class Bar:
         )
 
     def move(self, amount: float, text: str = "") -> None:
-        """Count some more, and say in a few words what is going on."""
+        """Advance by `amount` and show `text` beside the bar."""
         with self._lock:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update(amount)
 
     def show(self, text: str) -> None:
-        """Show how far it is now, though no minute has passed."""
+        """Refresh now, even in a log."""
         with self._lock:
             self._bar.set_postfix_str(text)
 
     def say(self, line: str) -> None:
-        """Print a line above the bar."""
+        """Print a message above the bar."""
         with self._lock:
             if self._lines or self._bar.disable:
                 self.stream.write(f"{line}\n")
@@ -109,7 +109,7 @@ class Bar:
 
 
 def clock(seconds: float) -> str:
-    """Time for people: "8.2 s", "3 min 20 s", "2 h 5 min"."""
+    """Format a duration: "8.2 s", "3 min 20 s", "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = int(seconds // 60)

@@ -1,6 +1,7 @@
 import os
 import signal
 import sys
+import zlib
 from pathlib import Path
 
 import benchmark_files
@@ -8,7 +9,27 @@ import pytest
 from absl import logging
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core, so one thread each
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "VIPS_CONCURRENCY"):
+        os.environ.setdefault(name, "1")
 ROOT = Path(__file__).parents[1]
+
+
+def matrix(values, *always) -> list:
+    """Return parameters of a test: `always` run by default, the others with `-m matrix`."""
+    return [one if one in always else pytest.param(one, marks=pytest.mark.matrix) for one in values]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--part", help="K/N: run the tests whose names hash to K of N, for a share of a long matrix")
+
+
+def pytest_collection_modifyitems(config, items):
+    if part := config.getoption("--part"):
+        k, n = map(int, part.split("/"))
+        kept = [item for item in items if zlib.crc32(item.nodeid.encode()) % n == k % n]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +46,25 @@ def same_draws():
     """A test's random weights are the same in every run: one draw in a hundred once missed a bound."""
     if keras := sys.modules.get("keras"):
         keras.utils.set_random_seed(1)
+
+
+@pytest.fixture
+def eagerly():
+    """Run steps eagerly: of a few steps, tracing is most of the time. Not for what a graph could break."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def small_discriminator(monkeypatch):
+    """An eighth of the paper's filters in `Discriminator`."""
+    from srgan_tf.models import discriminators
+
+    plan = tuple((filters // 8, stride) for filters, stride in discriminators.PLAN)
+    monkeypatch.setattr(discriminators, "PLAN", plan)
 
 
 @pytest.fixture(scope="session")

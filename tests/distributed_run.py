@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srgan_tf.models import discriminators
 from srgan_tf.training import callbacks, loop, state
 from srgan_tf.training import strategy as strategies
 from srgan_tf.training.recipes import Recipe
@@ -24,6 +25,10 @@ RECIPE = Recipe(
     **{"discriminator": True, "pooled": True, "spectral_norm": True, "adversarial": "relativistic"},
     **{"adversarial_weight": 0.1, "features": "1,1", "feature_network": "vgg16", "pixel_weight": 1.0},
 )
+
+
+# An eighth of the paper's filters in D.
+discriminators.PLAN = tuple((filters // 8, stride) for filters, stride in discriminators.PLAN)
 
 
 def main(folder: str, name: str) -> None:

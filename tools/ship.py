@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from srgan_tf.data.bundled import photographs
-from srgan_tf.inference.runners import open_runner
+from srgan_tf.inference.loading import load_runner
 from srgan_tf.models import weights
 
 
@@ -24,7 +24,7 @@ def mean(generators: list):
 
 def shift(generator) -> np.ndarray:
     """By how much the network alone shifts the mean of each colour, [3], in levels of 255 to two places."""
-    runner, found = open_runner(generator, "float32", "tensorflow"), []
+    runner, found = load_runner(generator, "float32", "tensorflow"), []
     for lr in photographs("train", generator.scale, 96):
         sr = (np.clip(runner(lr), -1, 1) + 1) / 2
         found.append(255 * (sr - lr.repeat(generator.scale, 1).repeat(generator.scale, 2)).mean((0, 1, 2)))

@@ -4,7 +4,7 @@ python beam_upscale.py --input=photos --output=large --failed=failed            
 python beam_upscale.py --input=gs://in/2024 --output=gs://out --failed=gs://out/failed --runner=DataflowRunner …
 
 Flags that are not listed are the runner's: README.md has those for Dataflow and Flink. Results are named as
-`srgan-tf upscale` names them; what is there already is not made anew.
+`srgan-tf upscale` names them; existing results are kept.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Upscale(beam.DoFn):
     def setup(self):
         from srgan_tf import machine
 
-        machine.keep_to(self._threads)
+        machine.limit_threads(self._threads)
         machine.keep_memory()
         import srgan_tf
 
@@ -101,7 +101,7 @@ def jobs(sources: list[str], output: str, suffix: str, format: str | None) -> li
     Raises:
         ImageError: a source holds none.
     """
-    from srgan_tf.inference.one_picture import result_ending
+    from srgan_tf.inference.pictures import result_suffix
 
     found = {}
     for source in sources:
@@ -110,12 +110,12 @@ def jobs(sources: list[str], output: str, suffix: str, format: str | None) -> li
         paths = [told.path for told in match.metadata_list if files.is_picture(PurePosixPath(told.path))]
         paths = [path for path in paths if "/." not in path[len(base) :] and not path.startswith(f"{output}/")]
         if not paths:
-            raise ImageError(f"--input={source}: no pictures there")
+            raise ImageError(f"--input={source}: no pictures found")
         for path in paths:
             key = PurePosixPath(path.replace("://", "/"))
             folder = PurePosixPath(base.replace("://", "/"))
             found[Found(key, PurePosixPath("/") / folder, key.relative_to(folder))] = path
-    names = named(found, suffix, partial(result_ending, format=format))
+    names = named(found, suffix, partial(result_suffix, format=format))
     return [(found[one], f"{output}/{name}") for one, name in names.items()]
 
 
@@ -148,7 +148,7 @@ def main(words: list[str]) -> int:
     result.wait_until_finish()
     counters = {one.key.metric.name: one.committed for one in result.metrics().query()["counters"]}
     count = {name: counters.get(name, 0) for name in ("made", "there", "failed")}
-    print(f"{count['made']} made; {count['there']} skipped, there already; {count['failed']} failed", file=sys.stderr)
+    print(f"{count['made']} made; {count['there']} skipped, made before; {count['failed']} failed", file=sys.stderr)
     return 1 if count["failed"] else 0
 
 

@@ -1,4 +1,4 @@
-"""The dead-letter file: a line of JSON for each picture that failed, written as it happens."""
+"""The dead-letter file: one line of JSON per failed picture, written as it happens."""
 
 import json
 import os
@@ -13,13 +13,13 @@ except ImportError:  # Windows
 
 
 def read(path) -> dict[str, dict]:
-    """The last letter of each target; none of a file that is missing. Lines that a kill cut off are left out.
+    """Return the last letter of each target; {} if the file is missing. Truncated lines are skipped.
 
     Returns:
         target → {"source", "target", "reason", "attempt"}.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: the file cannot be read.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -37,11 +37,11 @@ def read(path) -> dict[str, dict]:
     return letters
 
 
-class Letters:
-    """A dead-letter file, held by one run until its end or death. None is left where nothing failed.
+class DeadLetterLog:
+    """Exclusive dead-letter log, deleted if empty.
 
     Raises:
-        ImageError: another run holds it, or it cannot be written.
+        ImageError: another run uses it, or it cannot be written.
     """
 
     def __init__(self, path):
@@ -55,14 +55,14 @@ class Letters:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise ImageError(f"--failed={self.path}: another run writes to it; give another file") from None
+                raise ImageError(f"--failed={self.path}: another run writes to it; give another --failed") from None
         if self._file.tell():
             self._file.seek(-1, os.SEEK_END)
-            if self._file.read() != b"\n":  # cut off by a kill
+            if self._file.read() != b"\n":  # truncated by a kill
                 self._file.write(b"\n")
 
     def add(self, source: str, target: str, reason: str, attempt: int) -> None:
-        """A picture failed."""
+        """Record a failed picture."""
         letter = {"source": source, "target": target, "reason": reason, "attempt": attempt}
         self._file.write(f"{json.dumps(letter)}\n".encode())
         self._file.flush()
@@ -72,7 +72,7 @@ class Letters:
             self.path.unlink(missing_ok=True)
         self._file.close()
 
-    def __enter__(self) -> "Letters":
+    def __enter__(self) -> "DeadLetterLog":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,6 +1,6 @@
-"""Pictures through a pool of workers on Ray: https://docs.ray.io/en/latest/data/data.html.
+"""Upscale pictures by a pool of workers on Ray Data: https://docs.ray.io/en/latest/data/data.html.
 
-Ray moves names and results' states, never pictures, so that its memory is flat whatever their count.
+Ray moves names and states, never pictures, so that its memory does not grow with their number.
 """
 
 import json
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tell nobody
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later releases do
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's own lines go to its log files
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray logs to its files only
 
 import pyarrow
 import ray
@@ -24,15 +24,15 @@ from srgan_tf.bulk.work import FAILED, Settings, Worker
 from srgan_tf.errors import StrategyError
 from srgan_tf.io.files import reason
 
-PROGRAM = 700 << 20  # bytes that a worker takes beside its tiles: docs/bulk.md
-_RETRIES = 3  # of a task whose worker died
-_TOGETHER = 32  # pictures a task, at most
-_DIED = "its worker died each time: out of memory, or a decoder failed; try it alone, by upscale.py"
+PROGRAM = 700 << 20  # bytes of a worker without its tiles: docs/bulk.md
+_RETRIES = 3  # per task whose worker died
+_TOGETHER = 32  # pictures per task, at most
+_DIED = "its worker died each time (out of memory, or a decoder crashed); try it alone by srgan-tf upscale"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make, from URL to URL, and how often it was tried before."""
+    """One picture to upscale, from URL to URL, and its number of earlier attempts."""
 
     source: str
     target: str
@@ -40,8 +40,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What became of a job: a state of `work`, the reason of a failure, pixels made, seconds since 1970 of its work."""
+class JobResult:
+    """Outcome of a job: a state of `work`, the reason of a failure, pixels made, start and end (Unix time)."""
 
     job: Job
     state: str
@@ -53,7 +53,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Pool:
-    """Workers, and what each is given of the cluster."""
+    """Number of workers, and the resources of each."""
 
     workers: int
     threads: int = 1
@@ -63,22 +63,22 @@ class Pool:
 
 @contextmanager
 def cluster(address: str | None = None, **options):
-    """A Ray cluster: one on this machine, which ends with the block, or the one at an address.
+    """Connect to the Ray cluster at an address, or start one on this machine, which ends with the block.
 
     Raises:
-        StrategyError: there is none at the address.
+        StrategyError: there is no cluster at the address.
     """
     options = {"log_to_driver": False, "logging_level": logging.ERROR, **options}
     if address is None:
         options = {"include_dashboard": False, "object_store_memory": 256 << 20, **options}
     try:
-        if address and address.count(":") == 1:  # Ray would try for minutes
+        if address and address.count(":") == 1:  # Ray would retry for minutes
             host, port = address.split(":")
             socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address=address or "local", **options)
-    except Exception as error:  # whatever Ray says of clusters that are not there
+    except Exception as error:  # Ray raises many types
         raise StrategyError(
-            f"--address={address}: no Ray cluster answers, or none to RAY_AUTH_TOKEN ({error})"
+            f"--address={address}: no Ray cluster responds; check the address and RAY_AUTH_TOKEN ({error})"
         ) from None
     try:
         yield
@@ -87,14 +87,16 @@ def cluster(address: str | None = None, **options):
 
 
 def pool(workers: int | None, threads: int, memory: int, gpu: bool) -> Pool:
-    """As many workers as the cluster has cores, memory and GPUs for.
+    """Return as many workers as the cluster's cores, memory and GPUs allow.
 
     Args:
-        workers: so many, whatever is there; a cluster that grows is given its largest number.
-        threads: of each. memory: bytes of each. gpu: use one each, where the cluster has any.
+        workers: number of workers regardless of resources; for autoscaling clusters, the largest number.
+        threads: cores per worker.
+        memory: bytes per worker.
+        gpu: use one GPU per worker if the cluster has any.
 
     Raises:
-        StrategyError: not one worker fits.
+        StrategyError: no worker fits.
     """
     has = ray.cluster_resources()
     gpus = int(has.get("GPU", 0)) if gpu else 0
@@ -102,45 +104,45 @@ def pool(workers: int | None, threads: int, memory: int, gpu: bool) -> Pool:
     fit = min(fit, gpus) if gpus else fit
     if fit < 1 and workers is None:
         raise StrategyError(
-            f"no worker fits: each takes {threads} cores and {memory / 2**30:.1f} GiB, the cluster has "
+            f"no worker fits: each needs {threads} cores and {memory / 2**30:.1f} GiB, the cluster has "
             f"{has.get('CPU', 0):g} and {has.get('memory', 0) / 2**30:.1f}; lower --threads or --memory"
         )
     return Pool(workers or fit, threads, 1 if gpus else 0, memory)
 
 
-def run(jobs: Sequence[Job], settings: Settings, pool: Pool, worker: type = Worker) -> Iterator[Told]:
-    """Do the jobs; what became of each comes as it happens, once, in no order.
+def run(jobs: Sequence[Job], settings: Settings, pool: Pool, worker: type = Worker) -> Iterator[JobResult]:
+    """Run the jobs; yield one result per job as it happens, in no order.
 
-    A worker that dies is replaced, and what it had in work is done again. What kills it each time is tried alone, so
-    that its neighbours are made, and comes as a failure.
+    A worker that dies is replaced, and its task repeated. A picture that kills its worker each time is tried alone, so
+    that its neighbours are made, and fails.
 
     Raises:
         StrategyError: workers cannot start; says why.
     """
     left = range(len(jobs))
     together = max(1, min(_TOGETHER, len(jobs) // (4 * pool.workers)))
-    told = bytearray(len(jobs))
+    seen = bytearray(len(jobs))
     for size in (together, 1):
         for result in _stream(jobs, left, size, settings, pool, worker):
             number = result.pop("number")
-            if not told[number]:  # a task done again may tell of a picture twice, or pass over one
-                told[number] = 1
-                yield Told(jobs[number], **result)
-        left = [number for number in left if not told[number]]
+            if not seen[number]:  # a repeated task may report a picture twice
+                seen[number] = 1
+                yield JobResult(jobs[number], **result)
+        left = [number for number in left if not seen[number]]
         if not left:
             return
     for number in left:
-        yield Told(jobs[number], FAILED, f"{jobs[number].source}: {_DIED}")
+        yield JobResult(jobs[number], FAILED, f"{jobs[number].source}: {_DIED}")
 
 
 def _stream(jobs: Sequence[Job], numbers: Sequence[int], size: int, settings: Settings, pool: Pool, worker: type):
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails comes back, and is told in a line
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are reported by `run`
     context = DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # `run` takes up what is missing
-    context.target_max_block_size = 1  # what a worker yields comes at once, not with the last of its task
+    context.max_errored_blocks = -1  # `run` repeats what is missing
+    context.target_max_block_size = 1  # deliver results at once, not at the end of a task
     blocks = [_table(jobs, numbers[i : i + size]) for i in range(0, len(numbers), size)]
-    with warnings.catch_warnings():  # max_task_retries has no other way in yet
+    with warnings.catch_warnings():  # there is no other way to set max_task_retries yet
         warnings.simplefilter("ignore", DeprecationWarning)
         made = ray.data.from_arrow(blocks).map_batches(
             worker,
@@ -158,7 +160,7 @@ def _stream(jobs: Sequence[Job], numbers: Sequence[int], size: int, settings: Se
             for results in batch["results"].to_pylist():
                 yield from json.loads(results)
     except ray.exceptions.RayError as error:
-        raise StrategyError(f"workers cannot start or go on: {reason(error)}") from None
+        raise StrategyError(f"workers cannot start or continue ({reason(error)}); see Ray's logs") from None
 
 
 def _table(jobs: Sequence[Job], numbers: Sequence[int]) -> pyarrow.Table:

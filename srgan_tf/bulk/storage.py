@@ -1,4 +1,4 @@
-"""Pictures on any file system that fsspec knows, object stores among them: found, read, and written whole or not."""
+"""Find, read and atomically write pictures on any file system of fsspec, object stores included."""
 
 import errno
 import time
@@ -14,21 +14,21 @@ from srgan_tf.errors import ImageError
 from srgan_tf.io import files
 from srgan_tf.io.names import Found
 
-# A single put appears whole there, and a rename would be a copy. Elsewhere a file is written aside and renamed.
+# There a put is atomic, and a rename would be a copy. Elsewhere files are written aside and renamed.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "hf"}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_STALE = 3600  # seconds: no picture takes so long to be written
+_STALE = 3600  # seconds; writing a picture takes less
 
 
 class FullError(OSError):
-    """The output takes no more; the message names it and the mend."""
+    """Raised when the output has no space left."""
 
 
 def opened(url: str):
-    """The file system of a path or URL, and the path in it.
+    """Return the file system of a path or URL, and the path in it.
 
     Raises:
-        ImageError: no such kind, or its package is missing; names both.
+        ImageError: the protocol is unknown, or its package is missing.
     """
     system = _system(url if split_protocol(url)[0] else "")
     return system, system._strip_protocol(url)
@@ -39,17 +39,17 @@ def _system(url: str):
     try:
         options = fsspec.get_filesystem_class(protocol)._get_kwargs_from_urls(url)  # a server's name, say
         return fsspec.filesystem(protocol, **options)  # the same object each time
-    except Exception as error:  # whatever a package leads to that is missing or not set up
-        raise ImageError(f"{url}: cannot be used ({files.reason(error)})") from None
+    except Exception as error:  # packages that are missing or not set up raise many types
+        raise ImageError(f"{url}: cannot open this file system ({files.reason(error)})") from None
 
 
 def url_of(system, path: str) -> str:
-    """What `opened` takes: a plain path where the file system is the machine's own."""
+    """Return what `opened` takes: a plain path on the local file system, else a URL."""
     return path if isinstance(system, LocalFileSystem) else system.unstrip_protocol(path)
 
 
 def listed(url: str) -> dict[str, dict]:
-    """All files below a folder or prefix, by one listing: path → what the listing tells. None where it is missing.
+    """List all files below a folder or prefix: path → details; empty if it does not exist.
 
     Raises:
         ImageError: it cannot be listed.
@@ -65,7 +65,7 @@ def listed(url: str) -> dict[str, dict]:
 
 
 def find(sources: Iterable[str], output: str) -> tuple[dict[Found, str], list[str]]:
-    """The pictures of folders, patterns and files, each with its URL, and what is wrong with the others, a line each.
+    """Return the pictures of folders, patterns and files with their URLs, and one error line per unusable source.
 
     Hidden files and those below the output are left out.
     """
@@ -80,7 +80,7 @@ def find(sources: Iterable[str], output: str) -> tuple[dict[Found, str], list[st
             problems.append(str(error))
             continue
         if system == out_system and keys and path.rstrip("/") == out.rstrip("/"):
-            problems.append(f"--output={output}: is also a source, and results would be sources; give another folder")
+            problems.append(f"--output={output}: is also an input; give another folder")
             continue
         some = False
         for key in keys:
@@ -92,26 +92,26 @@ def find(sources: Iterable[str], output: str) -> tuple[dict[Found, str], list[st
                 continue
             some, url = True, url_of(system, key)
             if "//" in key or {".", ".."} & set(key.split("/")):
-                problems.append(f"{url}: a key with empty or dotted parts; rename it")
+                problems.append(f"{url}: its key has empty or dotted parts; rename it")
                 continue
             one = Found(PurePosixPath(key), PurePosixPath("/") / base, below)
             known = results.get((system, key))
             if known is None or len(below.parts) > len(known[0].below.parts):
                 results[system, key] = one, url
         if not some:
-            problems.append(f"{source}: no pictures there ({', '.join(files.EXTENSIONS)})")
+            problems.append(f"{source}: no pictures found ({', '.join(files.EXTENSIONS)})")
     return dict(results.values()), problems
 
 
 def _keys(source: str, system, path: str) -> tuple[str, str, Sequence[str]]:
-    """Of an argument: its folder, the pattern below that, and the keys that it stands for, in order."""
+    """Return an argument's folder, the pattern below it, and the matching keys in order."""
     parts = path.split("/")
     fixed = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts))
     try:
         system.invalidate_cache()
         if fixed < len(parts) and not system.exists(path):
             found = system.glob(path, detail=True)
-            keys = sorted(key for key, told in found.items() if told["type"] == "file")
+            keys = sorted(key for key, details in found.items() if details["type"] == "file")
             return "/".join(parts[:fixed]), "/".join(parts[fixed:]), keys
         if system.isfile(path):
             return path.rpartition("/")[0], "", [path]
@@ -126,10 +126,10 @@ def _keys(source: str, system, path: str) -> tuple[str, str, Sequence[str]]:
 
 
 def read(url: str) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file.
 
     Raises:
-        ImageError: there is none, or it cannot be read; names it.
+        ImageError: it is missing or cannot be read.
     """
     system, path = opened(url)
     try:
@@ -141,20 +141,20 @@ def read(url: str) -> bytes:
 
 
 def exists(url: str) -> bool:
-    """Whether there is such a file now."""
+    """Return whether a file exists now."""
     system, path = opened(url)
     try:
         system.invalidate_cache()
         return system.exists(path)
     except Exception as error:
-        raise ImageError(f"{url}: cannot be asked for ({files.reason(error)})") from None
+        raise ImageError(f"{url}: cannot check whether it exists ({files.reason(error)})") from None
 
 
 def write(url: str, data: bytes) -> None:
-    """Write a file, which appears whole or not at all.
+    """Write a file atomically.
 
     Raises:
-        FullError: there is no room for it, nor for any other. ImageError: it cannot be written; names it.
+        FullError: there is no space left. ImageError: it cannot be written.
     """
     system, path = opened(url)
     folder, _, name = path.rpartition("/")
@@ -176,16 +176,16 @@ def write(url: str, data: bytes) -> None:
                     system.rm_file(aside)
     except OSError as error:
         if error.errno in FULL:
-            raise FullError(f"{url}: {error.strerror}; make room, then run the same command again") from None
+            raise FullError(f"{url}: {error.strerror}; free space, then run the same command again") from None
         raise ImageError(f"{url}: cannot write it ({files.reason(error)})") from None
     except Exception as error:
         raise ImageError(f"{url}: cannot write it ({files.reason(error)})") from None
 
 
 def sweep(output: str, there: dict[str, dict]) -> None:
-    """Remove what killed runs have left half written, an hour ago or more, from a local folder that was listed."""
+    """Remove partial files of killed runs, older than an hour, from a listed local folder."""
     system, _ = opened(output)
     if isinstance(system, LocalFileSystem):
-        for path, told in there.items():
-            if Path(path).name.startswith(".partial-") and told["mtime"] < time.time() - _STALE:
+        for path, details in there.items():
+            if Path(path).name.startswith(".partial-") and details["mtime"] < time.time() - _STALE:
                 Path(path).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What one worker does: a model loaded once, then pictures, each from its URL to the URL of its result."""
+"""A worker: load a model once, then upscale pictures from URL to URL."""
 
 import json
 import time
@@ -13,19 +13,19 @@ from srgan_tf import machine
 from srgan_tf.bulk import storage
 from srgan_tf.errors import ImageError, ModelError
 
-MADE, THERE, FAILED, FULL = "made", "there", "failed", "full"  # what became of a picture; full: the output is
+MADE, THERE, FAILED, FULL = "made", "there", "failed", "full"  # states of a job; FULL: no space in the output
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a worker is told; small, and of names alone, since it is pickled to every machine.
+    """Settings of a worker: names and numbers only, since they are pickled to every machine.
 
     Attributes:
-        model: a shipped name, or a path that every machine has; or two.
+        model: a shipped name, or a path that exists on every machine; or two.
         options: of `Upscaler`.
-        quality, page, max_pixels: as of `upscale_bytes`.
-        threads: that a worker computes on.
-        overwrite: make what is there anew.
+        quality, page, max_pixels: as for `upscale_bytes`.
+        threads: per worker.
+        overwrite: replace existing results.
     """
 
     model: str | tuple[str, ...]
@@ -38,10 +38,10 @@ class Settings:
 
 
 class Worker:
-    """Calls take and give a batch as Ray Data has it: columns of the same length."""
+    """Upscale batches in Ray Data's form, columns of the same length."""
 
     def __init__(self, settings: Settings):
-        machine.keep_to(settings.threads)
+        machine.limit_threads(settings.threads)
         machine.keep_memory()
         from srgan_tf.inference.upscaling import Upscaler
 
@@ -49,8 +49,10 @@ class Worker:
         self._reader = ThreadPoolExecutor(1)
 
     def __call__(self, batch: dict) -> Iterator[dict]:
-        """Columns `number`, `source`, `target` → `gathered` results: `number`, `state`, `reason`, `pixels` made, and
-        the times `began` and `ended`."""
+        """Upscale columns `number`, `source`, `target`.
+
+        Yields `gathered` results: `number`, `state`, `reason`, `pixels` made, and the times `began` and `ended`.
+        """
         return gathered(self._results(batch))
 
     def _results(self, batch: dict) -> Iterator[dict]:
@@ -64,33 +66,35 @@ class Worker:
             yield {"number": int(batch["number"][i]), "state": state, "reason": reason, "pixels": pixels, **times}
 
     def _ahead(self, source: str, target: str) -> Future:
-        """A picture's bytes, read while the one before is computed; None where its result is there."""
+        """Read a picture while the one before is computed; None if its result exists."""
         there = lambda: not self._settings.overwrite and storage.exists(target)  # noqa: E731
         return self._reader.submit(lambda: None if there() else storage.read(source))
 
     def _one(self, source: str, target: str, data: Future) -> tuple[str, str, int]:
-        from srgan_tf.inference.one_picture import upscale_bytes
+        from srgan_tf.inference.pictures import upscale_bytes
 
         try:
             read = data.result()
             if read is None:
                 return THERE, "", 0
-            told = self._settings
+            settings = self._settings
             format = PurePosixPath(target).suffix[1:]
-            large, _ = upscale_bytes(read, self._upscaler, source, format, told.quality, told.page, told.max_pixels)
+            large, _ = upscale_bytes(
+                read, self._upscaler, source, format, settings.quality, settings.page, settings.max_pixels
+            )
             storage.write(target, large)
-            made = pyvips.Image.new_from_buffer(large, "")  # reads its head alone
+            made = pyvips.Image.new_from_buffer(large, "")  # reads the header only
             return MADE, "", made.width * made.height
         except storage.FullError as error:
             return FULL, str(error), 0
         except (ImageError, ModelError, MemoryError, OSError) as error:
             return FAILED, " ".join(str(error).split()) or f"{source}: {type(error).__name__}", 0
-        except Exception as error:  # a bug, which must not end a run of a million
+        except Exception as error:  # a bug must not end the whole run
             return FAILED, " ".join(f"{source}: unexpected {type(error).__name__}: {error}".split()), 0
 
 
 def gathered(results: Iterator[dict], every: float = 2.0) -> Iterator[dict]:
-    """Results as one row, of JSON, for those that came within so many seconds: a row is tens of ms of Ray's time."""
+    """Join results of `every` seconds into one row of JSON: each row costs Ray tens of milliseconds."""
     some, since = [], time.monotonic()
     for result in results:
         some.append(result)

@@ -1,7 +1,7 @@
-"""The command-line programs: flags in, one library call, result out.
+"""Command-line programs: parse flags, call the library, print the result.
 
-A module here is a program: its docstring is the help, `define` its flags, `main` what it does, and `command` runs it.
-`srgan-tf NAME` (main.py) and, for four of them, `python NAME.py` at the top of the repository run the same.
+Each module is a program: its docstring is the help text, `define` defines its flags, `main` does the work, and
+`command` runs it. `srgan-tf NAME` (main.py) and, for four of them, `python NAME.py` in the repository's root run it.
 """
 
 import faulthandler
@@ -30,13 +30,13 @@ HELP = ("-h", "--help", "-help", "--helpfull")
 
 @dataclass(frozen=True)
 class Program:
-    """A program with flags of its own, so that several can be imported in one process.
+    """A program with its own flags, so that several can be imported into one process.
 
     Args:
-        main: `main(flags, arguments)`, called with the parsed flags and the words that belong to no flag.
+        main: `main(flags, arguments)`, called with the parsed flags and the positional arguments.
         define: `define(flag)` defines the flags: `flag.string(…)` is absl's `DEFINE_string(…)`, and so on.
-        description: for --help; its examples start with `srgan-tf NAME`, which is printed as it was typed.
-        groups: flags that --help lists after the others, by the title of their group.
+        description: for --help; its examples start with `srgan-tf NAME`, which is printed as the user typed it.
+        groups: flags that --help lists last, by group title.
     """
 
     main: Callable[[absl_flags.FlagValues, list[str]], None]
@@ -45,16 +45,16 @@ class Program:
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __call__(self) -> None:
-        """Parse the command line and run; what a user can mend becomes one line and a non-zero exit.
+        """Parse the command line and run; user-correctable errors become one line and a non-zero exit.
 
-        `--help` prints the description and the flags, without waiting for TensorFlow.
+        `--help` prints the description and the flags without importing TensorFlow.
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         program, words = typed()
         if any(word in HELP for word in words):
             print_help(self.help(" ".join(program)))
         parsed, arguments = self.parse(words)
-        absl_flags.FLAGS.mark_as_parsed()  # absl's logging looks at its own flags, which stay at their defaults
+        absl_flags.FLAGS.mark_as_parsed()  # absl's logging reads absl's own flags
         logging.set_verbosity(logging.WARNING)
         logging.use_absl_handler()
         logging.get_absl_handler().setFormatter(None)
@@ -62,7 +62,7 @@ class Program:
         guarded(self.main, parsed, arguments)
 
     def flags(self) -> absl_flags.FlagValues:
-        """The flags at their defaults."""
+        """Return the flags with default values."""
         values = absl_flags.FlagValues()
         kinds = ("string", "integer", "float", "bool", "enum", "list", "multi_string")
         define = {kind: partial(getattr(absl_flags, f"DEFINE_{kind}"), flag_values=values) for kind in kinds}
@@ -71,7 +71,7 @@ class Program:
         return values
 
     def parse(self, words: Sequence[str]) -> tuple[absl_flags.FlagValues, list[str]]:
-        """The flags set by the words of a command line, and the words that belong to none."""
+        """Return the flags that a command line sets, and its positional arguments."""
         values = self.flags()
         try:
             return values, values(["", *_with_underscores(words)])[1:]
@@ -79,7 +79,7 @@ class Program:
             fail(f"{error} (--help lists the flags)", 2)
 
     def help(self, program: str) -> str:
-        """program: how it was called, for the examples."""
+        """Return the help text. program: the command as typed, for the examples."""
         values = self.flags()
         grouped = {name for names in self.groups.values() for name in names}
         groups = {"flags": sorted(set(values) - grouped), **self.groups}
@@ -92,14 +92,14 @@ class Program:
 
 
 def _with_underscores(words: Sequence[str]) -> list[str]:
-    """Flags spelt --as-elsewhere as --absl_has_them; what follows a bare -- is left as it is."""
+    """Replace hyphens in flag names by absl's underscores, up to a bare --."""
     end = words.index("--") if "--" in words else len(words)
     spelt = lambda flag: "--" + flag[1].replace("-", "_")  # noqa: E731
     return [*(re.sub("^--([^=]+)", spelt, word) for word in words[:end]), *words[end:]]
 
 
 def _define_float(values, name: str, default, help: str, **bounds) -> None:
-    """A flag that takes neither nan nor inf, which no computation here can use."""
+    """Define a float flag that refuses nan and inf."""
     absl_flags.DEFINE_float(name, default, help, flag_values=values, **bounds)
     check = lambda value: value is None or math.isfinite(value)  # noqa: E731
     absl_flags.register_validator(name, check, f"--{name} takes a finite number", flag_values=values)
@@ -110,7 +110,7 @@ def _default(value) -> str:
 
 
 def typed() -> tuple[list[str], list[str]]:
-    """How this process was started, to be typed again: the program's words, and those after them."""
+    """Return how this process was started, as words to type again: the program's and its arguments."""
     script, *words = sys.argv
     name = os.path.basename(script)
     if name == "__main__.py":
@@ -121,19 +121,20 @@ def typed() -> tuple[list[str], list[str]]:
 
 
 def command_line() -> str:
-    """What to type to do the same again."""
+    """Return the command line to type to repeat this run."""
     program, words = typed()
     return shlex.join([*program, *words])
 
 
 def print_help(text: str) -> None:
-    """Print it and exit with 0, `--help | head` too."""
+    """Print and exit with 0, also for `--help | head`."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     print(text)
     sys.exit(0)
 
 
 def guarded(main, flags, arguments: list[str]) -> None:
+    """Call `main`; print user-correctable errors as one line."""
     try:
         main(flags, arguments)
     except KeyboardInterrupt:
@@ -145,20 +146,20 @@ def guarded(main, flags, arguments: list[str]) -> None:
 
 
 def _raised_here(error: Exception) -> bool:
-    """Whether our own code raised it, with a message made for users, rather than a library that we misused."""
+    """Return whether this package raised the error, with a message for users, rather than a library."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_globals["__name__"].startswith("srgan_tf.")
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Say in one line what is wrong and what mends it, and exit."""
+    """Print the problem and its fix in one line, and exit."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
 
 
 @contextmanager
 def silence():
-    """Nothing on standard error from here, not from C++ either, which prints however it is asked not to."""
+    """Silence stderr, including native libraries."""
     kept, silent = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)
     try:
@@ -170,12 +171,12 @@ def silence():
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without its lines on drivers and rounding."""
+    """Import TensorFlow without its log lines."""
     need_tensorflow(" ".join(typed()[0]))
     settings.check_files()
     with silence():
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")
-        if "TF_CONFIG" not in os.environ:  # several workers must come together before anything is computed
-            tf.zeros(())  # sets the devices up, which says more of the kind
+        if "TF_CONFIG" not in os.environ:  # workers must connect before anything is computed
+            tf.zeros(())  # initialises the devices, which logs more

@@ -1,4 +1,4 @@
-"""What the programs that upscale many pictures share: flags, the plan of what to make, progress, the work itself."""
+"""What `upscale` and `client` share: flags, progress, and upscaling a batch."""
 
 import os
 import signal
@@ -20,8 +20,11 @@ from srgan_tf.errors import ImageError, ModelError
 
 
 def define(flag) -> None:
+    """Define the flags of programs that upscale pictures."""
     flag.string(
-        "output", "upscaled", "output folder, which keeps the input folders' trees; or, for one picture, a file name"
+        "output",
+        "upscaled",
+        "output folder, which keeps the inputs' folder structure; or, for one picture, a file",
     )
     flag.integer("scale", None, "enlargement factor (default: the model's own, 4)", lower_bound=1)
     flag.enum("format", None, choices.FORMATS, "output format (default: the input's)")
@@ -37,20 +40,18 @@ def define(flag) -> None:
         "auto: colour for JPEG and noise, else full",
     )
     flag.bool("ensemble", False, "self-ensemble over 8 flips and rotations: about 0.1 dB better, 8 times slower")
-    flag.float(
-        "max_megapixels", 100.0, "refuse larger inputs, as a protection against decompression bombs", lower_bound=0
-    )
+    flag.float("max_megapixels", 100.0, "refuse larger inputs (protects against decompression bombs)", lower_bound=0)
     flag.integer("page", None, "page or frame of multi-page files, from 1 (default: 1)", lower_bound=1)
     flag.bool("quiet", False, "print errors only")
     flag.bool("verbose", False, "print engine, precision and context")
 
 
 class Stopped(Exception):
-    """Raised in the threads at work when the run is to end, so that they remove what they have half written."""
+    """Raised in workers on shutdown so they delete partial output."""
 
 
-class Watch:
-    """Shows how far the pictures are, several of them in work at once, and stops them where the run is to end."""
+class BatchProgress:
+    """Show the progress of a batch, several pictures at once, and stop its workers on shutdown."""
 
     def __init__(self, files: int, quiet: bool):
         from srgan_tf.progress import Bar
@@ -59,7 +60,7 @@ class Watch:
         self._lock, self.bar = threading.Lock(), Bar(files, keep=False, quiet=quiet)
 
     def begin(self, name: str, tiles: int) -> Callable[[], None]:
-        """What to call after each of a picture's tiles."""
+        """Return what to call after each tile of a picture."""
         done = 0
 
         def tile() -> None:
@@ -75,7 +76,7 @@ class Watch:
         return tile
 
     def end(self) -> None:
-        """Another picture is done, well or not."""
+        """Count one finished image, successful or failed."""
         with self._lock:
             self._finished += 1
             self._reach(max(self._share, self._finished))
@@ -85,25 +86,27 @@ class Watch:
         self._share = share
 
 
-def make(flags, job: Job, picture, upscaler, tile: Callable[[], None]) -> None:
-    """Upscale one decoded picture to where its job says."""
-    from srgan_tf.inference import one_picture, upscaling
+def make(flags, job: Job, picture, pipeline, on_tile: Callable[[], None]) -> None:
+    """Upscale one decoded picture to its job's target."""
+    from srgan_tf.inference.pictures import result_suffix, write_picture
     from srgan_tf.io import encoding
 
     if job.target is None:
         if sys.stdout is None or sys.stdout.closed:
             raise ImageError("standard output is closed")
-        ending = one_picture.result_ending(f"x{picture.format}", flags.format)
-        one_picture.write_into(sys.stdout.buffer, upscaler, picture, str(job), ending, flags.quality, tile)
+        suffix = result_suffix(f"x{picture.format}", flags.format)
+        write_picture(pipeline, picture, sys.stdout.buffer, flags.quality, on_tile, str(job), suffix)
         sys.stdout.buffer.flush()
         return
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImageError(f"{job.target.parent}: cannot make this folder ({error.strerror})") from None
-    upscaling.write_upscaled(upscaler, picture, job.target, flags.quality, tile)
+        raise ImageError(
+            f"{job.target.parent}: cannot create this folder ({error.strerror}); choose another --output"
+        ) from None
+    write_picture(pipeline, picture, job.target, flags.quality, on_tile)
     if flags.compare:
-        encoding.write_comparison(job.compared, picture, job.target, upscaler.scale)
+        encoding.write_comparison(job.compared, picture, job.target, pipeline.scale)
 
 
 def _standard_input() -> bytes:
@@ -116,14 +119,14 @@ def _standard_input() -> bytes:
 def work(
     flags, jobs: list[Job], upscaler, record: Record, at_once: int = 1, cancel=lambda: None
 ) -> tuple[int, list[str]]:
-    """Do the jobs, `at_once` pictures together, with one more read ahead. Returns how many were made, and the errors.
+    """Run the jobs, `at_once` pictures at a time plus one read ahead; return the number of results and the errors.
 
-    `cancel` is called where Ctrl-C or SIGTERM ends the work early, to cut short what the threads wait for.
+    `cancel` is called when Ctrl-C or SIGTERM ends the batch early, to interrupt waiting threads.
     """
     from srgan_tf.io import images
     from srgan_tf.progress import clock
 
-    watch, turns, problems = Watch(len(jobs), flags.quiet), threading.Semaphore(at_once), []
+    progress, turns, problems = BatchProgress(len(jobs), flags.quiet), threading.Semaphore(at_once), []
 
     def do(job: Job) -> bool:
         started = time.monotonic()
@@ -131,56 +134,56 @@ def work(
             source = job.source or _standard_input()
             picture = images.load(source, int(flags.max_megapixels * 1e6), flags.page, lenient=True)
             if picture.notes and not flags.quiet:
-                watch.bar.say(f"note: {job}: {'; '.join(picture.notes)}")
+                progress.bar.say(f"note: {job}: {'; '.join(picture.notes)}")
             with turns:
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
-                one, found = upscaler.suited(picture.pixels, picture.quality)
-                tiles = one.tiles(height, width, bands, picture.pixels.itemsize)
-                make(flags, job, picture, one, watch.begin(str(job), tiles))
+                pipeline = upscaler.resolve(picture.pixels, picture.quality)
+                tiles = pipeline.num_tiles(height, width, bands, picture.pixels.itemsize)
+                make(flags, job, picture, pipeline, progress.begin(str(job), tiles))
                 if job.source and job.target:
                     record.add(job.source, job.target)
         except (ImageError, ModelError, MemoryError, OSError) as error:
-            if not watch.stopped:
+            if not progress.stopped:
                 problems.append(" ".join(str(error).split()))
-                watch.bar.say(f"error: {problems[-1]}")
+                progress.bar.say(f"error: {problems[-1]}")
             return False
         finally:
-            watch.end()
+            progress.end()
         if not flags.quiet:
             size = f"{width * upscaler.scale} x {height * upscaler.scale}"
             where = job.target or "standard output"
-            facts = [size, clock(time.monotonic() - started), *([found] if found else [])]
-            watch.bar.say(f"{job} → {where} ({', '.join(facts)})")
+            facts = [size, clock(time.monotonic() - started), *([pipeline.description] if pipeline.description else [])]
+            progress.bar.say(f"{job} → {where} ({', '.join(facts)})")
         return True
 
     pool = ThreadPoolExecutor(at_once + 1)
     try:
         return sum(done.result() for done in [pool.submit(do, job) for job in jobs]), problems
     except BaseException:
-        watch.stopped = True
+        progress.stopped = True
         cancel()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-        watch.bar.close()
+        progress.bar.close()
 
 
 def begin(flags, arguments: list[str]) -> None:
-    """What comes before the model is loaded."""
+    """Check arguments and set up signals and logging, before a model is loaded."""
     if not arguments:
-        fail("give pictures, folders or patterns to upscale, or - for standard input (--help shows examples)", 2)
+        fail("no input: give pictures, folders or patterns, or - for standard input (--help shows examples)", 2)
     stop_as_on_ctrl_c()
     logging.set_verbosity(logging.ERROR if flags.quiet else logging.INFO if flags.verbose else logging.WARNING)
 
 
 def stop_as_on_ctrl_c() -> None:
-    """Where the system ends this process: leave no half files."""
+    """On SIGTERM, exit without leaving partial files."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def one_or_two(flags, name: str) -> tuple[str, ...]:
-    """The models that a flag names: one, or two, for clean and for degraded pictures."""
+    """Return the models that a flag names: one, or two, for clean and for degraded pictures."""
     models = tuple(flags[name].value.split(","))
     if len(models) > 2 or not all(models):
         fail(f"--{name}={flags[name].value}: give one, or two separated by a comma", 2)
@@ -188,7 +191,7 @@ def one_or_two(flags, name: str) -> tuple[str, ...]:
 
 
 def upscaler_of(flags, model, **options):
-    """The `Upscaler` that the flags ask for."""
+    """Return the `Upscaler` that the flags ask for."""
     from srgan_tf.inference import upscaling
 
     return upscaling.Upscaler(
@@ -197,11 +200,11 @@ def upscaler_of(flags, model, **options):
 
 
 def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int = 1, cancel=lambda: None) -> None:
-    """Make all pictures that the arguments ask for, say how it went, and exit with 1 where some failed.
+    """Upscale all pictures that the arguments name, print a summary, and exit with 1 if some failed.
 
-    made_by: what results depend on beside the flags that are shared: the model.
+    made_by: what results depend on besides the shared flags: the model.
     """
-    from srgan_tf.inference.one_picture import result_ending
+    from srgan_tf.inference.pictures import result_suffix
     from srgan_tf.io import files
     from srgan_tf.progress import clock
 
@@ -211,16 +214,16 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
     one_file = files.is_picture(output) and not output.is_dir()
     record = Record(output.parent if one_file else output, made_by | {name: flags[name].value for name in shared})
 
-    ending_of = partial(result_ending, format=flags.format)
+    ending_of = partial(result_suffix, format=flags.format)
     jobs, problems = plan(arguments, output, suffix, ending_of, record.results())
     todo, there, unknown = [], 0, 0
     for job in jobs:
         if job.source and job.target and job.target.exists() and job.target.samefile(str(job.source)):
-            problems.append(f"{job.target}: is the picture itself; give another --output")
+            problems.append(f"{job.target}: would overwrite its input; choose another --output")
         elif flags.overwrite or job.source is None or job.target is None or not os.path.lexists(job.target):
             todo.append(job)
         elif differs := record.differs(job.source, job.target):
-            problems.append(f"{job.target}: there already, but {differs}; --overwrite makes it anew")
+            problems.append(f"{job.target}: exists, but {differs}; --overwrite replaces it")
         elif differs is None:
             unknown += 1
         else:
@@ -230,7 +233,7 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
     made, failed = work(flags, todo, upscaler, record, at_once, cancel) if todo else (0, [])
     if not flags.quiet:
         parts = [f"{made} made in {clock(time.monotonic() - started)}"]
-        parts += [f"{there} skipped, there already (--overwrite makes them anew)"] * bool(there)
+        parts += [f"{there} skipped, made before (--overwrite makes them again)"] * bool(there)
         parts += [f"{unknown} kept, not made by this program (--overwrite replaces them)"] * bool(unknown)
         parts += [f"{len(problems + failed)} failed"] * bool(problems + failed)
         print("; ".join(parts), file=sys.stderr)

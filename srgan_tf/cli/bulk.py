@@ -2,10 +2,10 @@
 
 srgan-tf bulk photos --output=large                        on this machine's cores
 srgan-tf bulk s3://in/2024 "s3://in/scans/*.tif" --output=s3://out --address=ray-head:6379
-srgan-tf bulk --retry=failed.jsonl --output=large          what failed before, once more
+srgan-tf bulk --retry=failed.jsonl --output=large          retry what failed before
 
-Run the same command again after any interruption: it continues with what is missing. Pictures that fail are listed in
-a file, and are not tried again without --retry. Needs `pip install 'srgan_tf[bulk]'`; docs/bulk.md tells of clusters.
+Run the same command again after any interruption: it makes what is missing. Pictures that fail are listed in a file,
+and are only tried again with --retry. Needs `pip install 'srgan_tf[bulk]'`; docs/bulk.md describes clusters.
 
 Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 stopped by Ctrl-C.
 """
@@ -20,21 +20,21 @@ from types import SimpleNamespace
 from srgan_tf.cli import Program, batch, fail, record, silence, upscale
 from srgan_tf.errors import ImageError, need
 
-MARK = ".srgan_tf_bulk.json"  # in the output: the options that its results were made with
+MARK = ".srgan_tf_bulk.json"  # options of the results, in the output
 _SHARED = ("scale", "precision", "engine", "back_projection", "ensemble", "format", "quality", "page")
 
 
 def define(flag) -> None:
     upscale.define(_without(flag, "compare", "blend", "blend_amount", "verbose"))
-    flag.string("failed", "failed.jsonl", "file that takes a line of JSON for each picture that fails")
-    flag.string("retry", None, "such a file, whose pictures are to be tried once more; takes no other sources")
+    flag.string("failed", "failed.jsonl", "dead-letter file: one line of JSON per failed picture")
+    flag.string("retry", None, "dead-letter file whose pictures are tried again; excludes other inputs")
     flag.string("address", None, "host:port of a Ray cluster's head, or auto (default: Ray on this machine alone)")
-    flag.integer("workers", None, "models in memory, a process each (default: as many as fit)", lower_bound=1)
-    flag.integer("threads", 1, "cores of each worker", lower_bound=1)
+    flag.integer("workers", None, "worker processes, one model each (default: as many as fit)", lower_bound=1)
+    flag.integer("threads", 1, "cores per worker", lower_bound=1)
 
 
 def _without(flag, *names: str) -> SimpleNamespace:
-    """The same, but for some flags, which are not defined."""
+    """Return `flag` without the named flags."""
 
     def chosen(define, name, *rest, **options):
         return None if name in names else define(name, *rest, **options)
@@ -44,31 +44,31 @@ def _without(flag, *names: str) -> SimpleNamespace:
 
 def main(flags, arguments: list[str]) -> None:
     if bool(arguments) == bool(flags.retry):
-        fail("give pictures, folders, patterns or URLs to upscale, or --retry=FILE alone (--help shows examples)", 2)
+        fail("give pictures, folders, patterns or URLs, or only --retry=FILE (--help shows examples)", 2)
     need("ray", "srgan-tf bulk", "bulk")
     need("fsspec", "srgan-tf bulk", "bulk")
     batch.stop_as_on_ctrl_c()
     from srgan_tf.bulk import letters, pipeline
 
     scale = _scale(flags)
-    with letters.Letters(flags.failed) as failed:
-        jobs, told = plan(flags, arguments, scale)
+    with letters.DeadLetterLog(flags.failed) as failed:
+        jobs, summary = plan(flags, arguments, scale)
         if jobs:
             with ExitStack() as stack:
-                with silence():  # Ray talks
+                with silence():  # Ray logs to stderr
                     stack.enter_context(pipeline.cluster(flags.address))
-                batch.stop_as_on_ctrl_c()  # Ray has its own way, which prints C++
+                batch.stop_as_on_ctrl_c()  # replaces Ray's handler, which prints a C++ trace
                 need_bytes = int(flags.memory * 2**30) + pipeline.PROGRAM
                 pool = pipeline.pool(flags.workers, flags.threads, need_bytes, flags.engine != "litert")
-                told.update(work(flags, jobs, pool, failed))
+                summary.update(work(flags, jobs, pool, failed))
     if not flags.quiet:
-        print("; ".join(text for text in told.values() if text), file=sys.stderr)
-    if told["problems"] or told["failed"] or told["before"]:
+        print("; ".join(text for text in summary.values() if text), file=sys.stderr)
+    if summary["problems"] or summary["failed"] or summary["before"]:
         sys.exit(1)
 
 
 def _scale(flags) -> int:
-    """Of the results. Opens the model here, so that what is wrong with it is said once and not by each worker."""
+    """Return the scale of results. Loads the model, so that its errors appear once and not per worker."""
     from srgan_tf.inference import upscaling
 
     upscale.prepare(upscale.names_of(flags), flags)
@@ -77,23 +77,23 @@ def _scale(flags) -> int:
 
 
 def model(flags) -> str | tuple[str, ...]:
-    """As `Upscaler` takes it."""
+    """Return the model argument of `Upscaler`."""
     names = upscale.names_of(flags)
     return names if len(names) == 2 else names[0]
 
 
 def options(flags) -> dict:
-    """Of `Upscaler`, as the flags ask."""
+    """Return the options of `Upscaler`."""
     names = ("scale", "precision", "engine", "back_projection", "strength", "ensemble")
     return {name: flags[name].value for name in names} | {"memory": int(flags.memory * 2**30)}
 
 
 def plan(flags, arguments: list[str], scale: int) -> tuple[list, dict[str, str]]:
-    """The jobs that are left, and what to say of the others at the end."""
+    """Return the jobs that are left, and lines for the final summary."""
     from srgan_tf.bulk import letters, storage
 
     if flags.output.startswith("memory:"):
-        raise ImageError(f"--output={flags.output}: is this process's memory, which workers do not share")
+        raise ImageError(f"--output={flags.output}: workers do not share this process's memory; give a folder or URL")
     there = storage.listed(flags.output)
     storage.sweep(flags.output, there)
     known, problems = letters.read(flags.retry or flags.failed), []
@@ -107,7 +107,7 @@ def plan(flags, arguments: list[str], scale: int) -> tuple[list, dict[str, str]]
     skipped, before = len(jobs) - len(left), len(left) - len(fresh)
     return fresh, {
         "made": "0 made",
-        "there": f"{skipped} skipped, there already (--overwrite makes them anew)" * bool(skipped),
+        "there": f"{skipped} skipped, made before (--overwrite makes them again)" * bool(skipped),
         "problems": f"{len(problems)} arguments or names not used" * bool(problems),
         "failed": "",
         "before": f"{before} failed before (--retry={flags.failed} tries them again)" * bool(before),
@@ -115,36 +115,38 @@ def plan(flags, arguments: list[str], scale: int) -> tuple[list, dict[str, str]]
 
 
 def _named(flags, arguments: list[str], scale: int, known: dict[str, dict], problems: list[str]) -> list:
-    """A job for each picture of the arguments; `problems` takes what is wrong with them."""
+    """Return one job per picture of the arguments; append errors to `problems`."""
     from srgan_tf.bulk import storage
     from srgan_tf.bulk.pipeline import Job
-    from srgan_tf.inference.one_picture import result_ending
+    from srgan_tf.inference.pictures import result_suffix
     from srgan_tf.io.names import named
 
     found, wrong = storage.find(arguments, flags.output)
     problems += wrong
     suffix, (system, folder) = f"_x{scale}" if flags.suffix is None else flags.suffix, storage.opened(flags.output)
     jobs = []
-    for one, name in named(found, suffix, partial(result_ending, format=flags.format)).items():
+    for one, name in named(found, suffix, partial(result_suffix, format=flags.format)).items():
         target = storage.url_of(system, f"{folder.rstrip('/')}/{name}")
         jobs.append(Job(found[one], target, known[target]["attempt"] if target in known else 0))
     return jobs
 
 
 def _again(flags, known: dict[str, dict]) -> list:
-    """A job for each letter whose result belongs into the output."""
+    """Return one job per dead letter whose result belongs to the output."""
     from srgan_tf.bulk import storage
     from srgan_tf.bulk.pipeline import Job
 
     folder = storage.opened(flags.output)[1].rstrip("/")
     below = [target for target in known if storage.opened(target)[1].startswith(f"{folder}/")]
     if not below:
-        raise ImageError(f"--retry={flags.retry}: holds no pictures of --output={flags.output}")
+        raise ImageError(
+            f"--retry={flags.retry}: lists no pictures of --output={flags.output}; give the output of that run"
+        )
     return [Job(known[target]["source"], target, known[target]["attempt"]) for target in below]
 
 
 def _mark(flags, there: dict[str, dict]) -> None:
-    """Note the options in the output; refuse to mix what other options make with what is there."""
+    """Record the options in the output; refuse to add results of other options."""
     from srgan_tf.bulk import storage
 
     url = f"{flags.output.rstrip('/')}/{MARK}"
@@ -158,7 +160,7 @@ def _mark(flags, there: dict[str, dict]) -> None:
 
 
 def work(flags, jobs: list, pool, failed) -> dict[str, str]:
-    """Have the jobs done, note failures as they come, and tell how it went."""
+    """Run the jobs, record failures as they happen, and return lines for the summary."""
     from srgan_tf.bulk import pipeline
     from srgan_tf.bulk import work as states
     from srgan_tf.progress import Bar, clock
@@ -176,25 +178,25 @@ def work(flags, jobs: list, pool, failed) -> dict[str, str]:
     if not flags.quiet:
         print(f"{len(jobs)} pictures to make by {pool.workers} workers of {pool.threads} cores", file=sys.stderr)
     with Bar(len(jobs), unit="pictures", keep=False, quiet=flags.quiet) as bar:
-        for told in pipeline.run(jobs, settings, pool):
-            if told.state == states.FULL:
-                raise ImageError(told.reason)
-            count[told.state] += 1
-            if told.ended:  # starting workers is no part of the speed
-                began, ended = min(began, told.began), max(ended, told.ended)
-            pixels += told.pixels
-            if told.state == states.FAILED:
-                failed.add(told.job.source, told.job.target, told.reason, told.job.tried + 1)
-                bar.say(f"error: {told.reason}")
+        for result in pipeline.run(jobs, settings, pool):
+            if result.state == states.FULL:
+                raise ImageError(result.reason)
+            count[result.state] += 1
+            if result.ended:  # the speed excludes starting workers
+                began, ended = min(began, result.began), max(ended, result.ended)
+            pixels += result.pixels
+            if result.state == states.FAILED:
+                failed.add(result.job.source, result.job.target, result.reason, result.job.tried + 1)
+                bar.say(f"error: {result.reason}")
             bar.move(1)
     seconds = max(ended - began, 1e-3)
     rate = f"{count[states.MADE] / seconds:.2f} pictures/s, {pixels / seconds / 1e6:.2f} megapixels/s written"
     made = f"{count[states.MADE]} made in {clock(seconds)}, {rate}"
-    others = f", {count[states.THERE]} there when their turn came" * bool(count[states.THERE])
-    told = {"made": made + others, "failed": ""}
+    others = f", {count[states.THERE]} made meanwhile by another run" * bool(count[states.THERE])
+    summary = {"made": made + others, "failed": ""}
     if count[states.FAILED]:
-        told["failed"] = f"{count[states.FAILED]} failed (--retry={flags.failed} tries them again)"
-    return told
+        summary["failed"] = f"{count[states.FAILED]} failed (--retry={flags.failed} tries them again)"
+    return summary
 
 
 command = Program(main, define, __doc__)

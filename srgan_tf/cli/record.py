@@ -1,6 +1,6 @@
-"""What lies in an output folder, and of what it was made: so that a batch goes on, and takes nothing for another's.
+"""Manifest of results, so that reruns can resume.
 
-A line of JSON a result in OUTPUT/.srgan_tf.jsonl; the last one of a result counts.
+One line of JSON per result in OUTPUT/.srgan_tf.jsonl; the last line of a result counts.
 """
 
 import json
@@ -11,17 +11,17 @@ NAME = ".srgan_tf.jsonl"
 
 
 def changed(before: dict, now: dict) -> str:
-    """Which options differ, for people; "" where none does."""
+    """Describe which options differ; "" if none."""
     differing = {name: before.get(name) for name in now if before.get(name) != now[name]}
     return ", ".join(f"--{name} was {'not given' if old is None else old}" for name, old in differing.items())
 
 
 class Record:
-    """The results in a folder.
+    """The manifest of a folder.
 
     Args:
         folder: of the results.
-        options: what the results depend on beside their sources.
+        options: what results depend on besides their sources.
     """
 
     def __init__(self, folder: Path, options: dict):
@@ -38,13 +38,13 @@ class Record:
                 continue
 
     def results(self) -> list[Path]:
-        """All that earlier runs made here, and what --compare made beside it."""
+        """Return all results of earlier runs here, --compare's included."""
         made = [self.folder / name for name in self._made]
         compared = [one.with_name(f"{name}_compare.png") for one in made for name in (one.stem, one.name)]
         return [*made, *compared]
 
     def differs(self, source: Path, target: Path) -> str | None:
-        """What of a result that is there is not as it would be made now; "" where nothing is, None where unknown."""
+        """Return why an existing result is stale: "" if it is not, None if unknown."""
         entry = self._made.get(self._name(target))
         if entry is None:
             return None
@@ -56,7 +56,7 @@ class Record:
         return changed(entry.get("options", {}), self.options)
 
     def add(self, source: Path, target: Path) -> None:
-        """Note a result that was made. Where that cannot be written, the next run will ask."""
+        """Add a result. If the manifest cannot be written, the next run keeps the result as unknown."""
         entry = self._made[self._name(target)] = self._entry(source, target)
         try:
             with open(self.folder / NAME, "a", encoding="utf-8") as file:
@@ -69,5 +69,5 @@ class Record:
 
     def _entry(self, source: Path, target: Path) -> dict:
         stat = source.stat()
-        told = {"result": self._name(target), "source": str(source.resolve()), "bytes": stat.st_size}
-        return {**told, "time": stat.st_mtime, "options": self.options}
+        entry = {"result": self._name(target), "source": str(source.resolve()), "bytes": stat.st_size}
+        return {**entry, "time": stat.st_mtime, "options": self.options}

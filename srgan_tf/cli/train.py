@@ -16,16 +16,16 @@ FIELDS = [field for field in dataclasses.fields(Recipe) if field.name != "name"]
 
 
 def define(flag) -> None:
-    flag.enum("recipe", "demo", list(RECIPES), "what to train, and how; the flags in groups below change it")
-    flag.string("output", None, "folder of the run; the same command goes on there (default: runs/RECIPE)")
+    flag.enum("recipe", "demo", list(RECIPES), "hyper-parameters; the flags in the groups below change them")
+    flag.string("output", None, "folder of the run; the same command resumes it (default: runs/RECIPE)")
     flag.string("data", None, "folder or pattern of HR pictures (default: the bundled photographs)")
     flag.string("data_lr", None, "folder of their LR pictures (default: made by MATLAB's bicubic)")
     flag.string("validation", None, "HR pictures to score: a folder or pattern (default: bundled held-out ones)")
-    flag.string("init", None, "weights to start from: a run, an .npz, a .keras")
+    flag.string("init", None, "initial weights: a run, .npz or .keras")
     flag.string("feature_weights", None, "VGG-19 weights on disk (keras.applications' .h5 without top)")
     flag.enum("strategy", "auto", STRATEGIES, "mirrored: all GPUs; multiworker: the machines of TF_CONFIG")
-    flag.bool("deterministic", False, "the same bits every time, somewhat slower")
-    flag.float("save_seconds", 45, "seconds between checkpoints; a crash loses at most this much work")
+    flag.bool("deterministic", False, "reproduce every bit, somewhat slower")
+    flag.float("save_seconds", 45, "seconds between checkpoints: the most work that a crash can lose")
     kinds = {int: flag.integer, float: flag.float, bool: flag.bool, str: flag.string}
     for field in FIELDS:
         listed = "|".join(map(str, field.metadata["choices"]))
@@ -41,7 +41,7 @@ def main(flags, arguments: list[str]) -> None:
     except ValueError as error:
         fail(f"--{error}", 2)
     output = flags.output or os.path.join("runs", recipe.name)
-    # Convolutions of training's size are twice as fast in oneDNN, which TensorFlow itself only picks on some CPUs.
+    # oneDNN doubles the speed of training, and TensorFlow enables it on some CPUs only.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_tensorflow()
     from srgan_tf import machine
@@ -64,7 +64,7 @@ def main(flags, arguments: list[str]) -> None:
         strategy=strategy,
     )
     if stopped_by:
-        print(f"\nstopped, saved in {output}; to go on: {command_line()}", file=sys.stderr)
+        print(f"\nstopped, saved in {output}; to resume: {command_line()}", file=sys.stderr)
         sys.exit(128 + stopped_by)
     if strategies.is_chief(strategy):
         print(loop.summary(recipe, output, flags.validation, command_line()))

@@ -38,7 +38,7 @@ def define(flag) -> None:
 
 
 def names_of(flags) -> tuple[str, ...]:
-    """The models that --weights names: one, or two, for clean and for degraded pictures."""
+    """Return the models that --weights names: one, or two, for clean and for degraded pictures."""
     from srgan_tf.inference import auto
 
     names = auto.SHIPPED if flags.weights == "auto" else batch.one_or_two(flags, "weights")
@@ -48,17 +48,17 @@ def names_of(flags) -> tuple[str, ...]:
 
 
 def prepare(names: tuple[str, ...], flags) -> str:
-    """Import what the models need, once and with its own errors; returns the engine."""
-    from srgan_tf.inference import runners
+    """Import what the models need; return the engine."""
+    from srgan_tf.inference import loading
 
-    engines = {runners.choose_engine(name, flags.precision, flags.engine) for name in names}
+    engines = {loading.choose_engine(name, flags.precision, flags.engine) for name in names}
     if "tensorflow" in engines:
         import_tensorflow()
     return " and ".join(sorted(engines))
 
 
 def identity(names: tuple[str, ...], flags) -> dict:
-    """What results depend on of --weights and --strength."""
+    """Return what results depend on of --weights and --strength."""
     from srgan_tf.inference import auto
     from srgan_tf.models import weights
 
@@ -71,7 +71,7 @@ def main(flags, arguments: list[str]) -> None:
     from srgan_tf import machine
 
     machine.keep_memory()
-    from srgan_tf.inference import runners
+    from srgan_tf.inference import loading
     from srgan_tf.models import weights
 
     names = names_of(flags)
@@ -83,9 +83,9 @@ def main(flags, arguments: list[str]) -> None:
     engine, model, made_by = prepare(sources, flags), names if len(names) == 2 else names[0], identity(names, flags)
     if flags.blend:
         made_by |= {"blend": weights.identity(flags.blend), "blend_amount": flags.blend_amount}
-    with silence():  # LiteRT talks
+    with silence():  # LiteRT logs to stderr
         if flags.blend:
-            model = runners.open_blend(*sources, flags.blend_amount, flags.precision, flags.engine)
+            model = loading.load_blend(*sources, flags.blend_amount, flags.precision, flags.engine)
         options = {"precision": flags.precision, "engine": flags.engine, "memory": int(flags.memory * 2**30)}
         upscaler = batch.upscaler_of(flags, model, strength=flags.strength, **options)
     if flags.verbose:

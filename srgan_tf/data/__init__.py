@@ -1,4 +1,4 @@
-"""HR pictures in, training batches and benchmark pairs out. Knows nothing of models."""
+"""Training batches and benchmark pairs from HR pictures."""
 
 import importlib
 

@@ -1,7 +1,7 @@
-"""A folder of photographs → endless batches of HR crops (section 3.2: random 96x96 crops of different images).
+"""Endless batches of HR crops of photographs (section 3.2: random 96x96 crops of different images).
 
-Batch number n is a function of the seed and n alone. That is what makes a stopped training exactly resumable
-(`start=n`) and lets several workers share a batch without talking to each other.
+Batch n is a function of the seed and n alone. So a stopped training resumes exactly (`start=n`), and several workers
+share a batch without communication.
 """
 
 import hashlib
@@ -20,23 +20,23 @@ from srgan_tf.io import files, images
 
 
 class Photos:
-    """Pictures on disk as uint8 RGB, decoded once and kept while they fit into `cache_bytes`.
+    """Pictures on disk as uint8 RGB, decoded once and cached up to `cache_bytes`.
 
     Args:
         source: a folder, a glob pattern, a file or a list of these: of pictures, or of shards (see `data.shards`).
         smallest: least height and width in pixels.
-        lr_source: the LR pictures of the same names (or ending in x2, x3, x4, x8, LR), for paired training; of several
-            of one name, the one whose folder has the name of HR's.
-        scale: HR size over LR size, checked where lr_source is given.
-        cache_bytes: bound on the decoded pictures kept; the others are decoded anew each time.
+        lr_source: LR pictures of the same names (or ending in x2, x3, x4, x8, LR), for paired training; among several
+            of one name, the one in a folder of the same name as HR's.
+        scale: HR size over LR size, checked with lr_source.
+        cache_bytes: limit of cached pixels; other pictures are decoded each time.
 
-    Alpha is dropped: wholly transparent pixels take the colour of the nearest visible ones, far ones the mean of all,
-    so that no black areas are learnt.
+    Alpha is dropped: fully transparent pixels get the colour of the nearest visible ones, distant ones the mean of all,
+    so that training sees no black areas.
 
-    Files that cannot be used (unreadable, truncated, too small, unpaired) are left out, counted and named once.
+    Unusable files (unreadable, truncated, too small, unpaired) are left out, counted and logged once.
 
     Raises:
-        ImageError: where nothing usable is left.
+        ImageError: no usable file is left.
     """
 
     def __init__(self, source, smallest: int = 96, lr_source=None, scale: int = 4, cache_bytes: int = 4 << 30):
@@ -74,7 +74,7 @@ class Photos:
         return [(path, lr_of(path)) for path in hr_paths]
 
     def _check(self, pair: tuple) -> str | None:
-        """Why this picture cannot be used, or None. Decodes it, as far as the cache has room."""
+        """Return why this image is unusable, or None."""
         try:
             decoded = self._room > 0
             sizes = [array.shape[:2] for array in self.read(pair)] if decoded else [_size(path) for path in pair]
@@ -96,7 +96,7 @@ class Photos:
         return arrays
 
     def fingerprint(self) -> str:
-        """Short hash of the names and sizes of the files: tells whether a resumed run sees the same data."""
+        """Return a short hash of file names and sizes, to check that a resumed run has the same data."""
         files = [path for pair in self.pairs for path in pair]
         listing = "\n".join(f"{f.name} {f.size if isinstance(f, shards.Record) else f.stat().st_size}" for f in files)
         return hashlib.sha256(listing.encode()).hexdigest()[:16]
@@ -104,7 +104,7 @@ class Photos:
     def batch(
         self, step: int, batch: int, crop: int, seed: int, mine: slice = slice(None), candidates: int = 1
     ) -> tuple[np.ndarray, ...]:
-        """Batch number `step`, of which `mine` is made: HR [n, crop, crop, 3], and LR where there is some."""
+        """Return the share `mine` of batch `step`: HR [n, crop, crop, 3], and LR if paired."""
         rng = np.random.default_rng([seed, step])
         rounds = -(-batch // len(self.pairs))
         chosen = np.concatenate([rng.permutation(len(self.pairs)) for _ in range(rounds)])[:batch]
@@ -115,24 +115,24 @@ class Photos:
     def _crop(self, pair, crop: int, seed: int, rng, candidates: int) -> tuple[np.ndarray, ...]:
         try:
             return random_crop(self.read(pair), crop, int(seed), self.scale, candidates)
-        except ImageError as error:  # damaged past what its header told: another picture stands in
+        except ImageError as error:  # damage beyond the header; another picture replaces it
             self.unusable[str(pair[0])] = str(error)
             logging.log_first_n(logging.WARNING, "left out: %s", 5, error)
             return self._crop(self.pairs[int(rng.integers(len(self.pairs)))], crop, seed, rng, candidates)
 
 
 def _size(path) -> tuple[int, int]:
-    """Height and width, without decoding."""
+    """Return height and width without decoding."""
     return (path.height, path.width) if isinstance(path, shards.Record) else Image.open(path).size[::-1]
 
 
 def random_crop(
     arrays: tuple[np.ndarray, ...], crop: int, seed: int, scale: int, candidates: int = 1
 ) -> tuple[np.ndarray, ...]:
-    """The same random square of HR (crop px) and, where given, LR (crop / scale px), flipped and quarter-turned.
+    """Return the same random square of HR (crop px) and, if paired, LR (crop / scale px), flipped and rotated.
 
-    Of several candidates the one with most detail: half of the random crops of photographs hold a tenth of what
-    bicubic lacks.
+    Among several candidates, the one with most detail: half of the random crops of photographs hold a tenth of the
+    detail that bicubic upsampling lacks.
     """
     rng = np.random.default_rng(seed)
     grid = scale if len(arrays) == 2 else 1
@@ -140,7 +140,7 @@ def random_crop(
     places = [[int(rng.integers((side - crop) // grid + 1)) for side in (height, width)] for _ in range(candidates)]
 
     def detail(place):
-        """Mean distance of green from its mean over 4x4 px."""
+        """Mean absolute deviation of green from its mean over 4x4 px."""
         y, x = (at * grid for at in place)
         blocks = arrays[0][y : y + crop // 4 * 4, x : x + crop // 4 * 4, 1].reshape(crop // 4, 4, crop // 4, 4)
         return np.abs(blocks - blocks.mean((1, 3), np.float32, keepdims=True)).mean()
@@ -164,17 +164,17 @@ def patches(
     worker: int = 0,
     candidates: int = 1,
 ) -> tf.data.Dataset:
-    """Endless batches of random crops, flipped and quarter-turned.
+    """Return endless batches of random crops, flipped and rotated by quarter turns.
 
     Args:
         source: `Photos`; or what its constructor takes; or a `tf.data.Dataset` of uint8 HR pictures
             [height, width, 3], such as TFDS' DIV2K by `.map(lambda example: example["hr"])`.
-        batch: crops in a (global) batch, taken from different pictures as long as there are enough.
+        batch: crops per (global) batch, of different pictures if there are enough.
         crop: side of the HR crops in pixels.
         seed: the same seed gives the same batches.
-        start: first batch, for resuming. Costs nothing on files; a Dataset is read up to there.
-        workers, worker: make only the worker-th share of each batch.
-        candidates: random places for each crop, of which the one with most detail is taken.
+        start: first batch, for resuming: free on files; a Dataset is read up to there.
+        workers, worker: number of workers, and which share of each batch to return.
+        candidates: random positions per crop; the one with most detail is used.
 
     Returns:
         Dataset of uint8 HR [batch / workers, crop, crop, 3] in 0-255, or of (LR, HR) for paired folders.

@@ -1,4 +1,4 @@
-"""Set5, Set14, BSD100, Urban100 or any folder of pictures, in the layouts that people have on disk."""
+"""Set5, Set14, BSD100, Urban100 or any folder of pictures, in the usual layouts."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from srgan_tf.data.bicubic import downscale
 from srgan_tf.errors import BenchmarkError
 from srgan_tf.io import files, images
 
-# Looked for in this order; the first with pictures is taken. {n}: the benchmark's folder, {b} its name, {r} the folder
-# less _HR at its end, {s} the scale. `evaluate.py --help` tells them to people.
+# In order of preference; the first folder with pictures is used. {n}: the benchmark's folder, {b} its name, {r} the
+# folder without a final _HR, {s} the scale. `evaluate.py --help` lists them.
 HR_FOLDERS = (
     *("{n}/HR_x{s}", "{n}/HR", "{n}/GTmod12", "{n}/original", "{n}/image_SRF_{s}", "{n}", "{n}_HR"),
     "{n}/{b}_valid_HR",
@@ -27,7 +27,7 @@ ENDING = re.compile(r"(?:[_-]?(?:SRF_?\d|x[2348]|LR|HR))+$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Pair:
-    """One picture of a benchmark: where its HR is, and its LR where there is a file of it."""
+    """One picture of a benchmark: paths of HR and, if it exists, LR."""
 
     name: str
     scale: int
@@ -35,13 +35,13 @@ class Pair:
     lr_path: Path | None
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """HR [1, scale * h, scale * w, c] and LR [1, h, w, c], uint8, c = 1 where the HR file is greyscale, else 3.
+        """Return HR [1, scale * h, scale * w, c] and LR [1, h, w, c], uint8; c = 1 for greyscale HR files, else 3.
 
-        An HR that the scale does not divide loses its last rows and columns, as the literature does.
+        HR is cropped to multiples of the scale, as in the literature.
 
         Raises:
-            ImageError: a file is no picture.
-            BenchmarkError: HR is not `scale` times LR; names both and their sizes.
+            ImageError: a file cannot be read.
+            BenchmarkError: HR is not `scale` times LR.
         """
         hr = images.read(self.hr_path)
         if _is_grey(self.hr_path):
@@ -54,37 +54,37 @@ class Pair:
         if lr.shape[1:3] != (height, width):
             raise BenchmarkError(
                 f"{self.lr_path}: {lr.shape[2]}x{lr.shape[1]} px does not fit {self.hr_path} "
-                f"({hr.shape[2]}x{hr.shape[1]} px) at scale {self.scale}: {width}x{height} px is wanted"
+                f"({hr.shape[2]}x{hr.shape[1]} px) at scale {self.scale}: it must be {width}x{height} px"
             )
         return hr, lr
 
 
 def find_benchmark(name: str, scale: int, data_dir=None) -> list[Pair]:
-    """The pictures of a benchmark, in the order of their names.
+    """Return the pictures of a benchmark, sorted by name.
 
     Args:
         name: folder under data_dir, or path of a folder.
-        scale: which LR to pair HR with.
-        data_dir: where benchmarks are; the environment's SRGAN_TF_DATA, or `data`, by default.
+        scale: HR size over LR size.
+        data_dir: folder of benchmarks; the environment variable SRGAN_TF_DATA, or `data`, by default.
 
     Raises:
-        BenchmarkError: no such folder or no pictures; or HR and LR that do not pair up.
+        BenchmarkError: there is no such folder, it has no pictures, or HR and LR do not pair up.
     """
     root = Path(data_dir or os.environ.get("SRGAN_TF_DATA") or "data")
     for base in (root / name, Path(name)):
         hr = next(filter(None, map(_hr_among, _folders(HR_FOLDERS, base, scale))), None)
         if hr is not None:
-            # HR may share the folder: what is not HR there is LR.
+            # HR and LR may share a folder.
             others = ([path for path in files if path not in hr] for files in _folders(LR_FOLDERS, base, scale))
             return _pair(hr, next(filter(None, others), None), scale)
     raise BenchmarkError(
-        f"{name}: no such benchmark in {root} (--data_dir or SRGAN_TF_DATA) and no such folder, or no picture in any "
-        "of the layouts that evaluate.py --help lists"
+        f"{name}: no such benchmark in {root} (set --data_dir or SRGAN_TF_DATA) and no such folder, or no picture in "
+        "any of the layouts that evaluate.py --help lists"
     )
 
 
 def _folders(patterns, base: Path, scale: int):
-    """The pictures of each folder that exists."""
+    """Yield the pictures of each existing folder."""
     names = {"n": base, "b": base.name, "r": str(base).removesuffix("_HR"), "s": scale}
     for pattern in patterns:
         folder = Path(pattern.format(**names))
@@ -97,7 +97,7 @@ def _stem(path: Path) -> str:
 
 
 def _hr_among(files: list[Path]) -> list[Path]:
-    """Those that end in HR, or where none does those without an ending."""
+    """Return files whose names end in HR or, without any, those without a known ending."""
     return [p for p in files if p.stem.upper().endswith("HR")] or [p for p in files if p.stem == _stem(p)]
 
 
@@ -109,8 +109,8 @@ def _pair(hr: list[Path], lr: list[Path] | None, scale: int) -> list[Pair]:
     of_scale = {_stem(path): path for path in lr if not other.search(path.stem[len(_stem(path)) :])}
     if missing := [path for path in hr if _stem(path) not in of_scale]:
         raise BenchmarkError(
-            f"{missing[0]}: no LR x{scale} of this name in {lr[0].parent} ({len(missing)} lack theirs); "
-            f"{lr[0].name} is taken for LR by where it lies or how its name ends: move or rename it if it is not"
+            f"{missing[0]}: no LR x{scale} of this name in {lr[0].parent} ({len(missing)} are missing); "
+            f"{lr[0].name} counts as LR by its folder or name: move or rename it if it is not"
         )
     return [Pair(_stem(path), scale, path, of_scale[_stem(path)]) for path in hr]
 

@@ -1,7 +1,7 @@
-"""MATLAB's `imresize(..., 'bicubic')` by whole factors, as fixed convolutions on whatever device TensorFlow uses.
+"""MATLAB's `imresize(..., 'bicubic')` by integer factors, as convolutions on TensorFlow's device.
 
-The low-resolution pictures of the super-resolution literature were made by MATLAB, and a score against any
-other downscaling is not comparable. The kernel is Keys' cubic (1981, a = -0.5), widened by the factor when
+The low-resolution pictures of the literature were made by MATLAB, and scores on any other downscaling are not
+comparable. The kernel is Keys' cubic (1981, a = -0.5), widened by the factor when
 shrinking; taps are normalised; rows come first. uint8 pictures are rounded (half up) and clipped between the two
 passes as well as after them, as MATLAB's are.
 """
@@ -15,13 +15,13 @@ BORDERS = ("edge", "symmetric")
 
 
 def downscale(images, scale: int, border: str = "edge") -> tf.Tensor:
-    """Shrink pictures by a whole factor.
+    """Shrink pictures by an integer factor.
 
     Args:
         images: [batch, height, width, channels], uint8 or float of any range.
-        scale: whole factor, 1 or more. Sizes that it does not divide are rounded up, as in MATLAB.
-        border: how the picture goes on beyond its edge: "edge" (the edge pixel repeated: the Set5 and
-            Set14 files that circulate) or "symmetric" (mirrored, the edge pixel twice: newer MATLABs).
+        scale: integer factor, at least 1. Sizes that it does not divide are rounded up, as in MATLAB.
+        border: padding: "edge" (the common Set5 and Set14 files) or "symmetric" (mirrored with the edge pixel, newer
+            MATLAB versions).
 
     Returns:
         [batch, ceil(height / scale), ceil(width / scale), channels] of the dtype of images. Float pictures are
@@ -31,12 +31,12 @@ def downscale(images, scale: int, border: str = "edge") -> tf.Tensor:
 
 
 def enlarge(images, scale: int, border: str = "edge") -> tf.Tensor:
-    """Enlarge pictures by a whole factor; arguments and result as for `downscale`, times scale."""
+    """Enlarge pictures by an integer factor; arguments and result as for `downscale`, times scale."""
     return _resize(images, cubic.enlarging(scale), border, lambda size: size)
 
 
 def _resize(images, how: cubic.Taps, border: str, steps) -> tf.Tensor:
-    """Rows, then columns."""
+    """Resize rows, then columns."""
     if border not in BORDERS:
         raise ValueError(f"border must be one of {', '.join(BORDERS)}, not {border!r}")
     taps, first, stride = how.weights, how.first, how.stride
@@ -50,7 +50,7 @@ def _resize(images, how: cubic.Taps, border: str, steps) -> tf.Tensor:
     for axis in (2, 3):
         size = tf.shape(x)[axis]
         n = steps(size)
-        # At least 2: of one column, TensorFlow's convolution with an odd number of taps reads beyond its input (2.21).
+        # At least 2: on one column, TensorFlow 2.21's convolution with an odd number of taps reads beyond its input.
         index = tf.range(first, (tf.maximum(n, 2) - 1) * stride + first + len(taps))
         if border == "symmetric":
             index = tf.math.floormod(index, 2 * size)

@@ -1,5 +1,6 @@
-"""The photographs that come with the package, as LR pictures to try a generator on."""
+"""The bundled photographs as LR pictures."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from srgan_tf.io import images
 PHOTOS = Path(__file__).parents[1] / "photos"
 
 
-def photographs(folder: str, scale: int, side: int) -> list[np.ndarray]:
-    """The middle of each bundled photograph, shrunk by the scale: float32 [1, h, w, 3] in [0, 1], at most side px."""
+@functools.cache  # an export asks several times
+def photographs(folder: str, scale: int, side: int) -> tuple[np.ndarray, ...]:
+    """Return the centre of each bundled photograph as LR float32 [1, h, w, 3] in [0, 1], at most `side` px."""
     result = []
     for path in sorted((PHOTOS / folder).glob("*.jpg")):
         hr = images.read(path)[None]
@@ -21,4 +23,4 @@ def photographs(folder: str, scale: int, side: int) -> list[np.ndarray]:
         height, width = (min(size // scale, side) * scale for size in hr.shape[1:3])
         hr = hr[:, top : top + height, left : left + width] / np.float32(127.5) - 1
         result.append(to_unit(to_levels(from_signed(bicubic.downscale(tf.constant(hr), scale).numpy()))))
-    return result
+    return tuple(result)

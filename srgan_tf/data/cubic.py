@@ -1,6 +1,6 @@
-"""Keys' cubic (1981, a = -0.5) as MATLAB's `imresize` samples it, and pictures resized by it in NumPy.
+"""Keys' cubic (1981, a = -0.5) as MATLAB's `imresize` samples it, applied in NumPy.
 
-`bicubic` carries the same taps out in TensorFlow, for uint8 and on any device. Importing this needs no TensorFlow.
+`bicubic` applies the same taps in TensorFlow, to uint8 and on any device. Importing this needs no TensorFlow.
 """
 
 import math
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_BLOCK = 16  # steps that are one matrix product: few wasted multiplications, and enough of them for BLAS
-# Multiplications of a product. OpenBLAS has several threads share larger ones, and they wait for each other and for
-# LiteRT's: that took 50 times as long on a busy machine.
+_BLOCK = 16  # steps per matrix product: few wasted multiplications, yet enough for BLAS
+# Multiplications per product. OpenBLAS uses several threads for larger ones, which compete with LiteRT's: 50 times
+# slower on a busy machine.
 _PRODUCT = 1 << 18
 
 
 @dataclass(frozen=True)
 class Taps:
-    """How an axis is resampled: at every `stride` pixels, each of `weights`' columns gives one pixel.
+    """Resampling of one axis: at every `stride` pixels, each column of `weights` gives one pixel.
 
     Attributes:
         weights: [length, phases], float64.
         first: offset of the first tap.
-        stride: pixels between places.
+        stride: pixels between positions.
     """
 
     weights: np.ndarray
@@ -30,7 +30,7 @@ class Taps:
 
 
 def shrinking(scale: int) -> Taps:
-    """To a `scale`-th: the kernel widened by it, normalised."""
+    """Return taps for shrinking by `scale`, with the widened, normalised kernel."""
     centre = (scale - 1) / 2
     offsets = np.array([d for d in range(-2 * scale, 3 * scale) if abs(d - centre) < 2 * scale])
     weights = _cubic((offsets - centre) / scale)
@@ -38,14 +38,14 @@ def shrinking(scale: int) -> Taps:
 
 
 def enlarging(scale: int) -> Taps:
-    """To `scale` times."""
+    """Return taps for enlarging by `scale`."""
     centres = (np.arange(scale) + 0.5) / scale - 0.5
     weights = _cubic(np.arange(-2, 3)[:, None] - centres[None, :])
     return Taps(weights / weights.sum(0), -2, 1)
 
 
 def shrinking_to(numerator: int, denominator: int) -> Taps:
-    """To numerator / denominator, less than 1."""
+    """Return taps for resizing by numerator / denominator < 1."""
     widen = denominator / numerator
     centres = (np.arange(numerator) + 0.5) * widen - 0.5
     offsets = np.arange(math.ceil(-2 * widen), denominator + math.ceil(2 * widen))
@@ -60,19 +60,19 @@ def _cubic(x: np.ndarray) -> np.ndarray:
 
 
 def resize(picture: np.ndarray, taps: Taps) -> np.ndarray:
-    """A float32 picture [height, width, channels] of any range, resampled along both axes; its edge pixels go on.
+    """Resample a float32 picture [height, width, channels] of any range along both axes, with edge padding.
 
-    Sizes that `taps.stride` does not divide are rounded up. Neither rounded nor clipped.
+    Sizes that `taps.stride` does not divide are rounded up. The result is neither rounded nor clipped.
     """
     height, width, channels = picture.shape
     tall = _along_rows(picture.reshape(height, width * channels), taps, 1)
-    # Rows of several channels: a matrix that leaves the channels as they are takes width and channels at once.
+    # A block matrix that keeps the channels apart handles width and channels at once.
     wide = _along_rows(np.ascontiguousarray(tall).reshape(len(tall), width, channels), taps, channels)
     return wide.reshape(len(tall), -1, channels)
 
 
 def _along_rows(x: np.ndarray, taps: Taps, channels: int) -> np.ndarray:
-    """[size, others] along its first axis; or, with three axes, [others, size, channels] along its second."""
+    """Resample [size, others] along its first axis, or [others, size, channels] along its second."""
     axis = x.ndim - 2 if x.ndim == 3 else 0
     size, (length, phases) = x.shape[axis], taps.weights.shape
     steps = -(-size // taps.stride)
@@ -103,6 +103,6 @@ def _along_rows(x: np.ndarray, taps: Taps, channels: int) -> np.ndarray:
 
 
 def _parts(size: int, cost: int) -> list[slice]:
-    """An axis in parts, each place of which costs so many multiplications."""
+    """Split an axis so that each part takes at most _PRODUCT multiplications, at `cost` per position."""
     most = max(1, _PRODUCT // cost)
     return [slice(start, start + most) for start in range(0, size, most)]

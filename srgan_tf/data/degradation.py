@@ -1,15 +1,12 @@
-"""LR as photographs come by it: Real-ESRGAN's second-order degradation (Wang et al. 2021), and a milder one.
+"""Synthetic LR degradations: Real-ESRGAN's and a milder one, in TensorFlow, on the training device.
 
-`degrade`: blur, resize, noise and JPEG, twice over, with a sinc filter for the ringing of sharpened pictures (arXiv
-2107.10833, section 3 and figure 2). The numbers are those of its section 4.1 and of the authors' published options. As
-theirs, sizes and kinds are drawn once a batch, strengths once a picture.
+`degrade`: blur, resize, noise and JPEG, twice, with a sinc filter for the ringing of sharpened pictures (Wang et al.
+2021, arXiv 2107.10833, section 3 and figure 2). The numbers are those of its section 4.1 and of the authors' published
+options; as there, sizes and kinds are drawn once per batch, strengths once per picture.
 
-`degrade_everyday`: what a phone or a messenger does to a photograph. Most files have been through that, and not through
-the second order, which is far harsher in the median.
+`degrade_everyday`: what phones and messengers do to photographs: far milder than the second order in the median.
 
-`shrink`: clean pictures, shrunk by other means than MATLAB's bicubic too.
-
-All of it is TensorFlow, on the device that trains.
+`shrink`: clean pictures, shrunk by area and bilinear interpolation as well as by MATLAB's bicubic.
 """
 
 import math
@@ -31,7 +28,7 @@ _TO_RGB = ((1.0, 1.0, 1.0), (0.0, -0.344136, 1.772), (1.402, -0.714136, 0.0))
 
 
 class _Draws:
-    """Random numbers that are a function of the seed and of how many were drawn before."""
+    """Random numbers as a function of the seed and the number of draws before."""
 
     def __init__(self, seed):
         self.seed, self.count = tf.cast(seed, tf.int32), 0
@@ -44,7 +41,7 @@ class _Draws:
         return tf.random.stateless_uniform(shape, self.next(), low, high)
 
     def choice(self, shape, *weights: float) -> tf.Tensor:
-        """Indices drawn with these weights."""
+        """Draw indices with these weights."""
         bounds = tf.cumsum(tf.constant(weights, tf.float32))
         drawn = tf.reshape(self.uniform(shape, 0.0, bounds[-1]), [-1])
         return tf.searchsorted(bounds[:-1], drawn, "right")
@@ -85,11 +82,10 @@ def degrade(hr, scale: int, seed) -> tf.Tensor:
 
 
 def degrade_everyday(hr, scale: int, seed) -> tf.Tensor:
-    """Make LR of HR as phones and messengers do; arguments, result and reproducibility are those of `degrade`.
+    """Make LR of HR as phones and messengers do; see `degrade`.
 
     Half the pictures are blurred by a Gaussian of 0.3 to 1.8 HR pixels; all are shrunk by area, bilinear or bicubic
-    interpolation with antialiasing; half get Gaussian noise of up to 6 of 255; 85 % are coded as JPEG of quality 50 to
-    96.
+    interpolation with antialiasing; half get Gaussian noise up to 6/255; 85% are coded as JPEG of quality 50 to 96.
     """
     draws = _Draws(seed)
     small = tf.shape(hr)[1:3] // scale
@@ -108,9 +104,9 @@ def degrade_everyday(hr, scale: int, seed) -> tf.Tensor:
 
 
 def shrink(hr, scale: int, seed) -> tf.Tensor:
-    """Make LR of HR as software shrinks clean pictures; arguments, result and reproducibility are those of `degrade`.
+    """Make LR of HR as software shrinks clean pictures; see `degrade`.
 
-    Of the batches half by MATLAB's bicubic, a quarter by area, a quarter by bilinear interpolation with antialiasing.
+    Half of the batches by MATLAB's bicubic, a quarter by area, a quarter by bilinear interpolation with antialiasing.
     """
     kind = _Draws(seed).choice([], 2, 1, 1)[0]
 
@@ -122,7 +118,7 @@ def shrink(hr, scale: int, seed) -> tf.Tensor:
 
 
 def _to_levels(x: tf.Tensor, hr, scale: int) -> tf.Tensor:
-    """[0, 1] → uint8, rounded half up, of HR's static shape over scale."""
+    """[0, 1] → uint8, rounded half up, with HR's static shape divided by scale."""
     x = tf.ensure_shape(x, [hr.shape[0], *(side and side // scale for side in hr.shape[1:3]), 3])
     return tf.cast(tf.floor(tf.clip_by_value(x, 0, 1) * 255 + 0.5), tf.uint8)
 
@@ -135,7 +131,7 @@ def blur(x: tf.Tensor, kernels: tf.Tensor) -> tf.Tensor:
         index = tf.math.floormod(tf.range(-(size // 2), side + size // 2), tf.maximum(2 * side - 2, 1))
         x = tf.gather(x, tf.minimum(index, 2 * side - 2 - index), axis=axis)
     height, width = tf.shape(x)[1], tf.shape(x)[2]
-    # A depthwise convolution has one kernel a channel: let the pictures be channels.
+    # Pictures become channels: a depthwise convolution has one kernel per channel.
     channels = tf.reshape(tf.transpose(x, [1, 2, 0, 3]), [1, height, width, 3 * n])
     filters = tf.repeat(tf.transpose(kernels, [1, 2, 0]), 3, axis=2)[..., None]
     y = tf.nn.depthwise_conv2d(channels, filters, [1, 1, 1, 1], "VALID")
@@ -143,7 +139,7 @@ def blur(x: tf.Tensor, kernels: tf.Tensor) -> tf.Tensor:
 
 
 def _grid() -> tuple[tf.Tensor, tf.Tensor]:
-    """Row and column of each tap from the middle, [1, SIZE, SIZE]."""
+    """Return row and column of each tap relative to the centre, [1, SIZE, SIZE]."""
     axis = tf.range(-(SIZE // 2), SIZE // 2 + 1, dtype=tf.float32)
     rows, columns = tf.meshgrid(axis, axis, indexing="ij")
     return rows[None], columns[None]
@@ -155,7 +151,7 @@ def _identity() -> tf.Tensor:
 
 
 def _normalised(kernels: tf.Tensor, half: tf.Tensor) -> tf.Tensor:
-    """Cut to 2 * half + 1 taps a side, and scaled to a sum of 1."""
+    """Crop to 2 * half + 1 taps per side, and normalise to a sum of 1."""
     rows, columns = _grid()
     kernels = tf.where(tf.maximum(abs(rows), abs(columns)) <= half[:, None, None], kernels, 0.0)
     return kernels / tf.reduce_sum(kernels, [1, 2], keepdims=True)
@@ -189,7 +185,7 @@ def _sinc_kernels(draws: _Draws, n, lowest: float) -> tf.Tensor:
 
 
 def _kernels(draws: _Draws, n, sigma: tuple[float, float]) -> tf.Tensor:
-    """Gaussian 70 %, generalised 15, plateau 15 (of these isotropic 45, 12, 12); in place of it all sinc 10 %."""
+    """Draw kernels: Gaussian 70%, generalised 15%, plateau 15% (isotropic: 45, 12 and 12%); 10% become sinc."""
     kind = draws.choice([n], 0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
     x, y = draws.uniform([n], *sigma), draws.uniform([n], *sigma)
     angle = draws.uniform([n], -math.pi, math.pi)
@@ -202,13 +198,13 @@ def _kernels(draws: _Draws, n, sigma: tuple[float, float]) -> tf.Tensor:
 
 
 def _resize(x, size, kind, antialias: bool = False) -> tf.Tensor:
-    """To size [2] by kind 0: area, 1: bilinear, 2: bicubic."""
+    """Resize to size [2]; kind 0: area, 1: bilinear, 2: bicubic."""
     methods = ("area", "bilinear", "bicubic")
     return tf.switch_case(kind, [lambda m=m: tf.image.resize(x, size, m, antialias=antialias) for m in methods])
 
 
 def _random_resize(draws: _Draws, x, size, ranges: dict) -> tf.Tensor:
-    """To a random multiple of size [2], up, down or not, alike for the whole batch."""
+    """Resize to a random multiple of size [2], up, down or unchanged, once per batch."""
     direction = draws.choice([], ranges["up"], ranges["down"], 1 - ranges["up"] - ranges["down"])[0]
     low, high = ranges["resize"]
     up, down = draws.uniform([], 1.0, high), draws.uniform([], low, 1.0)
@@ -218,7 +214,7 @@ def _random_resize(draws: _Draws, x, size, ranges: dict) -> tf.Tensor:
 
 
 def _noise(draws: _Draws, x, ranges: dict) -> tf.Tensor:
-    """Gaussian (σ in levels of 255) or Poisson, half the batches each; in 40 % of the pictures alike in all colours."""
+    """Add Gaussian (σ in levels of 255) or Poisson noise, half the batches each; grey noise in 40% of the pictures."""
     n = tf.shape(x)[0]
     grey = draws.uniform([n, 1, 1, 1]) < 0.4
     x = tf.clip_by_value(x, 0, 1)
@@ -229,7 +225,7 @@ def _noise(draws: _Draws, x, ranges: dict) -> tf.Tensor:
         return sigma * tf.where(grey, noise[..., :1], noise)
 
     def poisson():
-        # Counts of 256 at white, as 8-bit pictures have levels.
+        # 256 counts at white, as in 8-bit pictures.
         mean = 256 * tf.where(grey, tf.reduce_sum(x * LUMA, -1, keepdims=True), x)
         counts = tf.random.stateless_poisson(tf.shape(x), draws.next(), mean, tf.float32)
         noise = (counts - mean) / 256
@@ -239,7 +235,7 @@ def _noise(draws: _Draws, x, ranges: dict) -> tf.Tensor:
 
 
 def jpeg(x: tf.Tensor, quality: tf.Tensor) -> tf.Tensor:
-    """What JPEG of 4:2:0 chroma and libjpeg's quality [batch], 1-100, leaves of pictures [batch, h, w, 3] in [0, 1]."""
+    """Apply JPEG with 4:2:0 chroma and libjpeg's quality [batch], 1-100, to pictures [batch, h, w, 3] in [0, 1]."""
     height, width = tf.shape(x)[1], tf.shape(x)[2]
     for axis, side in ((1, height), (2, width)):
         x = tf.gather(x, tf.minimum(tf.range(-(-side // 16) * 16), side - 1), axis=axis)

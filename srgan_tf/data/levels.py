@@ -1,11 +1,11 @@
-"""The one home of conversions between levels (uint8, uint16) and ranges ([0, 1] of LR, [-1, 1] of SR and HR).
+"""Convert between integer levels (uint8, uint16) and ranges ([0, 1] of LR, [-1, 1] of SR and HR).
 
-Rounding is half up everywhere, as MATLAB's. Importing this needs no TensorFlow; the functions on tensors do.
+Rounding is half up, as in MATLAB. Importing this needs no TensorFlow; the functions on tensors do.
 """
 
 import numpy as np
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, as JPEG has it (ITU-R BT.601)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue in JPEG (ITU-R BT.601)
 
 
 def to_unit(levels: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def to_hr_range(hr):
 
 
 def to_uint8(sr):
-    """A generator's output in [-1, 1] → a uint8 tensor, clipped and rounded."""
+    """SR in [-1, 1] → a uint8 tensor, clipped and rounded."""
     import tensorflow as tf
 
     levels = tf.floor((tf.cast(sr, tf.float32) + 1) * 127.5 + 0.5)

@@ -1,8 +1,7 @@
-"""TFRecord shards: a folder of pictures in few large files, for data past one disk or a slow file system.
+"""TFRecord shards: pictures in few large files, for large data sets and slow file systems.
 
-A record is a `tf.train.Example` of the file as it was (`image/encoded`, `image/filename`). Beside each shard lies its
-index, `….json`, so that `Photos` reads any record at once: shards give the batches that a folder gives, resumable and
-shared among workers in the same way.
+A record is a `tf.train.Example` of the original file (`image/encoded`, `image/filename`). An index beside each shard,
+`….json`, lets `Photos` read any record: shards give the same batches as a folder, resumable and shared alike.
 """
 
 import json
@@ -32,16 +31,16 @@ class Record:
     width: int
 
     def read_bytes(self) -> bytes:
-        """The file as it was.
+        """Return the original file.
 
         Raises:
-            ImageError: the shard is damaged there.
+            ImageError: the record is damaged.
         """
         with open(self.shard, "rb") as file:
             file.seek(self.offset)
             record = file.read(self.size)
         if zlib.crc32(record) != self.crc:
-            raise ImageError(f"{self}: damaged, its checksum differs; remove that shard and make it again")
+            raise ImageError(f"{self}: damaged (checksum differs); remove that shard and make it again")
         return tf.train.Example.FromString(record).features.feature["image/encoded"].bytes_list.value[0]
 
     @property
@@ -57,10 +56,10 @@ class Record:
 
 
 def find(source) -> list[Record]:
-    """The records of the shards that a folder, a pattern, a file or a list of these names; none where there are none.
+    """Return the records of the shards that a folder, a pattern, a file or a list of these names; [] without shards.
 
     Raises:
-        ImageError: a shard's index is missing or damaged, or the shard is not of the size that it tells.
+        ImageError: an index is missing or damaged, or its shard has another size.
     """
     if isinstance(source, (list, tuple)):
         return [record for item in source for record in find(item)]
@@ -70,6 +69,7 @@ def find(source) -> list[Record]:
 
 
 def read_index(shard: Path) -> list[Record]:
+    """Return the records of a shard."""
     try:
         index = json.loads(shard.with_suffix(".json").read_text(encoding="utf-8"))
         if index["bytes"] != shard.stat().st_size:
@@ -77,26 +77,26 @@ def read_index(shard: Path) -> list[Record]:
         return [Record(shard, **record) for record in index["records"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(
-            f"{shard}: not whole ({files.reason(error)}); make the shards again by the same command"
+            f"{shard}: incomplete ({files.reason(error)}); make the shards again by the same command"
         ) from None
 
 
 def make(source, output, megabytes: float = 256, smallest: int = 96, workers: int | None = None) -> list[Record]:
-    """Write the pictures of `source` into shards in `output`; run again, it goes on where it stopped.
+    """Write the pictures of `source` into shards in `output`; a rerun resumes.
 
     Args:
         source: as for `files.find`.
         output: a folder.
-        megabytes: size of a shard, to the next whole picture.
-        smallest: least height and width of a picture, pixels.
-        workers: shards written at a time; the processors by default.
+        megabytes: size of a shard, rounded up to the next picture.
+        smallest: least height and width of a picture in pixels.
+        workers: shards written in parallel; one per processor by default.
 
     Returns:
-        All records. Every one was read back through TensorFlow, which checks its own checksums. Files that cannot be
-        used are named on stderr and left out.
+        All records. Each was read back by TensorFlow, which verifies its own checksums. Unusable files are listed on
+        stderr and left out.
 
     Raises:
-        ImageError: nothing usable, or shards of other pictures lie in `output`.
+        ImageError: no usable picture, or `output` has shards of other pictures.
     """
     output, paths = Path(output), files.find(source)
     root = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
@@ -110,7 +110,7 @@ def make(source, output, megabytes: float = 256, smallest: int = 96, workers: in
     output.mkdir(parents=True, exist_ok=True)
     names = [output / f"shard-{i:05d}-of-{len(groups):05d}.tfrecord" for i in range(len(groups))]
     if others := sorted(set(output.glob("*.tfrecord")) - set(names)):
-        raise ImageError(f"{others[0]}: made of other pictures or of other settings; give another --output")
+        raise ImageError(f"{others[0]}: made of other pictures or settings; give another --output")
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         made = list(pool.map(lambda shard, group: _make_shard(shard, group, root, smallest), names, groups))
     records = [record for shard in made for record in shard]
@@ -141,14 +141,14 @@ def _make_shard(shard: Path, paths: list[Path], root: Path, smallest: int) -> li
                 name = str(path.relative_to(root))
                 record = _example(path.read_bytes(), name)
                 writer.write(record)
-                # TFRecord: 8 bytes of length and 4 of its checksum before the record, 4 of checksum after it.
+                # TFRecord framing: 8 bytes of length, 4 of its checksum, the record, 4 of its checksum.
                 records.append(Record(shard, name, offset + 12, len(record), zlib.crc32(record), height, width))
                 offset += len(record) + 16
         written = [zlib.crc32(record) for record in tf.data.TFRecordDataset(temporary).as_numpy_iterator()]
         if written != [record.crc for record in records]:
-            raise ImageError(f"{shard}: what was written does not read back; is the disk sound?")
+            raise ImageError(f"{shard}: reads back differently than written; check the disk")
     rows = [{k: v for k, v in asdict(record).items() if k != "shard"} for record in records]
-    with files.write_aside(index) as temporary:  # last: what has an index is whole
+    with files.write_aside(index) as temporary:  # last: a shard with an index is complete
         Path(temporary).write_text(json.dumps({"bytes": offset, "files": listing, "records": rows}), encoding="utf-8")
     return records
 

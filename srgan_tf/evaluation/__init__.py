@@ -1,1 +1,1 @@
-"""Scores as papers take them, benchmarks to tables, sheets and pages of them."""
+"""Score models on benchmarks as papers do; write tables, sheets and reports."""

@@ -1,8 +1,8 @@
-"""Models on benchmarks → one table like the paper's table 2, everyone's scores made alike.
+"""Score models on benchmarks: one table like the paper's table 2.
 
-All scores are of rounded uint8 pictures, a border of `scale` pixels left out, LPIPS' included. A greyscale picture
-goes through an RGB model as three equal channels. PSNR and SSIM compare the mean of what comes back with the grey of
-HR as it is, not as Y; LPIPS sees the colours that the model put in.
+All scores, LPIPS included, are of rounded uint8 pictures without a border of `scale` pixels. Greyscale pictures pass
+RGB models as three equal channels. PSNR and SSIM compare the mean of the channels with HR's grey, not with Y; LPIPS
+sees any colours that the model adds.
 """
 
 import time
@@ -17,11 +17,12 @@ from srgan_tf.data.benchmarks import Pair, find_benchmark
 from srgan_tf.errors import BenchmarkError, WeightsError
 from srgan_tf.evaluation import lpips, metrics, sheets, tables
 from srgan_tf.inference.generators import GeneratorRunner
-from srgan_tf.inference.runners import Ensemble, Function, Runner, named, open_runner
+from srgan_tf.inference.loading import load_runner
+from srgan_tf.inference.runners import Ensemble, Function, Runner
 from srgan_tf.models import weights
 from srgan_tf.progress import Bar
 
-CURVE = (0.2, 0.4, 0.6, 0.8)  # the blends that a plot's curve passes, beside its two ends
+CURVE = (0.2, 0.4, 0.6, 0.8)  # blends of a plot's curve, between its two ends
 
 
 @dataclass(frozen=True)
@@ -48,33 +49,36 @@ def evaluate(
     plot: bool = False,
     command: str = "",
 ) -> list[dict]:
-    """Score nearest, bicubic and models on benchmarks; print the table and, with `output`, write all of it there.
+    """Score nearest, bicubic and models on benchmarks; print a table and, with `output`, write all results there.
 
     Args:
-        sources: what `runners.open_runner` takes.
-        benchmarks: names or folders, for `data.benchmarks.find_benchmark`, as is data_dir.
+        sources: what `loading.load_runner` takes.
+        benchmarks, data_dir: names or folders, for `data.benchmarks.find_benchmark`.
         output: folder for results.csv, .json and .md, the sheets (sheets/BENCHMARK/PICTURE.png) and the plots.
-        scale: of the benchmarks where there are no sources; models tell theirs.
+        scale: of the benchmarks without sources; else the models'.
         networks: LPIPS networks, of "alex" and "vgg".
-        rgb: score PSNR and SSIM over RGB too.
-        blends: amounts in [0, 1] of the second source in blends with the first, each a model more.
+        rgb: also score PSNR and SSIM over RGB.
+        blends: shares in [0, 1] of the second source in blends with the first, one more model each.
         ensembled: run each model as its eightfold self-ensemble.
-        sheet: draw a comparison sheet of each picture.
-        plot: draw PSNR against LPIPS, with the curve of blends where the first two sources blend.
+        sheet: draw one comparison sheet per picture.
+        plot: draw PSNR against LPIPS, with the curve of blends if the first two sources blend.
+        command: for the results.
 
     Returns:
-        A row a model and benchmark, with the columns of results.csv.
+        One row per model and benchmark, with the columns of results.csv.
 
     Raises:
-        WeightsError, BenchmarkError, ImageError: what cannot be used, by name. Nothing is written then but sheets.
+        WeightsError, BenchmarkError, ImageError: an input is unusable; nothing but sheets is written then.
     """
     models = open_models(sources, blends, curve=plot)
     scale = models[0].scale if models else scale
     if odd := [model.name for model in models if model.scale != scale]:
-        raise WeightsError(f"{odd[0]}: not an x{scale} model like {models[0].name}; evaluate it by itself")
+        raise WeightsError(f"{odd[0]}: not an x{scale} model like {models[0].name}; evaluate it separately")
     pictures = {Path(name).resolve().name: find_benchmark(name, scale, data_dir) for name in benchmarks}
     if len(pictures) < len(benchmarks):
-        raise BenchmarkError(f"two of the benchmarks {', '.join(benchmarks)} have one name; evaluate them apart")
+        raise BenchmarkError(
+            f"two of the benchmarks {', '.join(benchmarks)} have the same name; evaluate them separately"
+        )
     if output:
         Path(output).mkdir(parents=True, exist_ok=True)
     models = list(map(Ensemble, models)) if ensembled else models
@@ -100,12 +104,12 @@ def evaluate(
 
 
 def open_models(sources, blends=(), curve: bool = False) -> list[Runner]:
-    """The sources' models and the blends of the first two, under names that differ."""
+    """Open the sources and the blends of the first two, under distinct names."""
     models = []
     for source in sources:
-        model = open_runner(source)
+        model = load_runner(source)
         taken = {"nearest", "bicubic", *(other.name for other in models)}
-        models.append(named(model, str(source)) if model.name in taken else model)
+        models.append(model.renamed(str(source)) if model.name in taken else model)
     ends = [model.generator for model in models[:2]]
     two_generators = len(models) == 2 and None not in ends
     if blends and not two_generators:
@@ -119,7 +123,7 @@ def open_models(sources, blends=(), curve: bool = False) -> list[Runner]:
 
 
 def interpolations(scale: int) -> list[Runner]:
-    """What a model has to beat: nearest neighbour, and MATLAB's bicubic."""
+    """Return the baselines: nearest neighbour, and MATLAB's bicubic."""
     return [
         Function("nearest", scale, lambda lr: lr.repeat(scale, 1).repeat(scale, 2)),
         Function("bicubic", scale, lambda lr: enlarge(lr, scale).numpy()),
@@ -127,14 +131,14 @@ def interpolations(scale: int) -> list[Runner]:
 
 
 def judge(models: list[Runner], pictures: list[Pair], networks=("alex",), rgb: bool = False) -> Iterator[Result]:
-    """Each picture by all models, scored."""
+    """Yield each picture's results by all models, with scores."""
     for model in models:
-        model(np.zeros((1, 16, 16, 3), np.uint8))  # tracing is no part of a picture's time
+        model(np.zeros((1, 16, 16, 3), np.uint8))  # trace before timing
     for picture in pictures:
         hr, lr = picture.read()
         smallest = max(11, 0, *(lpips.SMALLEST[network] for network in networks)) + 2 * picture.scale
         if min(hr.shape[1:3]) < smallest:
-            raise BenchmarkError(f"{picture.hr_path}: scores need {smallest} px each way at least")
+            raise BenchmarkError(f"{picture.hr_path}: scores need at least {smallest}x{smallest} px")
         inner = slice(picture.scale, -picture.scale)
         reference = {network: lpips.features(hr[:, inner, inner], network) for network in networks}
         srs, scores = {}, {}
@@ -168,7 +172,7 @@ def _row(model: Runner, benchmark: str, results: dict) -> dict:
     row["parameters"] = row["multiply_adds"] = None
     if model.generator is not None:
         row["parameters"] = sum(int(np.prod(v.shape)) for v in model.generator.trainable_variables)
-        row["multiply_adds"] = model.generator.multiply_adds() * model.passes
+        row["multiply_adds"] = model.generator.multiply_adds() * model.num_passes
     row["seconds_a_picture"] = float(np.mean([score["seconds_a_picture"] for score in scores]))
     return {**row, "pictures": len(scores), "scale": model.scale}
 

@@ -1,4 +1,4 @@
-"""LPIPS, the learned perceptual distance of Zhang et al. 2018 (version 0.1, linear heads), in plain TensorFlow."""
+"""LPIPS, the learned perceptual distance of Zhang et al. 2018 (version 0.1, linear heads), in TensorFlow."""
 
 import functools
 from pathlib import Path
@@ -8,13 +8,13 @@ import tensorflow as tf
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 NETWORKS = {"alex": "lpips_alex.npz", "vgg": "vgg16.npz"}
-SMALLEST = {"alex": 31, "vgg": 16}  # px: below it the deepest features are empty
+SMALLEST = {"alex": 31, "vgg": 16}  # px; smaller pictures have no deepest features
 # The normalisation of torchvision's networks, for RGB in [-1, 1].
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
 def distance(hr, sr, network: str = "alex") -> tf.Tensor:
-    """LPIPS between pictures of one size; 0 for equal ones, lower is nearer. No border is left out.
+    """Return LPIPS between pictures of one size; 0 for equal ones, lower is better. No border is shaved.
 
     Args:
         hr, sr: RGB [batch, height, width, 3] or grey [batch, height, width, 1], 0-255.
@@ -24,13 +24,13 @@ def distance(hr, sr, network: str = "alex") -> tf.Tensor:
         float32 [batch].
 
     Raises:
-        ValueError: another network, or pictures smaller than it can see (31 px for "alex", 16 px for "vgg").
+        ValueError: unknown network, or pictures below its least size (31 px for "alex", 16 px for "vgg").
     """
     return compare(features(hr, network), features(sr, network), network)
 
 
 def features(images, network: str = "alex") -> list[tf.Tensor]:
-    """The five unit-length feature maps that `compare` takes, so that HR's are computed once for many SRs."""
+    """Return the five normalised feature maps that `compare` takes, so that HR's are computed once."""
     if network not in NETWORKS:
         raise ValueError(f"LPIPS network must be one of {', '.join(NETWORKS)}, not {network!r}")
     images = tf.convert_to_tensor(images)
@@ -42,7 +42,7 @@ def features(images, network: str = "alex") -> list[tf.Tensor]:
 
 
 def compare(hr_features: list, sr_features: list, network: str = "alex") -> tf.Tensor:
-    """LPIPS from `features`: the squared differences, weighted by channel, their means over space summed."""
+    """Return LPIPS from `features`: squared differences weighted per channel, averaged over space and summed."""
     total = 0.0
     for i, (hr, sr) in enumerate(zip(hr_features, sr_features)):
         weighted = tf.math.squared_difference(hr, sr) * _arrays(network)[f"lpips/{i}"]

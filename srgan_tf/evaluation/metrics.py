@@ -1,7 +1,7 @@
-"""PSNR and SSIM as super-resolution papers take them: on the Y channel, the border shaved off; and Keras metrics.
+"""PSNR and SSIM as in super-resolution papers: on the Y channel, with the border shaved; and Keras metrics.
 
-Pictures are [batch, height, width, 3] (RGB) or [batch, height, width, 1] (grey, scored as it is), 0-255. Each
-function gives one score a picture.
+Pictures are [batch, height, width, 3] (RGB) or [batch, height, width, 1] (grey, scored as it is), 0-255. Functions
+return one score per picture.
 """
 
 import functools
@@ -40,7 +40,7 @@ def psnr(hr, sr, shave: int = 4, y_channel: bool = True) -> tf.Tensor:
     Args:
         hr, sr: pictures of one size, 0-255.
         shave: border left out, in pixels; the scale by convention.
-        y_channel: score Y alone (the papers' way) or all channels.
+        y_channel: score Y alone, as papers do, or all channels.
     """
     hr, sr = _prepare(hr, sr, shave, y_channel)
     error = tf.reduce_mean(tf.math.squared_difference(hr, sr), axis=[1, 2, 3])
@@ -50,28 +50,28 @@ def psnr(hr, sr, shave: int = 4, y_channel: bool = True) -> tf.Tensor:
 def ssim(hr, sr, shave: int = 4, y_channel: bool = True) -> tf.Tensor:
     """Structural similarity (Wang et al. 2004), Gaussian 11x11 window of sigma 1.5; arguments as for `psnr`.
 
-    The usual form: windows lie within the picture, which must be 11 px high and wide after shaving. The paper's
-    tables hold `ssim_daala`, which reads some 0.03 to 0.05 higher on Set14.
+    The usual form: windows lie inside the picture, which must be 11 px high and wide after shaving. The paper's tables
+    use `ssim_daala`, which is some 0.03 to 0.05 higher on Set14.
     """
     window = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
     return _structure(*_prepare(hr, sr, shave, y_channel), tf.constant(window / window.sum()), "VALID")
 
 
 def ssim_daala(hr, sr, shave: int = 4) -> tf.Tensor:
-    """Structural similarity as *daala*'s `dump_ssim` takes it, which the paper used (section 3.1); float32 [batch].
+    """Structural similarity as computed by *daala*'s `dump_ssim`, which the paper used (section 3.1); float32 [batch].
 
-    The Gaussian window grows with the (shaved) picture: sigma is 1.5/256 of its height. Windows reach over the
-    border, where each counts by how much of it lies inside. The taps are whole 256ths, as in the tool.
+    The Gaussian window grows with the (shaved) picture: sigma is 1.5/256 of its height. Windows extend over the border,
+    weighted by the part inside. Taps are multiples of 1/256, as in the tool.
 
-    Y stays unrounded: so taken, the paper's bicubic rows come out to the last digit, on Set5 and Set14 (.8211 and
-    .7486), and its nearest-neighbour rows within .0005. Rounded, all four read .0005 to .0013 too low.
+    Y is not rounded: this reproduces the paper's bicubic rows on Set5 and Set14 to the last digit (.8211 and .7486),
+    and its nearest-neighbour rows within .0005. With rounding, all four are .0005 to .0013 too low.
     """
     hr, sr = (_shaved(luma(images, rounded=False), shave) for images in (hr, sr))
     return _structure(hr, sr, _daala_window(tf.shape(hr)[1], tf.shape(hr)[2]), "SAME")
 
 
 def _daala_window(height, width) -> tf.Tensor:
-    """Taps up to where they would round to nothing, the middle one taking what rounding left over."""
+    """Return the taps that do not round to 0; the centre absorbs the rounding error."""
     sigma = tf.cast(height, tf.float64) * 1.5 / 256
     smallest = np.sqrt(np.pi / 2) / 256 * sigma
     reach = tf.where(smallest < 1, tf.floor(sigma * tf.sqrt(-2 * tf.math.log(tf.minimum(smallest, 1)))), 0)
@@ -82,8 +82,8 @@ def _daala_window(height, width) -> tf.Tensor:
 
 
 def _structure(x, y, window, padding: str) -> tf.Tensor:
-    """SSIM averaged over the windows, each by its share inside the picture, then over the channels."""
-    # float64: the variances are small differences of large squares.
+    """Average SSIM over windows, weighted by their share inside the picture, and over channels."""
+    # float64: variances are small differences of large squares.
     x, y = tf.cast(x, tf.float64), tf.cast(y, tf.float64)
     shape = tf.shape(x)
     planes = tf.stack([x, y, x * x, y * y, x * y, tf.ones_like(x)])
@@ -101,7 +101,7 @@ def _structure(x, y, window, padding: str) -> tf.Tensor:
     return tf.cast(scores, tf.float32)
 
 
-# What evaluations score, by the name of its column in `tables`: functions of HR, SR and the border left out.
+# Scores of evaluations, by their column in `tables`: functions of HR, SR and the shaved border.
 SCORES = {"psnr_y": psnr, "ssim_y": ssim, "ssim_daala": ssim_daala}
 SCORES_RGB = {
     "psnr_rgb": functools.partial(psnr, y_channel=False),

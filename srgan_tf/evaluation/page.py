@@ -1,4 +1,4 @@
-"""RUN/report.html: a run on one page that needs no other file: settings, curves, scores and pictures."""
+"""RUN/report.html: settings, curves, scores and pictures of a run, in one self-contained page."""
 
 import base64
 import html
@@ -16,7 +16,7 @@ tr:nth-child(even) { background: #f4f4f4 } .scroll { overflow-x: auto }
 
 
 def write(run) -> Path:
-    """Write the report of a run's folder from what lies in it: `run.json`, `curves.png` and `evaluation/`.
+    """Write the report of a run's folder, from its `run.json`, `curves.png` and `evaluation/`.
 
     Returns:
         The page's path.
@@ -24,8 +24,8 @@ def write(run) -> Path:
     run = Path(run)
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     resumed = ", ".join(f"step {life['step']}" for life in about.get("lives", [])[1:])
-    told = {**about, "folder": run, "resumed at": resumed}
-    rest = [f"{name}: {value}" for name, value in told.items() if value and not isinstance(value, (dict, list))]
+    facts = {**about, "folder": run, "resumed at": resumed}
+    rest = [f"{name}: {value}" for name, value in facts.items() if value and not isinstance(value, (dict, list))]
     parts = [f"<h1>{html.escape(about['settings']['name'])}</h1><p>{html.escape('; '.join(rest))}</p>"]
     results = run / "evaluation" / "results.json"
     if results.exists():

@@ -1,4 +1,4 @@
-"""Comparison sheets, the plot of distortion against perception, fit for a paper, and a run's curves."""
+"""Comparison sheets, plots of distortion against perception, and training curves."""
 
 import csv
 from pathlib import Path
@@ -14,11 +14,11 @@ BOX = (230, 30, 30)
 
 
 def write_sheet(path, result) -> None:
-    """Draw one picture: HR whole, then the crop on which the models disagree most, by each model and HR.
+    """Draw HR, and the crop on which the models differ most, by each model and HR.
 
     Args:
-        path: of the picture file to write.
-        result: an `evaluation.Result`. Nearest is left out: it tells nothing that bicubic does not.
+        path: of the sheet.
+        result: an `evaluation.Result`. Nearest neighbour is left out, as it adds nothing to bicubic.
     """
     contenders = {name: sr for name, sr in result.sr.items() if name != "nearest"} | {"HR": result.hr}
     y, x, side = disagreement(list(contenders.values()))
@@ -31,7 +31,7 @@ def write_sheet(path, result) -> None:
     left = GAP + whole.width + GAP
     for name, picture in contenders.items():
         crop = _image(picture[:, y : y + side, x : x + side])
-        # Nearest neighbour: a smoother zoom would lend every method the same new blur.
+        # Nearest neighbour: a smoother zoom would blur every method alike.
         sheet.paste(crop.resize((PANEL, PANEL), Image.Resampling.NEAREST), (left, GAP))
         _caption(draw, left, PANEL, [name, *_scores(result.scores.get(name))])
         left += PANEL + GAP
@@ -41,9 +41,9 @@ def write_sheet(path, result) -> None:
 
 
 def disagreement(pictures: list[np.ndarray]) -> tuple[int, int, int]:
-    """Top, left and side of the square on which pictures [1, h, w, c] differ most: the greatest summed variance."""
+    """Return top, left and side of the square on which pictures [1, h, w, c] differ most, by summed variance."""
     height, width = pictures[0].shape[1:3]
-    side = min(height, width, 80 if min(height, width) >= PANEL else 64)  # zoomed by whole factors
+    side = min(height, width, 80 if min(height, width) >= PANEL else 64)  # zoomed by integer factors
     variance = np.var([picture[0].astype(np.float32).mean(-1) for picture in pictures], axis=0)
     sums = np.pad(variance.astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     totals = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
@@ -56,7 +56,7 @@ def _image(picture: np.ndarray) -> Image.Image:
 
 
 def _whole(hr: np.ndarray, crop: tuple[int, int, int]) -> Image.Image:
-    """HR at the panels' height, the crop framed."""
+    """Return HR at the panels' height, with the crop framed."""
     scale = PANEL / hr.shape[1]
     image = _image(hr).resize((round(hr.shape[2] * scale), PANEL), Image.Resampling.LANCZOS)
     y, x, side = (n * scale for n in crop)
@@ -81,12 +81,13 @@ def _caption(draw: ImageDraw.ImageDraw, left: int, width: int, lines: list[str])
 
 
 def write_plot(path, benchmark: str, rows: list[dict], curve: list[str]) -> None:
-    """Plot PSNR against LPIPS-Alex (Blau and Michaeli 2018), a point a model, the blends joined to a curve.
+    """Plot PSNR against LPIPS-Alex (Blau and Michaeli 2018), one point per model, blends joined to a curve.
 
     Args:
-        path: of the picture file to write.
+        path: of the plot.
+        benchmark: title.
         rows: of one benchmark, as `evaluation.evaluate` returns them.
-        curve: names of the models to join, from one end through the blends to the other; may be empty.
+        curve: names of the models to join, in order; may be empty.
     """
     pyplot = _pyplot()
     figure, axes = pyplot.subplots(figsize=(6, 4.2), layout="constrained")
@@ -112,7 +113,7 @@ def write_plot(path, benchmark: str, rows: list[dict], curve: list[str]) -> None
 
 
 def write_curves(path, log) -> None:
-    """Plot a run's `log.csv` against the step, a panel a group: the losses, D, the ratios, the validation score."""
+    """Plot a run's `log.csv`, one panel per group: losses, D, ratios, validation score."""
     with open(log, newline="") as file:
         rows = list(csv.DictReader(file))
     pyplot = _pyplot()

@@ -38,7 +38,7 @@ LEGEND = (
 
 
 def quoted(benchmark: str, scale: int) -> list[dict]:
-    """The paper's rows for a benchmark, which are x4."""
+    """Return the paper's rows for a benchmark at x4."""
     if scale != 4 or benchmark not in PAPER:
         return []
     pairs = [map(float, pair.split("/")) for pair in PAPER[benchmark].split()]
@@ -46,14 +46,14 @@ def quoted(benchmark: str, scale: int) -> list[dict]:
 
 
 def column(name: str) -> tuple[str, str]:
-    """Heading and form of a column of results.csv."""
+    """Return heading and format of a column of results.csv."""
     return COLUMNS.get(name, (name, "{:.4g}"))
 
 
 def table(rows: list[dict]) -> str:
-    """A Markdown table, aligned for a terminal too; under each benchmark's rows the paper's, in italics."""
+    """Return a Markdown table, aligned for terminals; the paper's rows follow each benchmark's in italics."""
     there = dict.fromkeys(name for row in rows for name, value in row.items() if value is not None)
-    unknown = [name for name in there if name not in (*COLUMNS, *UNSHOWN)]  # a new score is shown as it comes
+    unknown = [name for name in there if name not in (*COLUMNS, *UNSHOWN)]  # new scores are shown unformatted
     columns = [*(name for name in COLUMNS if name in there), *unknown]
     lines = [["Benchmark", "Model", *(column(name)[0] for name in columns)]]
     for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
@@ -67,7 +67,7 @@ def table(rows: list[dict]) -> str:
 
 
 def markdown(headings: list[str], *lines: list[str], left: int = 1) -> str:
-    """A Markdown table, aligned for a terminal too: the first columns to the left, numbers to the right."""
+    """Return a Markdown table, aligned for terminals: `left` columns to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(headings, *lines)]
     rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     rows = [
@@ -82,7 +82,7 @@ def _cells(benchmark: str, model: str, row: dict, columns: list[str], form: str 
 
 
 def versions() -> dict[str, str]:
-    """What the scores were made with."""
+    """Return the versions of the packages that made the scores."""
     found = {"srgan_tf": srgan_tf.__version__, "python": platform.python_version()}
     for package in ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert"):
         try:
@@ -93,7 +93,7 @@ def versions() -> dict[str, str]:
 
 
 def write(folder: Path, rows: list[dict], details: dict, command: str) -> None:
-    """Write results.csv (a row a model and benchmark), results.md and results.json (all of it, by picture too)."""
+    """Write results.csv (one row per model and benchmark), results.md and results.json (with scores per picture)."""
     made_by = versions()
     with write_aside(folder / "results.csv") as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())

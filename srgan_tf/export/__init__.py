@@ -1,1 +1,1 @@
-"""Generators as what their users deploy: SavedModels for TensorFlow Serving, .tflite files for devices."""
+"""Export generators: SavedModels for TensorFlow Serving, .tflite files for devices and browsers."""

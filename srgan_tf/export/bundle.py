@@ -1,4 +1,4 @@
-"""A generator → all artifacts of a folder, each checked before it gets its name, and a report of them."""
+"""Export a generator to all artifacts of a folder, each checked before it is published, with a report."""
 
 import contextlib
 import io
@@ -15,28 +15,27 @@ from srgan_tf.export.parity import Reference, timed
 from srgan_tf.io import files
 from srgan_tf.models import weights
 
-NEAR = 16  # LR px of context that matter: with them the paper's generator differs by 1 of 255 from the whole picture
-TILES = (64, 96, 128, 192, 256)  # LR px a side, timed for the table of tiles
+NEAR = 16  # LR px of overlap with which tiles of the paper's generator are within 1/255 of the whole picture
+TILES = (64, 96, 128, 192, 256)  # LR px per side, for the table of tiles
 
 
 def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MAX_PIXELS, command: str = "") -> list:
-    """Export a generator and print the table of what was made, which goes to `output`/report.md too.
+    """Export a generator; print a table of the artifacts, and write it to `output`/report.md.
 
     Args:
-        source: what `weights.load` takes, or a `Generator`.
-        output: a folder: SavedModels go to saved_model/<version>/, .tflite files straight into it, those for browsers
-            to web/.
+        source: what `weights.load` takes, or a generator.
+        output: a folder; SavedModels go to saved_model/<version>/, models for browsers to web/.
         kinds: of `choices.EXPORT_KINDS`.
-        sizes: LR pixels a side that int8 takes, a file each.
-        max_pixels: LR pixels that the SavedModel takes in one request.
-        command: that was typed, for the report.
+        sizes: of int8 models, LR pixels per side; one file each.
+        max_pixels: limit of LR pixels per request of the SavedModel.
+        command: for the report.
 
     Returns:
-        A `parity.Row` an artifact.
+        One `parity.Row` per artifact.
 
     Raises:
-        WeightsError: no such weights. ExportError: an artifact cannot be written, or is worse than it may be; it is
-        not left under its name then.
+        WeightsError: there are no such weights. ExportError: an artifact cannot be written, or misses its threshold; it
+        is not published then.
     """
     generator = source if isinstance(source, tf.keras.Model) else weights.load(source)
     name, output = Path(str(source)).stem if isinstance(source, (str, Path)) else "generator", Path(output)
@@ -101,7 +100,7 @@ def _write_report(path: Path, text: str, generator, paths: list, command: str) -
 
 
 def gpu(path) -> str:
-    """What TensorFlow Lite's analyzer says of a model on the GPU delegate."""
+    """Return what TensorFlow Lite's analyzer reports for a model on the GPU delegate."""
     with contextlib.redirect_stdout(io.StringIO()) as said:
         tf.lite.experimental.Analyzer.analyze(model_path=str(path), gpu_compatibility=True)
     lines = [line.strip() for line in said.getvalue().splitlines() if "GPU" in line and "guarantee" not in line]
@@ -109,7 +108,7 @@ def gpu(path) -> str:
 
 
 def tiles(generator, path) -> str:
-    """Tile size against time: a large picture's tile gives only what is further than the context from its sides."""
+    """Return a table of tile size against time per useful pixel, those beyond the overlap."""
     contexts, lines = sorted({NEAR, max(NEAR, generator.context)}), []
     for side in TILES:
         (row,) = timed([parity.Row("", 0, "", 0, 0)], [path], side, rounds=2)

@@ -1,10 +1,9 @@
-"""What a .tflite file says of itself, in the metadata convention of TensorFlow Lite (metadata_schema.fbs)."""
+"""Metadata of .tflite files in TensorFlow Lite's own convention (metadata_schema.fbs)."""
 
 import flatbuffers
 import numpy as np
 
-from srgan_tf.inference import facts
-from srgan_tf.inference.lite_model import Builder
+from srgan_tf.inference.model_info import ModelInfo
 
 _IMAGE, _NORMALISATION = 2, 1  # places in the unions ContentProperties and ProcessUnitOptions
 _RGB = 1
@@ -12,27 +11,17 @@ LICENCE = "Apache-2.0 for weights that come with srgan_tf; others have their own
 
 
 def with_metadata(model: bytes, name: str, generator, kind: str, weights: str = "") -> bytes:
-    """The model with two metadata buffers: TFLITE_METADATA, for tools (normalisation, colour order, licence), and
-    `inference.facts.NAME`, what this package's own runners read back.
+    """Add two metadata buffers: TFLITE_METADATA, for tools (normalisation, colour order, licence), and `ModelInfo`.
 
     Args:
         model: a .tflite file's content.
+        name: of the model.
         kind: of `choices.LITE_KINDS`; int8 takes uint8 0-255 rather than float in [0, 1].
         weights: SHA-256 of the weight file behind it.
     """
-    schema = facts.lite_schema()
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
     card = f"{kind}; {generator.context} px of context"
-    told = _metadata(name, generator.scale, kind == "int8", card)
-    for title, content in (("TFLITE_METADATA", told), (facts.NAME, facts.of(generator, kind, weights).encode())):
-        buffer, entry = schema.BufferT(), schema.MetadataT()
-        buffer.data = np.frombuffer(content, np.uint8)
-        entry.name, entry.buffer = title, len(tree.buffers)
-        tree.buffers.append(buffer)
-        tree.metadata = [*(tree.metadata or []), entry]
-    builder = Builder(len(model) + 10_000)
-    builder.Finish(tree.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    for_tools = _metadata(name, generator.scale, kind == "int8", card)
+    return ModelInfo.of(generator, kind, weights).into_tflite(model, TFLITE_METADATA=for_tools)
 
 
 def _metadata(name: str, scale: int, quantised: bool, card: str) -> bytes:
@@ -55,7 +44,7 @@ def _metadata(name: str, scale: int, quantised: bool, card: str) -> bytes:
 
 
 def _table(builder, fields: dict) -> int:
-    """A flatbuffer table by place: strings, lists of floats, tuples of tables, tables, and numpy's bytes as scalars."""
+    """Build a flatbuffer table by place: strings, float lists, tuples of tables, tables, and numpy bytes as scalars."""
     made = {}
     for place, value in fields.items():
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Whether an exported model still is the generator that it was made from, and how long a picture takes."""
+"""Compare exported models with their generator, and time them."""
 
 import time
 from dataclasses import dataclass, replace
@@ -10,16 +10,16 @@ import tensorflow as tf
 from srgan_tf.data.bundled import photographs
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import ExportError
-from srgan_tf.inference.runners import open_runner
+from srgan_tf.inference.loading import load_runner
 
-SIDE = 64  # LR px a side of the photographs, for models of any size
-LARGEST = 1  # of 255: how far a float model may be from the generator
-LEAST = {"dynamic": 38, "engine": 38, "int8": 34}  # dB between the two over the photographs, for the others
+SIDE = 64  # LR px per side of the photographs, for models of any size
+LARGEST = 1  # of 255: tolerance of float models
+LEAST = {"dynamic": 38, "engine": 38, "int8": 34}  # dB: least PSNR to the generator of the other kinds
 
 
 @dataclass(frozen=True)
 class Row:
-    """An artifact beside its generator: bytes, signatures, largest difference of 255, PSNR in dB, seconds a picture."""
+    """An artifact beside its generator: bytes, signatures, difference of 255, PSNR in dB, seconds per picture."""
 
     file: str
     size: int
@@ -38,22 +38,22 @@ HEADINGS = ["File", "Size", "Signatures", "Largest of 255", "PSNR (dB)", "s/pict
 
 
 class Reference:
-    """The generator's own SR of the bundled photographs, [13, side, side, 3], to hold exported models against."""
+    """The generator's own SR of the bundled photographs, [13, side, side, 3], as the reference of exported models."""
 
     def __init__(self, generator):
         self._generator, self._scale, self._known = generator, generator.scale, {}
 
     def pictures(self, side: int) -> tuple[np.ndarray, np.ndarray]:
-        """LR and SR of this LR size; photographs too small for it are mirrored at their border."""
+        """Return LR and SR of this LR size; smaller photographs are mirrored at their border."""
         if side not in self._known:
-            found = [photo for folder in ("train", "heldout") for photo in photographs(folder, self._scale, side)]
+            found = [one for folder in ("train", "heldout") for one in photographs(folder, self._scale, side)]
             found = [np.pad(p[0], [(0, side - p.shape[1]), (0, side - p.shape[2]), (0, 0)], "symmetric") for p in found]
             lr = np.floor(np.stack(found) * 255 + 0.5).astype(np.uint8)
             self._known[side] = lr, np.concatenate([self._run(one[None]) for one in lr])
         return self._known[side]
 
     def _run(self, lr: np.ndarray) -> np.ndarray:
-        """By Keras itself, not by any of the forms that are checked."""
+        """Run Keras itself, not one of the forms that are checked."""
         return to_uint8(self._generator(to_lr_range(lr), training=False)).numpy()
 
     def check(self, path, kind: str, name: str, side: int = SIDE) -> Row:
@@ -61,11 +61,11 @@ class Reference:
 
         Args:
             kind: "saved_model", or one of `choices.LITE_KINDS`.
-            name: how the table and errors call it.
-            side: LR pixels a side.
+            name: for the table and errors.
+            side: LR pixels per side.
 
         Raises:
-            ExportError: it differs from the generator by more than LARGEST (float kinds) or less than LEAST dB.
+            ExportError: it differs by more than LARGEST (float kinds), or PSNR is below LEAST.
         """
         lr, wanted = self.pictures(side)
         answers, signatures = _saved_model(path, lr) if kind == "saved_model" else _lite(path, lr)
@@ -73,14 +73,18 @@ class Reference:
         largest, error = int(apart.max()), max(float((one**2).mean()) for one in apart)
         psnr = 10 * np.log10(255**2 / error) if error else np.inf
         if kind in LEAST and psnr < LEAST[kind]:
-            raise ExportError(f"{name}: only {psnr:.1f} dB from its generator, where {kind} wants {LEAST[kind]}")
+            raise ExportError(
+                f"{name}: only {psnr:.1f} dB from its generator; {kind} needs {LEAST[kind]}; export another kind"
+            )
         if kind not in LEAST and largest > LARGEST:
-            raise ExportError(f"{name}: up to {largest} of 255 from its generator, where {LARGEST} is allowed")
+            raise ExportError(
+                f"{name}: up to {largest} of 255 from its generator, more than {LARGEST}; please report this"
+            )
         return Row(name, _bytes(Path(path)), signatures, largest, psnr)
 
 
 def _saved_model(path, lr: np.ndarray):
-    """uint8 SR by each signature."""
+    """Return uint8 SR by each signature."""
     model = tf.saved_model.load(str(path))
     run = model.signatures
     byte = run["serving_default"](lr=tf.constant(lr))["sr"].numpy()
@@ -91,7 +95,7 @@ def _saved_model(path, lr: np.ndarray):
 
 
 def _lite(path, lr: np.ndarray):
-    return [open_runner(path, "auto")(lr)], "serving_default"
+    return [load_runner(path, "auto")(lr)], "serving_default"
 
 
 def _bytes(path: Path) -> int:
@@ -99,13 +103,13 @@ def _bytes(path: Path) -> int:
 
 
 def timed(rows: list[Row], paths: list, side: int, rounds: int = 5) -> list[Row]:
-    """The rows with the least time that each took for one picture of side x side LR pixels.
+    """Add to rows the least seconds for one picture of side x side LR pixels.
 
-    The models take turns: other work on the machine slows all of them, and their ratios stay.
+    The models take turns, so that other load affects all alike.
     """
     lr, best = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8), [np.inf] * len(paths)
-    models = [open_runner(path, "auto") for path in paths]  # as they were checked
-    for _ in range(rounds + 1):  # the first is for the models to settle to the size; it counts if it is the fastest
+    models = [load_runner(path, "auto") for path in paths]  # as they were checked
+    for _ in range(rounds + 1):  # the first round allocates buffers
         for i, model in enumerate(models):
             started = time.perf_counter()
             model(lr)

@@ -1,4 +1,4 @@
-"""A generator as a SavedModel for TensorFlow Serving: stock operations, named signatures, whole versions or none."""
+"""Export a generator as a SavedModel for TensorFlow Serving: stock operations, named signatures, atomic versions."""
 
 import os
 import shutil
@@ -12,30 +12,28 @@ import tensorflow as tf
 
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import ExportError
-from srgan_tf.inference import facts
 from srgan_tf.inference.fast import PIECE, FastGraph
 from srgan_tf.inference.graph_tiling import in_pieces
+from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.io import files, images
 from srgan_tf.models.weights import PRETRAINED
 
-MAX_PIXELS = 1920 * 1088  # LR pixels a request; times scale² times 3 bytes come back
-TILE = (
-    512  # LR px a side of what goes through the trunk at once: a request of 600 x 800 took 0.16 GB (paper's generator)
-)
+MAX_PIXELS = 1920 * 1088  # LR pixels per request; the response has scale² * 3 bytes per pixel
+TILE = 512  # LR px per side of the trunk's tiles: a request of 600 x 800 took 0.16 GB (paper's generator)
 
 _CARD = """# {name}
 
-Super-resolution x{scale} by srgan_tf: {size}, {context} px (LR) of context around each pixel. RGB, sRGB values.
+Super-resolution x{scale} by srgan_tf: {size}, receptive field {context} LR px per side. RGB, sRGB values.
 Licence: Apache-2.0 for the code and the weights that come with it; other weights have their own.
 
-Signatures, any batch, height and width, at most {limit:,} LR pixels a request; more is refused (INVALID_ARGUMENT):
+Signatures, any batch, height and width, at most {limit:,} LR pixels per request; more is refused (INVALID_ARGUMENT):
 
 - `serving_default`: `lr` uint8 [n, h, w, 3] → `sr` uint8 [n, {scale}h, {scale}w, 3], rounded half up
 - `float`: `lr` float32 [n, h, w, 3] in [0, 1] → `sr` float32 in [0, 1]
 - `encoded`: `lr_bytes` string [n], PNG or JPEG, sizes may differ → `sr_bytes` string [n], PNG
 
-EXIF is not read: a photo that its orientation tag turns has to be turned before it is sent. Colour profiles and
-alpha are dropped, 16 bit becomes 8. Large pictures run in tiles of {tile} px inside the graph; no seam is left.
+EXIF is not read: apply a photo's orientation before sending it. Colour profiles and alpha are dropped, 16 bit becomes
+8. Large pictures run in tiles of {tile} px inside the graph, without seams.
 """
 
 
@@ -60,9 +58,8 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
             module = _Served(generator, max_pixels)
             card = Path(scratch) / "model_card.md"
             card.write_text(_card(generator, name, max_pixels), encoding="utf-8")
-            told = Path(scratch) / f"{facts.NAME}.json"
-            told.write_text(facts.of(generator, "saved_model"), encoding="utf-8")
-            module.assets = [tf.saved_model.Asset(str(path)) for path in (card, told)]
+            info = ModelInfo.of(generator, "saved_model").asset(Path(scratch))
+            module.assets = [tf.saved_model.Asset(str(path)) for path in (card, info)]
             signatures = module.signatures()
             tf.saved_model.save(module, str(folder), signatures)
             _write_warmup(signatures, folder / "assets.extra" / "tf_serving_warmup_requests")
@@ -75,12 +72,12 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
 
 @contextmanager
 def _next_version(base: Path):
-    """Give a folder beside the versions, which becomes the next one when the block ends well."""
+    """Yield a temporary folder, which becomes the next version if the block succeeds."""
     base.mkdir(parents=True, exist_ok=True)
     aside, version = Path(tempfile.mkdtemp(prefix=".partial-", dir=base)), None
     try:
         yield aside, lambda: version
-        aside.chmod(0o777 & ~files.umask())  # the server may be another user
+        aside.chmod(0o777 & ~files.umask())  # the server may run as another user
         while version is None:
             numbers = [int(path.name) for path in base.iterdir() if path.name.isdecimal()]
             free = base / str(max(numbers, default=0) + 1)
@@ -90,13 +87,13 @@ def _next_version(base: Path):
             except OSError:
                 if not free.exists():
                     raise
-                # another export took this number in the meantime: the next one
+                # another export took this number
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
 class _Served(tf.Module):
-    """The three signatures, on one graph for all sizes."""
+    """The three signatures, with one graph for all sizes."""
 
     def __init__(self, generator, max_pixels: int):
         super().__init__()
@@ -123,7 +120,7 @@ class _Served(tf.Module):
     def encoded(self, lr_bytes):
         sizes = tf.map_fn(self._size, (tf.range(tf.size(lr_bytes)), lr_bytes), fn_output_signature=tf.int64)
         total = tf.reduce_sum(sizes)
-        text = f"lr_bytes: {{}} pixels in all are more than the {self._max_pixels} of one request; send fewer at once"
+        text = f"lr_bytes: {{}} pixels in all exceed the limit of {self._max_pixels} per request; send fewer at once"
         with tf.control_dependencies([_refuse_unless(total <= self._max_pixels, text, total)]):
             made = tf.map_fn(
                 self._file,
@@ -140,7 +137,7 @@ class _Served(tf.Module):
             return tf.identity(lr)
 
     def _upscale(self, lr, finish, dtype):
-        """Pictures [n, h, w, 3] of 0-255 or [0, 1] → finish(SR in [-1, 1]), never more than a tile at work."""
+        """Return finish(SR in [-1, 1]) of pictures [n, h, w, 3] in 0-255 or [0, 1], one tile at a time."""
         network = self._network
 
         def tail(features):
@@ -153,7 +150,7 @@ class _Served(tf.Module):
         return in_pieces(tile, lr, TILE, network.context, network.scale, dtype)
 
     def _size(self, item):
-        """Pixels of the i-th file, from its header: TensorFlow's decoders check no size before they decode."""
+        """Return the pixels of file i by its header; TensorFlow's decoders check no size before decoding."""
         i, data = item
         shape = _unless_broken(_header, data, tf.zeros([0], tf.int64))
         text = "lr_bytes[{}]: broken, or neither PNG nor JPEG"
@@ -173,18 +170,18 @@ class _Served(tf.Module):
 
 
 def _refuse_unless(condition, text: str, *values):
-    """An operation that fails with INVALID_ARGUMENT and the text, its {} filled in, unless the condition holds."""
+    """Return an operation that fails with INVALID_ARGUMENT and the formatted text unless the condition holds."""
     return tf.debugging.Assert(condition, [tf.strings.format(text, values)])
 
 
 def _unless_broken(function, data, otherwise):
-    """function(data), or `otherwise` where that raises: only tf.data can catch an error inside a graph."""
+    """Return function(data), or `otherwise` if that raises: only tf.data can catch errors in a graph."""
     made = tf.data.Dataset.from_tensors(data).map(function).ignore_errors()
     return made.reduce(otherwise, lambda _, value: value)
 
 
 def _header(data):
-    """(height, width) int64 that a PNG's or JPEG's header promises; empty for other files."""
+    """Return (height, width) int64 of a PNG's or JPEG's header; empty for other files."""
     big_endian = tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
 
     def png():  # its first chunk holds width and height, 4 bytes each
@@ -218,10 +215,10 @@ def _card(generator, name: str, max_pixels: int) -> str:
 
 
 def _write_warmup(signatures: dict, path: Path) -> None:
-    """A request for each signature, which the server runs before it takes others: the first would be slow.
+    """Write one request per signature, which the server runs before others, since the first is slow.
 
-    The records are PredictionLog messages of tensorflow_serving/apis, put together here so that exporting does not
-    need that package.
+    The records are PredictionLog messages of tensorflow_serving/apis, encoded here so that exporting does not need that
+    package.
     """
     photo = images.read(next((Path(__file__).parents[1] / "photos" / "heldout").iterdir()))[None, :64, :64]
     examples = {
@@ -240,7 +237,7 @@ def _write_warmup(signatures: dict, path: Path) -> None:
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited field of a protocol-buffer message."""
+    """Encode a length-delimited field of a protocol-buffer message."""
     head, length = bytes([number << 3 | 2]), len(payload)
     while length > 127:
         head, length = head + bytes([length & 127 | 128]), length >> 7

@@ -1,4 +1,4 @@
-"""A generator as .tflite files for devices, in a form whose int8 runs whole in XNNPACK (docs/int8.md)."""
+"""Export a generator to .tflite files, in a form whose int8 runs entirely in XNNPACK (docs/int8.md)."""
 
 import warnings
 from collections import defaultdict
@@ -14,11 +14,11 @@ from srgan_tf.inference.rounding import on_grid
 from srgan_tf.models.base import BaseGenerator
 from srgan_tf.models.ops import Ops, bilinear, fold
 
-# Percent of a tensor's values that may lie beyond each end of its int8 range. By trial on the paper's generator: int8
-# loses .148 dB on Set5 with 0.05, .150 with 0.005, .160 with 0.001; on the compact one .10, .02 and .02.
+# Percent of a tensor's values clipped at each end of its int8 range. The paper's generator loses .148 dB on Set5 with
+# 0.05, .150 with 0.005, .160 with 0.001; compact .10, .02 and .02.
 CLIPPED = 0.005
-# Times the median of its filter from which on a weight is an outlier: those that carry a picture through are 200 to
-# 3,000 times it in generators that started as an interpolation, others at most 70 times.
+# Weights this many times the median of their filter are outliers: in generators initialised as an interpolation,
+# weights that carry the picture are 200 to 3,000 times the median, others at most 70 times.
 OUTLIER = 100
 
 
@@ -30,17 +30,17 @@ def convert(
     family: tuple[BaseGenerator, ...] = (),
     weights: str = "",
 ) -> bytes:
-    """A .tflite model: LR [1, h, w, 3] → SR [1, scale * h, scale * w, 3].
+    """Return a .tflite model: LR [1, h, w, 3] → SR [1, scale * h, scale * w, 3].
 
     Args:
         generator: of any registered class, size and scale.
         kind: "float32", "float16" (weights stored in half precision), "dynamic" (weights in 8 bits) and "engine" take
             and give RGB in [0, 1]; "int8" takes and gives uint8 RGB, 0-255. "engine" is what
-            `inference.lite_engine` runs: float16, with what 8 bits need prepared and the trunk's result marked.
-        size: LR pixels a side; None for any, which int8 cannot be.
+            `inference.lite_engine` runs: float16, prepared for 8 bits, with the trunk's result marked.
+        size: LR pixels per side; None for any, which int8 does not support.
         name: of the model, for its metadata.
-        family: for "engine", others of the same architecture whose files are to blend with this one, weight by weight.
-        weights: SHA-256 of the weight file that the generator is of, noted in the file.
+        family: for "engine", others of the same architecture whose files shall blend with this one.
+        weights: SHA-256 of the generator's weight file, stored in the model.
     """
     rounded = kind in ("dynamic", "engine")  # convolutions in 8 bits, all between them in float32
     network = Exported(generator, kind == "engine", rounded)
@@ -56,7 +56,7 @@ def convert(
     function = tf.function(
         lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")], autograph=False
     )
-    # The weights are constants of the graph already: conversion fails on variables that int8 would have to read.
+    # Weights are constants of the graph: int8 conversion fails on variables.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -77,23 +77,23 @@ def _as_it_is(x, name: str):
 class Exported:
     """A generator in the form of its .tflite files: LR float32 [1, h, w, 3] in [0, 1] → {"sr": SR in [0, 1]}.
 
-    Its `arrays` are what `network(lr, mark)` computes with, to be changed before it is called.
+    `arrays` are the weights that `network(lr, mark)` computes with; passes below change them.
 
     Args:
         generator: the Keras model.
-        tell_trunk: also give the trunk's result, as "features", where it is one tensor.
-        one_prelu: as of `ExportOps`.
+        tell_trunk: also return the trunk's result, as "features", if it is one tensor.
+        one_prelu: as for `ExportOps`.
 
     Call:
         lr: as above.
-        mark: sees each tensor that int8 has to know the range of, and its name; gives what takes its place.
+        mark: called with each tensor whose range int8 needs, and its name; returns its replacement.
     """
 
     def __init__(self, generator: BaseGenerator, tell_trunk: bool = False, one_prelu: bool = False):
         self.generator, self._tell_trunk, self._one_prelu = generator.without_batch_norm(), tell_trunk, one_prelu
         self.arrays = self.generator.get_arrays()
         self._turned: set[str] = set()
-        self(tf.zeros([1, 8, 8, 3]))  # brings the last convolution to [0, 1] and before the shuffle, for good
+        self(tf.zeros([1, 8, 8, 3]))  # moves the last convolution to [0, 1] and before the shuffle, once
 
     def __call__(self, lr, mark=_as_it_is) -> dict[str, tf.Tensor]:
         ops = ExportOps(self.arrays, self._turned, mark, self._one_prelu)
@@ -107,10 +107,10 @@ class Exported:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """A tensor whose pixel shuffle is still to come: what works on each channel by itself may go before it.
+    """A tensor before its pixel shuffle, which operations per channel may precede.
 
-    A quarter (or ninth) of the pixels with as many more channels fill a processor's registers, where 3 outputs leave
-    most of them empty.
+    A quarter (or ninth) of the pixels with more channels fill a processor's registers, which 3 outputs leave mostly
+    empty.
     """
 
     x: tf.Tensor
@@ -118,17 +118,17 @@ class Shuffled:
 
 
 class ExportOps(Ops):
-    """Computes in CONV_2D, MUL, ADD and DEPTH_TO_SPACE, and what an architecture brings of its own.
+    """Compute in CONV_2D, MUL, ADD and DEPTH_TO_SPACE, and further operations of an architecture.
 
-    PReLU is x + relu((a - 1) x), for slopes a > 1 x - relu((1 - a) x): XNNPACK (LiteRT 2.3) runs neither PRELU nor
-    MAXIMUM in int8, but these, and each tensor has a range of its own.
+    PReLU is x + relu((a - 1) x), or x - relu((1 - a) x) for slopes a > 1: XNNPACK (LiteRT 2.3) runs neither PRELU nor
+    MAXIMUM in int8, but these; each tensor has its own range.
 
     Args:
-        arrays: the weights by flat name, batch norm folded.
-        turned: names of the last convolutions that are in this form already; others are brought into it.
-        mark: as of `Exported`.
-        one_prelu: PReLU as the one PRELU that XNNPACK has in float32, which passes over memory once in place of twice:
-            beside convolutions in 8 bits that is 12 % of the whole time.
+        arrays: the weights by flat name, with folded batch norm.
+        turned: names of last convolutions that have this form already.
+        mark: as for `Exported`.
+        one_prelu: use XNNPACK's float32 PRELU, one pass over memory instead of two: 12% of the time beside 8-bit
+            convolutions.
     """
 
     def __init__(self, arrays: dict, turned: set, mark, one_prelu: bool = False):
@@ -165,8 +165,7 @@ class ExportOps(Ops):
         return self.mark(x + lifted, f"{name}/sum")
 
     def stem(self, lr, conv, prelu):
-        """Values below 0 are large, and small once PReLU is through: in one tensor with the others they would cost
-        all of these a bit. So each half has a convolution, which is cheap here, and its own range."""
+        """Give negative values, which PReLU shrinks, their own convolution and range: that saves a bit."""
         if self.one_prelu:
             return super().stem(lr, conv, prelu)
         above, below = (self.mark(tf.nn.relu(self._conv(lr, conv, sign)), f"head/{sign}") for sign in (1, -1))
@@ -192,7 +191,7 @@ class ExportOps(Ops):
         return super().nearest(self.plain(x), factor)
 
     def _settle(self, name: str, block: int, factor: float, shift: float) -> None:
-        """Bring a last convolution to factor * y + shift, and before the shuffle, once."""
+        """Change a last convolution to factor * y + shift, before the shuffle, once."""
         if name in self.turned:
             return
         self.turned.add(name)
@@ -218,11 +217,11 @@ class ExportOps(Ops):
 
 
 def equalise(networks: list[Exported], kind: str) -> None:
-    """Cross-layer equalisation (Nagel et al. 2019): give channels that share a tensor one range.
+    """Cross-layer equalisation (Nagel et al. 2019): give the channels of a tensor one range.
 
-    One of them reaches ten times as far as another, and 8 bits have one step for all. What writes a channel is
-    multiplied and what reads it divided by the same factor, which leaves the function as it is. Networks of one
-    architecture get the same factors.
+    Ranges of channels differ tenfold, and 8 bits have one step per tensor. Weights that write a channel are multiplied,
+    and those that read it divided, by the same factor, which keeps the function. Networks of one architecture get the
+    same factors.
     """
     groups = networks[0].generator.equalised(kind)
     if not groups:
@@ -231,7 +230,7 @@ def equalise(networks: list[Exported], kind: str) -> None:
     for tensors, writers, readers in groups:
         reach = np.max([np.max(one[name], 0) / np.max(one[name]) for one in seen for name in tensors], 0)
         channels = networks[0].arrays[f"{readers[0]}/kernel"].shape[2]
-        # Between the two a pixel shuffle may lie: then several filters write a channel.
+        # With a pixel shuffle in between, several filters write a channel.
         reach = np.tile(reach.reshape(-1, channels).max(0), reach.size // channels)
         factors = (1 / np.maximum(reach, 0.01)).astype(np.float32)
         for arrays in (network.arrays for network in networks):
@@ -243,12 +242,12 @@ def equalise(networks: list[Exported], kind: str) -> None:
 
 
 def split_outliers(networks: list[dict]) -> None:
-    """Outlier channel splitting: take weights far larger than the rest of their filter into small kernels of their own.
+    """Outlier channel splitting: move weights far larger than the rest of their filter into small kernels.
 
-    A filter has one step for all its weights in 8 bits. Where some carry the picture through and the others add
-    detail (as `start_as_interpolation` has it), that step would leave nothing of the others. The outliers lie in few
-    channels, near the middle: "chosen" picks these channels, "outliers" has their weights, 0 for the others. Of several
-    networks of one architecture, given by their arrays, the same weights are taken.
+    In 8 bits a filter has one step for all its weights. Where some carry the picture and others add detail (see
+    `start_as_interpolation`), that step would erase the others. Outliers lie in few channels, near the centre: "chosen"
+    selects these channels, "outliers" has their weights. Networks of one architecture, given by their arrays, split the
+    same weights.
     """
     for name in [name.removesuffix("/kernel") for name in networks[0] if name.endswith("/kernel")]:
         kernels = [arrays[f"{name}/kernel"] for arrays in networks]
@@ -266,21 +265,21 @@ def split_outliers(networks: list[dict]) -> None:
 
 
 def _typical(sizes: np.ndarray) -> np.ndarray:
-    """The median of each filter's weights; of a folded kernel, half of which may be padding, without the zeros."""
+    """Return the median of each filter's non-zero weights; half of a folded kernel may be padding."""
     return np.ma.median(np.ma.masked_equal(sizes, 0), (0, 1, 2)).filled(0)
 
 
 def onto_levels(arrays: dict) -> None:
-    """Bring the kernels to the 8-bit values that `in_levels` chooses, which the converter's own rounding keeps."""
+    """Round the kernels to the 8-bit values of `in_levels`, which the converter's rounding keeps."""
     kernels = ("/kernel", "/chosen", "/outliers")
     arrays |= {name: on_grid(array) for name, array in arrays.items() if name.endswith(kernels)}
 
 
 def fake_quantised(network: Exported):
-    """The `mark` of fake quantisation: rounds tensors to int8 ranges measured on the bundled photographs.
+    """Return the `mark` of fake quantisation, with int8 ranges measured on the bundled photographs.
 
-    Equalises and splits the network's arrays first. Not by the converter's calibrator: it runs ADD and MAXIMUM in place
-    and takes their results for their inputs' values, which cost the paper's generator 2.6 dB on Set5 (TensorFlow 2.21).
+    Equalises and splits the network's arrays first. The converter's calibrator runs ADD and MAXIMUM in place and
+    records their results as their inputs, which cost the paper's generator 2.6 dB on Set5 (TensorFlow 2.21).
     """
     equalise([network], "int8")
     split_outliers([network.arrays])
@@ -288,17 +287,17 @@ def fake_quantised(network: Exported):
     ends = measured(network, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
     ranges = {name: (min(0, np.min(values)), max(1e-6, np.max(values))) for name, values in ends.items()}
     for outliers, rest in ((f"head/conv/{part}/{sign}" for part in ("outliers", "rest")) for sign in (1, -1)):
-        if outliers in ranges:  # what it cannot lift above 0 is lost in the ReLU
+        if outliers in ranges:  # ReLU loses what it cannot lift above 0
             ranges[rest] = (max(ranges[rest][0], -ranges[outliers][1]), ranges[rest][1])
-    ranges |= {name: (0, 255 / 256) for name in ranges if name.endswith("/sigmoid")}  # LOGISTIC has no other in int8
-    ranges |= dict.fromkeys(("lr", "enlarged", "sr"), (0, 1))  # so that uint8 in and out are the pictures' own values
+    ranges |= {name: (0, 255 / 256) for name in ranges if name.endswith("/sigmoid")}  # the only range of int8 LOGISTIC
+    ranges |= dict.fromkeys(("lr", "enlarged", "sr"), (0, 1))  # uint8 in and out are the pictures' own values
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))
 
 
 def measured(network: Exported, measure) -> dict[str, list]:
-    """measure(x) of each marked tensor [1, h, w, channels] for each of the photographs, as it is and in loud colours.
+    """Return measure(x) of each marked tensor [1, h, w, channels] for each photograph, plain and saturated.
 
-    Without the latter, ranges end where no photograph has a pure colour: one of red pencils lost 5 dB.
+    Without saturated colours ranges are too small: a photograph of red pencils lost 5 dB.
     """
     seen = defaultdict(list)
 

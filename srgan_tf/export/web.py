@@ -1,8 +1,8 @@
-"""A generator for web/: a .tflite file that takes any tile, once its sizes are overwritten, and a JSON that tells how.
+"""Export for web/: a .tflite file whose sizes the browser overwrites, and a JSON that lists where.
 
-LiteRT.js has no call to resize a model, and on WebGPU runs none whose sizes are computed. So the file is written for
-one size, and the JSON lists where in it each height and width lies; the browser writes its tile's there. One file thus
-serves WASM and WebGPU, at every size.
+LiteRT.js cannot resize a model, and WebGPU runs none with computed sizes. So the file has one size, and the JSON lists
+the position of each height and width; the browser writes its tile's there. One file serves WASM and WebGPU at every
+size.
 """
 
 import hashlib
@@ -17,18 +17,19 @@ from srgan_tf.data.bundled import photographs
 from srgan_tf.data.levels import from_signed, to_levels, to_unit
 from srgan_tf.errors import ExportError
 from srgan_tf.export import metadata, tflite
-from srgan_tf.inference import facts
+from srgan_tf.inference import flatbuffer
 from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.inference.litert import LiteRTRunner
+from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.tiling import tiled
 from srgan_tf.io import files
 
-SIDE = 96  # LR px a side as the file is written: no kernel is as large, so that no other number is taken for a size
-TRIED = (64, 40)  # LR px down and across, with which overwritten sizes are checked
+SIDE = 96  # LR px per side of the file; larger than any kernel, so that no other number looks like a size
+TRIED = (64, 40)  # LR px: height and width with which overwriting is checked
 OVERLAPS = (8, 12, 16, 24, 32)  # LR px, tried in turn
-SEAM = 0.1  # of 255: largest difference of tiles from the whole picture that an overlap may leave, before rounding
-MEMORY = 256 << 20  # bytes of an operation's input and output that a tile may take; a browser's tab has some 2 GB
-LARGEST = 256  # LR px a side of a tile: more shows progress too seldom
+SEAM = 0.1  # of 255: tolerance of tiles against the whole picture, before rounding
+MEMORY = 256 << 20  # bytes: limit of an operation's inputs and outputs; a browser tab has some 2 GB
+LARGEST = 256  # LR px per side of a tile; more would update progress too rarely
 
 
 def write(generator, folder, name: str, check) -> Path:
@@ -36,38 +37,38 @@ def write(generator, folder, name: str, check) -> Path:
 
     Args:
         generator: of any registered class, size and scale.
-        check: called with the file before it gets its name; raises `ExportError` where it is worse than it may be.
+        check: called with the file before it is published; raises `ExportError` if it misses its threshold.
 
     Returns:
         The .tflite file's path.
 
     Raises:
-        ExportError: it fails a check, or cannot be written.
+        ExportError: a check fails, or the file cannot be written.
     """
     folder = Path(folder)
     path = folder / f"{name}.tflite"
     model = tflite.convert(generator, "float16", SIDE, name)
-    told = describe(model, generator, name)
-    _check_sizes(model, told, generator)
+    description = describe(model, generator, name)
+    _check_sizes(model, description, generator)
     try:
         folder.mkdir(exist_ok=True)
         with files.write_aside(path) as temporary:
             Path(temporary).write_bytes(model)
             check(temporary)
         with files.write_aside(path.with_suffix(".json")) as temporary:
-            Path(temporary).write_text(json.dumps(told) + "\n", encoding="utf-8")
+            Path(temporary).write_text(json.dumps(description) + "\n", encoding="utf-8")
     except OSError as error:
         raise ExportError(f"{path}: cannot write it ({files.reason(error)})") from None
     return path
 
 
 def describe(model: bytes, generator, name: str) -> dict:
-    """What the browser has to know of a model of SIDE px, for its JSON."""
-    rows, columns, largest = places(model, generator.align)
+    """Return what the browser must know of a model of SIDE px, for its JSON."""
+    rows, columns, largest = places(model, generator.tile_multiple)
     scale = generator.scale
     tile = min(LARGEST, int((MEMORY / largest) ** 0.5) // 16 * 16)
     return {
-        **json.loads(facts.of(generator, "float16")),
+        **ModelInfo.of(generator, "float16").to_dict(),
         "name": name,
         "file": f"{name}.tflite",
         "bytes": len(model),
@@ -82,21 +83,21 @@ def describe(model: bytes, generator, name: str) -> dict:
     }
 
 
-def places(model: bytes, align: int = 1) -> tuple[list, list, float]:
-    """Where a .tflite file of SIDE px holds heights and widths: pairs of a byte offset and the factor of LR's size.
+def places(model: bytes, tile_multiple: int = 1) -> tuple[list, list, float]:
+    """Find heights and widths in a .tflite file of SIDE px: pairs of byte offset and factor of LR's size, all int32.
 
-    They are the shapes of all that is computed, and the constants that resizing operations read. All are int32.
+    They are the shapes of computed tensors, and the constants that resizing operations read.
 
     Returns:
-        The places of heights, those of widths, and the bytes that the largest operation reads and writes for a LR px.
+        The places of heights, those of widths, and the bytes per LR px of the largest operation's inputs and outputs.
     """
-    schema = facts.lite_schema()
+    schema = flatbuffer.schema()
     root = schema.Model.GetRootAsModel(model, 0)
     graph = root.Subgraphs(0)
     tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
     shapes = [[int(n) for n in tensor.ShapeAsNumpy()] if tensor.ShapeLength() else [] for tensor in tensors]
-    # Of a picture's size, or of a whole part of it; kernels, which float16 files compute too, are far smaller.
-    pictures = {i for i, shape in enumerate(shapes) if len(shape) == 4 and shape[1] == shape[2] >= SIDE / align}
+    # Pictures, or integer fractions of them; kernels, which float16 files compute too, are far smaller.
+    pictures = {i for i, shape in enumerate(shapes) if len(shape) == 4 and shape[1] == shape[2] >= SIDE / tile_multiple}
     rows, columns = {}, {}
 
     def note(offset: int, height: int, width: int) -> None:
@@ -115,7 +116,7 @@ def places(model: bytes, align: int = 1) -> tuple[list, list, float]:
 
 
 def _vector(table, field: int) -> int:
-    """The byte at which a flatbuffer table's field, a vector, has its first element."""
+    """Return the byte offset of the first element of a flatbuffer table's vector field."""
     return table._tab.Vector(table._tab.Offset(4 + 2 * field))
 
 
@@ -123,20 +124,19 @@ def _pairs(found: dict[int, float]) -> list:
     return [[offset, int(factor) if factor == int(factor) else factor] for offset, factor in sorted(found.items())]
 
 
-def resized(model: bytes, told: dict, height: int, width: int) -> bytes:
-    """The model for tiles of this size, as the browser makes it: `sized` in web/src/model.ts."""
+def resized(model: bytes, description: dict, height: int, width: int) -> bytes:
+    """Return the model for tiles of this size, like `sized` in web/src/model.ts."""
     content = bytearray(model)
-    for side, found in ((height, told["rows"]), (width, told["columns"])):
+    for side, found in ((height, description["rows"]), (width, description["columns"])):
         for offset, factor in found:
             content[offset : offset + 4] = int(side * factor).to_bytes(4, "little")
     return bytes(content)
 
 
 def overlap(generator) -> int:
-    """LR px that neighbouring tiles have to share: the receptive field, or less where what is far counts for nothing.
+    """Return the least overlap of tiles in LR px that leaves no seam, at most the receptive field.
 
-    The paper's generator depends on 40 px; with 12 its tiles were at most .02 of 255 from the whole picture, at half
-    the computing.
+    The paper's generator depends on 40 px; with 12 its tiles were within .02 of 255, at half the computation.
     """
     runner = GeneratorRunner(generator)
     noise = np.random.default_rng(0).random((1, 104, 104, 3), np.float32)
@@ -152,15 +152,18 @@ def overlap(generator) -> int:
     return generator.context
 
 
-def _check_sizes(model: bytes, told: dict, generator) -> None:
-    """Raise ExportError unless the model, its sizes overwritten, still is its generator."""
+def _check_sizes(model: bytes, description: dict, generator) -> None:
+    """Raise ExportError unless the model with overwritten sizes equals its generator."""
     height, width = TRIED
     photo = photographs("heldout", generator.scale, SIDE)[0][:, :height, :width]
     lr = to_levels(np.pad(photo, [(0, 0), (0, height - photo.shape[1]), (0, width - photo.shape[2]), (0, 0)], "edge"))
     wanted = to_levels(from_signed(generator(to_unit(lr), training=False).numpy()))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / told["file"]
-        path.write_bytes(resized(model, told, height, width))
+        path = Path(folder) / description["file"]
+        path.write_bytes(resized(model, description, height, width))
         apart = np.abs(LiteRTRunner(path)(lr).astype(int) - wanted).max()
     if apart > 1:
-        raise ExportError(f"{told['file']}: of a tile of {height} x {width} px it is {apart} of 255 from its generator")
+        raise ExportError(
+            f"{description['file']}: on tiles of {height} x {width} px it is {apart} of 255 from its generator; "
+            "please report this"
+        )

@@ -1,1 +1,1 @@
-"""Pictures of any size through a model, whatever kind it is."""
+"""Run models of any kind on pictures of any size."""

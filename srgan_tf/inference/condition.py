@@ -1,4 +1,4 @@
-"""What a picture went through before it came here, JPEG, noise and blur, told from its pixels.
+"""Estimate JPEG compression, noise and blur of a picture from its pixels.
 
 Importing this needs no TensorFlow.
 """
@@ -11,38 +11,38 @@ from numpy.lib.stride_tricks import sliding_window_view
 from srgan_tf.data.levels import LUMA
 from srgan_tf.io import jpeg_tables
 
-# Looked at of a large picture: so many windows down and across, of so many px a side; of all blocks in them, so many.
+# Sampling of large pictures: windows down and across, their side in px, and blocks in all of them.
 _WINDOWS, _SIDE, _BLOCKS = 4, 256, 2048
 _FEW = 16
 _COSINES = np.array(
     [[np.cos((2 * j + 1) * i * np.pi / 16) / (2 if i else 8**0.5) for j in range(8)] for i in range(8)], np.float32
 )
-_ORDER = np.add.outer(np.arange(8), np.arange(8))  # of a coefficient's frequency: 0 the mean, 14 the finest
-# JPEG's grid: of so many blocks at each of 64 places; 1.2 times as many zeros as elsewhere are chance, 1.9 JPEG 85.
+_ORDER = np.add.outer(np.arange(8), np.arange(8))  # frequency of a coefficient: 0 is the mean, 14 the finest
+# JPEG's grid: blocks sampled per offset; 1.2 times as many zeros as elsewhere is chance, 1.9 is JPEG 85.
 _FOR_GRID, _MORE = 128, 1.5
 _FINER = np.stack([np.outer(*_COSINES[[i, j]]).ravel() for i in range(8) for j in range(8) if 6 < i + j < 11], 1)
-# JPEG: coefficients are multiples of a step, known here to a twentieth of 255 where the pixels are its own decoder's.
+# JPEG: coefficients are multiples of a quantisation step, up to the rounding of decoded pixels.
 _LOW = [(i, j) for i in range(5) for j in range(5) if 0 < i + j < 5]
 _STEPS = np.concatenate([np.arange(99, 48, -3), np.arange(48, 24, -2), np.arange(24, 2, -1)]).astype(np.float32)
 _LEAST, _CLEAR, _CERTAIN, _AGREE, _NEAR = 40, 0.4, 6.0, 4, 5
-# Noise: what is in the finest frequencies of the quarter of the blocks that have least in the middle ones, where it is
-# as much as there; texture has far more in the middle ones.
+# Noise: the finest frequencies of the quarter of blocks with the least middle ones. Noise is white; texture is mostly
+# in the middle.
 _FINE, _QUIET, _WHITE = 11, 0.25, 2.0
-# Blur: what is at 7/8 of the highest frequency in any direction, over what is at half of it. Of pictures shrunk four
-# times by MATLAB's bicubic or by area 98 % have .26 or more.
+# Blur: amplitude at 7/8 of the highest frequency over that at half of it. Of pictures shrunk x4 by MATLAB's bicubic or
+# by area, 98 % have .26 or more.
 _RADIUS = np.hypot(*np.indices((8, 8)))
 _SHARP, _HALF = (abs(_RADIUS - 7) <= 0.5), (abs(_RADIUS - 4) <= 0.5)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What was found.
+    """Estimated degradations of an image.
 
     Attributes:
-        jpeg: the quality, 1-100 on libjpeg's scale, at which it was last saved as JPEG; None: not, or too high to tell.
-        noise: its standard deviation in levels of 255, a channel; 0 where texture would hide it.
-        sharpness: the amplitude of the finest detail over that of middling: some .4 where nothing was blurred, .2 by a
-            Gaussian of half a pixel, 1 of a print's dots. .5 where there is too little to tell.
+        jpeg: quality, 1-100 on libjpeg's scale, of the lowest JPEG compression; None if there was none, or too little.
+        noise: standard deviation per channel, in levels of 255; 0 where texture would hide it.
+        sharpness: amplitude of the finest detail over that of middling detail: some .4 without blur, .2 after a
+            Gaussian of half a pixel, 1 for a print's dots; .5 if there is too little detail.
     """
 
     jpeg: float | None = None
@@ -56,12 +56,12 @@ class Condition:
         return ", ".join(parts) or "clean"
 
 
-def examine(pixels: np.ndarray, quality: float | None = None) -> Condition:
-    """Look at a picture.
+def analyze(pixels: np.ndarray, quality: float | None = None) -> Condition:
+    """Estimate the degradations of a picture.
 
     Args:
         pixels: uint8 or uint16 [height, width, bands].
-        quality: that its file tells, where that is a JPEG. Pixels that tell of a lower one were saved before.
+        quality: of the JPEG file they come from. Pixels that show a lower one were compressed before.
     """
     luma = _windows(pixels)
     blocks = _coefficients(luma)
@@ -71,7 +71,7 @@ def examine(pixels: np.ndarray, quality: float | None = None) -> Condition:
 
 
 def _windows(pixels: np.ndarray) -> np.ndarray:
-    """Luma in 0-255, float32 [n, height, width]: of the whole picture, or of windows that begin at multiples of 8."""
+    """Return luma 0-255, float32 [n, height, width], of the picture or of windows that start at multiples of 8."""
     bands = pixels.shape[2] - (pixels.shape[2] in (2, 4))
     starts = [
         np.linspace(0, side - _SIDE, _WINDOWS).astype(int) // 8 * 8 if side > _WINDOWS * _SIDE else [0]
@@ -84,15 +84,15 @@ def _windows(pixels: np.ndarray) -> np.ndarray:
 
 
 def _jpeg(luma: np.ndarray, blocks: np.ndarray) -> float | None:
-    """The quality of a JPEG that these pixels were once, wherever its blocks lie; None if there is no sign of one.
+    """Return the quality of an earlier JPEG compression, whatever its grid's offset; None without a sign of one.
 
-    Each low frequency has its own step, by whose multiples its coefficients stand in a comb; of several that fit, the
-    widest. Any table is found that way, not the standard's alone.
+    The coefficients of each low frequency are multiples of its quantisation step: the widest step that fits is taken.
+    That finds any table, not only the standard's.
     """
     found, at = [], _grid(luma)
     if at is None:
         return None
-    # A file saved twice may show the first time's blocks at the corner.
+    # Pixels compressed twice may show the first grid at the corner.
     for some in [blocks] if at == (0, 0) else [blocks, _coefficients(luma[:, at[0] :, at[1] :])]:
         sizes = np.abs(some)
         steps = {(i, j): _step(sizes[:, i, j]) for i, j in _LOW}
@@ -103,7 +103,7 @@ def _jpeg(luma: np.ndarray, blocks: np.ndarray) -> float | None:
 
 
 def _grid(luma: np.ndarray) -> tuple[int, int] | None:
-    """Row and column, 0-7, at which JPEG's blocks begin: where more of the finer coefficients are 0 than elsewhere."""
+    """Return row and column, 0-7, at which JPEG's blocks begin: where most of the finer coefficients are 0."""
     if min(luma.shape[1:]) < 16:
         return None
     everywhere, zeros = sliding_window_view(luma, (8, 8), axis=(1, 2)), np.zeros((8, 8))
@@ -118,7 +118,7 @@ def _grid(luma: np.ndarray) -> tuple[int, int] | None:
 
 
 def _noise(blocks: np.ndarray) -> float:
-    """The standard deviation of white noise in each of three channels, in levels of 255."""
+    """Return the standard deviation of white noise per channel, in levels of 255."""
     middle = np.sqrt((blocks[:, (_ORDER > 2) & (_ORDER < _FINE)] ** 2).mean(1))
     quiet = middle <= np.quantile(middle, _QUIET)
     found = float(np.median(np.abs(blocks[quiet][:, _ORDER >= _FINE]))) / 0.6745  # of a normal distribution
@@ -129,11 +129,11 @@ def _noise(blocks: np.ndarray) -> float:
 
 def _sharpness(blocks: np.ndarray) -> float:
     sharp, half = (float(np.sqrt((blocks[:, band] ** 2).mean())) for band in (_SHARP, _HALF))
-    return sharp / half if half > 0.5 else Condition.sharpness  # of a gradient both are rounding
+    return sharp / half if half > 0.5 else Condition.sharpness  # in a gradient both are rounding errors
 
 
 def _coefficients(luma: np.ndarray) -> np.ndarray:
-    """Cosine transforms [n, 8, 8] of blocks that are neither flat nor cut off at black or white."""
+    """Return cosine transforms [n, 8, 8] of blocks that are neither flat nor clipped at black or white."""
     height, width = (side // 8 for side in luma.shape[1:])
     blocks = luma[:, : 8 * height, : 8 * width].reshape(len(luma), height, 8, width, 8).swapaxes(2, 3).reshape(-1, 8, 8)
     most, least = blocks.max((1, 2)), blocks.min((1, 2))
@@ -143,9 +143,9 @@ def _coefficients(luma: np.ndarray) -> np.ndarray:
 
 
 def _step(sizes: np.ndarray) -> float:
-    """The widest step of which these are multiples, give or take what rounding pixels does; 0 if there is none."""
+    """Return the widest step of which these are multiples, up to the rounding of pixels; 0 if there is none."""
     sizes = np.sort(sizes)
-    starts = np.searchsorted(sizes, 0.6 * _STEPS)  # of those that became 0 nothing can be told
+    starts = np.searchsorted(sizes, 0.6 * _STEPS)  # zeroed coefficients carry no information
     enough = len(sizes) - starts >= _LEAST
     for step, start in zip(_STEPS[enough], starts[enough]):
         fit = float(np.cos(sizes[start:] * (2 * np.pi / step)).mean())

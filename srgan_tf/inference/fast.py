@@ -1,4 +1,4 @@
-"""A generator made quick for inference: its description carried out with fewer and cheaper operations."""
+"""A generator compiled for inference: its description in fewer and cheaper operations."""
 
 import keras
 import numpy as np
@@ -8,19 +8,18 @@ from srgan_tf.inference.tiling import tiled
 from srgan_tf.models.base import BaseGenerator
 from srgan_tf.models.ops import Ops, conv_in_columns
 
-# LR px a side of the pieces of the second half: 128 and the context on both sides. Overlap costs time, and size memory:
-# on 2 cores with bfloat16, x4 of 1280x720 took 17.1 s with 102 px, 16.5 with 131, 16.3 with 206; of 128x128 0.265 s in
-# 102 px, 0.250 in one piece, which took 161 MiB for 24.
+# LR px per side of the tail's pieces: 128 and its receptive field. x4 of 1280x720 took 16.5 s with 131 px, 17.1 with
+# 102 and 16.3 with 206 (2 cores, bfloat16).
 PIECE = 134
 
 
 class FastOps(Ops):
-    """Computes with constants; batch norm must be folded. PReLU is `maximum(x, a x)`, the same for slopes a ≤ 1.
+    """Compute with constants; batch norm must be folded. PReLU is `maximum(x, a x)`, the same for slopes a ≤ 1.
 
     Args:
         arrays: the weights by flat name.
-        dtype: of the convolutions, but for those of `head/` and `tail/`, which like the residual sums are float32: half
-            a level of 255 is below bfloat16's resolution near 1.
+        dtype: of the convolutions, except those of `head/` and `tail/`, which like the residual sums are float32: half
+            of 1/255 is below bfloat16's resolution near 1.
     """
 
     def __init__(self, arrays: dict[str, np.ndarray], dtype):
@@ -53,10 +52,10 @@ class FastOps(Ops):
 
 
 class FastGraph:
-    """A generator as two compiled functions of any size: LR → features, and features → SR.
+    """Compile a generator to two functions of any size: `trunk`, LR → features, and `tail`, features → SR.
 
-    The first function holds most of the context and has small tensors; the second holds most of the memory and needs
-    `tail_context` alone, so that it can run on much smaller pieces, which stay in the processor's cache.
+    The trunk has most of the receptive field and small tensors; the tail has most of the memory and `tail_context`
+    alone, so that it can run on much smaller pieces, which stay in the processor's cache.
 
     Args:
         generator: the network.
@@ -67,7 +66,7 @@ class FastGraph:
         self.generator, self.precision = generator.without_batch_norm(), dtype.name
         self.scale, self.context, self.tail_context = generator.scale, generator.context, generator.tail_context
         self._ops, self._dtype = FastOps(self.generator.get_arrays(), dtype), dtype
-        # The signature leaves sizes open: one graph serves every tile of every picture.
+        # Open sizes: one graph serves every tile of every picture.
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
         self.trunk = tf.function(self._trunk, input_signature=[picture], autograph=False)
         features = self.trunk.get_concrete_function().outputs[0]
@@ -79,7 +78,7 @@ class FastGraph:
         return tiled(self.tail, self.trunk(lr), PIECE, self.tail_context, self.scale)
 
     def _trunk(self, lr):
-        """What the tail takes, as one tensor, so that it can be cut into pieces."""
+        """Return the tail's input as one tensor, so that it can be cut into pieces."""
         features = self.generator.trunk(lr, self._ops)
         self._channels = [x.shape[-1] for x in features]
         if len(features) == 1:

@@ -11,30 +11,30 @@ from srgan_tf.choices import PRECISIONS
 from srgan_tf.data.bundled import photographs
 from srgan_tf.data.levels import from_signed, to_levels
 from srgan_tf.inference.fast import FastGraph
+from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.runners import Runner
 from srgan_tf.models import weights
 from srgan_tf.models.base import BaseGenerator
 
 
 class GeneratorRunner(Runner):
-    """A generator by its `FastGraph`.
+    """Run a generator by its `FastGraph`.
 
     Args:
-        generator: the Keras model, which stays at `generator`.
-        name: how tables call it.
-        precision: one of PRECISIONS. "auto" is bfloat16 where the processor has it, but for models that it brings off
-            by more than 4 of 255, which is tried on bundled photographs; and for `exact`.
-        trusted: do not try, it is known to be near.
+        generator: the Keras model.
+        name: shown in tables.
+        precision: one of PRECISIONS. "auto": bfloat16 if the processor supports it and SR of the bundled photographs
+            stays within 4/255; pictures of more than 8 bits are made in float32.
+        trusted: skip that check.
     """
 
-    bytes_a_pixel = 1_850  # measured for the paper's generator, whose second half runs in small pieces
+    bytes_per_pixel = 1_850  # measured for the paper's generator, whose second half runs in small pieces
 
     def __init__(
         self, generator: BaseGenerator, name: str = "generator", precision: str = "float32", trusted: bool = False
     ):
-        super().__init__(name, generator.scale)
-        self.generator, self.context, self.align = generator, generator.context, generator.align
-        self.degradation = generator.degradation
+        super().__init__(ModelInfo.of(generator), name)
+        self.generator = generator
         self._graph = FastGraph(generator, pick_precision(precision))
         self._exact = None
         if precision == "auto" and self._graph.precision != "float32":
@@ -47,21 +47,20 @@ class GeneratorRunner(Runner):
 
     @classmethod
     def open(cls, source, precision: str = "float32") -> "GeneratorRunner":
-        """Of a generator, or of what `weights.load` takes.
+        """Run a generator, or what `weights.load` takes.
 
         Raises:
             WeightsError: no such weights.
         """
         if isinstance(source, BaseGenerator):
             return cls(source, "generator", precision)
-        pick_precision(precision)  # a wrong name before a long load
+        pick_precision(precision)  # refuse a wrong name before a long load
         path = Path(source)
         known = weights.is_shipped(source)
         name = path.resolve().name if path.is_dir() else path.stem
         return cls(weights.load(source), name, precision, known)
 
-    @property
-    def exact(self):
+    def high_precision(self):
         return self._exact or self
 
     def _run(self, lr):
@@ -72,7 +71,7 @@ class GeneratorRunner(Runner):
 
 
 def near(network, exact) -> bool:
-    """Whether they differ by at most 4 of 255, and are 50 dB apart or more, on the bundled held-out photographs."""
+    """Return whether two models agree within 4/255 and 50 dB on the bundled held-out photographs."""
     errors = []
     for lr in photographs("heldout", exact.scale, 48):  # of several sizes where the scale is large
         made, wanted = (to_levels(from_signed(np.asarray(run(lr)))).astype(int) for run in (network, exact))
@@ -80,12 +79,12 @@ def near(network, exact) -> bool:
     error = np.concatenate(errors)
     if error.max() <= 4 and (error**2).mean() <= 255**2 / 1e5:
         return True
-    logging.info("bfloat16 is off by up to %d of 255 with this model: taking float32", error.max())
+    logging.info("bfloat16 changes this model's SR by up to %d/255: using float32", error.max())
     return False
 
 
 def pick_precision(precision: str = "auto"):
-    """tf.float32 or tf.bfloat16; "auto" takes bfloat16 where the processor multiplies it in hardware.
+    """Return tf.float32 or tf.bfloat16; "auto" takes bfloat16 if the processor multiplies it in hardware.
 
     Raises:
         ValueError: not one of PRECISIONS.

@@ -1,12 +1,12 @@
-"""`tiling` inside a TensorFlow graph, for pictures whose size is unknown when it is made."""
+"""`tiling` inside a TensorFlow graph, for pictures whose size is unknown when it is traced."""
 
 import tensorflow as tf
 
 
 def in_pieces(function, x, side: int, context: int, scale: int, dtype):
-    """function(x), [n, h, w, channels] → dtype [n, scale * h, scale * w, ...], at most side² pixels at a time.
+    """Return function(x), [n, h, w, channels] → dtype [n, scale * h, scale * w, ...], at most side² pixels at a time.
 
-    In a graph, for sizes unknown yet: small pictures go together, large ones tile by tile, as `tiling.spans` has it.
+    Small pictures are batched, large ones run tile by tile, as in `tiling.spans`.
     """
     count, height, width = (tf.shape(x)[axis] for axis in range(3))
     together = tf.maximum(1, side * side // (height * width))
@@ -26,7 +26,7 @@ def in_pieces(function, x, side: int, context: int, scale: int, dtype):
 
 
 def _spans(size, window: int, context: int):
-    """How many tiles make an axis, and a function of i giving the i-th's start, stop, first and last pixel."""
+    """Return the number of tiles along an axis, and a function from i to start, stop, first and last of tile i."""
     count = tf.where(size <= window, 1, -(-(size - 2 * context) // (window - 2 * context)))
     step = -(-(size - 2 * context) // count)
     length = tf.where(count == 1, size, step + 2 * context)
@@ -43,7 +43,7 @@ def _spans(size, window: int, context: int):
 
 
 def _joined(count, make, axis: int, dtype):
-    """make(0), make(1), … [n, h, w, channels] joined along an axis, made one after the other to spare memory."""
+    """Concatenate make(0), make(1), … [n, h, w, channels] along an axis, computed in turn to save memory."""
     order = [axis, *(other for other in range(4) if other != axis)]
     back = [order.index(i) for i in range(4)]
 

@@ -3,119 +3,116 @@
 import functools
 import struct
 import threading
-from pathlib import Path
 
 import numpy as np
 
 from srgan_tf import machine
 from srgan_tf.errors import WeightsError
-from srgan_tf.inference import facts
 from srgan_tf.inference.lite_model import LiteModel
 from srgan_tf.inference.litert import interpreter
+from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.runners import Runner, first_line
 from srgan_tf.inference.tiling import tiled
 
-# LR px a side of the pieces of the tail: 64 and the context on both sides. Of the paper's generator in 134 px the tail
-# took 4 % less time, and 250 MB for 70.
+# LR px per side of the tail's pieces: 64 and its receptive field. Pieces of 134 px save 4% of the time and take 250 MB.
 PIECE = 70
-# LR px around a tile with shipped weights, unless "float32" is asked for. The paper's generator may look 40 px far and
-# back-projection 8 or 24 more, but what lies beyond 16 px changes SR by .1 of 255 at most (`export.web.overlap`, of all
-# four), and back-projection sees the mean of that. Of other weights it is not known, and tiles overlap by all of it.
+# Tile overlap of shipped weights, in LR px, unless precision is "float32": what lies beyond changes SR by at most
+# .1 of 255 (`export.web.overlap`), of 40 px in the receptive field. Unknown for other weights.
 NEAR = 16
 
 
 class EngineRunner(Runner):
-    """A file of the kind "engine" (`export.tflite`), its trunk in large tiles and its tail in small pieces.
+    """Run a file of kind "engine" (`export.tflite`): its trunk in large tiles, its tail in small pieces.
 
     Args:
-        content: of the file.
-        name: how tables and errors call it.
-        precision: "auto" rounds the weights of large convolutions to 8 bits on processors with fast 8-bit products
+        content: the file's bytes.
+        name: shown in tables and errors.
+        precision: "auto" rounds the weights of large convolutions to 8 bits on processors with 8-bit dot products
             (`machine.has_int8`), so that one machine gives one result; "float32" rounds none.
-        other, amount: content of a file of the same family, and its share of the weights.
+        other, amount: a second file of the same family, and its share of the weights.
 
     Raises:
-        WeightsError: damaged, or of other architectures.
+        WeightsError: the architectures differ.
     """
 
-    bytes_anyway = 80 << 20  # the tail's, and LiteRT's own
+    fixed_bytes = 80 << 20  # the tail's, and LiteRT's own
 
     def __init__(self, content: bytes, name: str, precision: str = "auto", other: bytes = b"", amount: float = 0.0):
-        told = facts.in_lite(content)
-        super().__init__(name, told.scale)
-        self.context, self.align, self.degradation = told.context, told.align, told.degradation
-        self._tail_context, self._lock = told.tail_context, threading.Lock()
-        self._made_of = content, name, "float32", other, amount
-        model = LiteModel(content)
+        info, model = ModelInfo.from_tflite(content), LiteModel(content)
+        super().__init__(info, name)
+        self._source, self._lock = (content, name, "float32", other, amount), threading.Lock()
         if other:
             try:
                 model.blend(LiteModel(other), amount)
             except ValueError as error:
                 raise WeightsError(f"{name}: {error}") from None
-        self.bytes_a_pixel = model.bytes_a_pixel() + 3 * 12 * told.scale**2  # and SR itself, three times
+        self.bytes_per_pixel = model.bytes_per_pixel() + 3 * 12 * info.scale**2  # and SR itself, three times
         self.precision = "float32"
         if precision == "auto":
             if machine.has_int8():
                 self.precision = "8-bit weights"
                 model.in_eight_bits()
-            if told.weights:
-                self.enough = NEAR
+            if info.weights:
+                self.tile_overlap = NEAR
         self._contents = model.parts()
-        self._parts = [_Part(part) for part in self._contents]  # now, so that what is wrong with them comes early
+        self._parts = [_Part(part) for part in self._contents]  # bad files fail on load
 
     @classmethod
-    def open(cls, path, precision: str = "auto") -> "EngineRunner":
-        """Of a file.
+    def open(cls, path, content: bytes, precision: str = "auto") -> "EngineRunner":
+        """Run the content of a file that may be damaged.
 
         Raises:
-            WeightsError: missing, or damaged; names it.
+            WeightsError: it is; names the file.
         """
         try:
-            return cls(Path(path).read_bytes(), Path(path).stem, precision)
+            return cls(content, path.stem, precision)
         except (OSError, ValueError, RuntimeError, IndexError, AttributeError, TypeError, struct.error) as error:
-            raise WeightsError(f"{path}: not a whole engine file ({first_line(error)})") from None
+            raise WeightsError(f"{path}: damaged engine file ({first_line(error)}); export it again") from None
+
+    def high_precision(self) -> "EngineRunner":
+        return self._in_float32
 
     @functools.cached_property
-    def exact(self) -> "EngineRunner":
-        return self if self.precision == "float32" and not self.enough else EngineRunner(*self._made_of)
+    def _in_float32(self) -> "EngineRunner":
+        return self if self.precision == "float32" and not self.tile_overlap else EngineRunner(*self._source)
 
     def _run(self, lr):
         with self._lock:  # an interpreter serves one thread at a time
-            made = [self._one(lr[i : i + 1]) for i in range(len(lr))]
+            made = [self._run_one(lr[i : i + 1]) for i in range(len(lr))]
         return made[0] if len(made) == 1 else np.concatenate(made)
 
-    def rest(self) -> None:
+    def release(self) -> None:
         with self._lock:
             self._parts = []
 
-    def _one(self, lr: np.ndarray) -> np.ndarray:
+    def _run_one(self, lr: np.ndarray) -> np.ndarray:
         self._parts = self._parts or [_Part(part) for part in self._contents]  # 3 ms
         trunk, *tail = self._parts
         sr = trunk(lr)
         if tail:
-            sr = tiled(tail[0], sr, PIECE, self._tail_context, self.scale)
-        sr *= 2  # [0, 1] → [-1, 1], in place: in large tiles this is the largest array
+            sr = tiled(tail[0], sr, PIECE, self.info.tail_context, self.scale)
+        sr *= 2  # [0, 1] → [-1, 1], in place: the largest array of a large tile
         sr -= 1
         return sr
 
 
 class _Part:
-    """A .tflite file in memory, for inputs of any size."""
+    """Run a .tflite file from memory on inputs of any size."""
 
     def __init__(self, content: bytes):
         self._model = interpreter(content=content)
-        (wanted,), (made,) = self._model.get_input_details(), self._model.get_output_details()
-        self._wanted, self._made, self._shape = wanted["index"], made["index"], None
-        self._resize((1, 8, 8, int(wanted["shape"][3])))  # now, so that what LiteRT says of itself comes early
+        (given,), (made,) = self._model.get_input_details(), self._model.get_output_details()
+        self._input, self._output, self._shape = given["index"], made["index"], None
+        self._resize((1, 8, 8, int(given["shape"][3])))  # allocate now, while stderr is silenced
 
     def _resize(self, shape: tuple) -> None:
-        self._model.resize_tensor_input(self._wanted, shape)
+        self._model.resize_tensor_input(self._input, shape)
         self._model.allocate_tensors()
         self._shape = shape
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         if self._shape != x.shape:
             self._resize(x.shape)
-        self._model.set_tensor(self._wanted, np.ascontiguousarray(x, np.float32))
+        self._model.set_tensor(self._input, np.ascontiguousarray(x, np.float32))
         self._model.invoke()
-        return self._model.get_tensor(self._made)
+        return self._model.get_tensor(self._output)

@@ -1,50 +1,38 @@
-"""A .tflite model's constants and operations, changed before it runs. Importing this needs no TensorFlow.
+"""Edit a .tflite model's constants and operations in memory. Importing this needs no TensorFlow.
 
-The files of the kind "engine" hold one network in half precision; what runs is made of it on loading, in some 50 ms:
-convolutions with 8-bit weights or all in float32, a blend of two networks, the trunk and the tail by themselves.
+Files of kind "engine" hold one network in half precision. Loading derives what runs, in some 50 ms: convolutions with
+8-bit weights or all in float32, a blend of two networks, trunk and tail by themselves.
 """
 
-import flatbuffers
 import numpy as np
 
-from srgan_tf.inference.facts import lite_schema
+from srgan_tf.inference import flatbuffer
 from srgan_tf.inference.rounding import in_levels
 
-# Of the largest convolution's weights: smaller ones, which read LR or carry outlier channels, are not worth 8 bits.
+# Share of the largest convolution's weights: smaller ones, which read LR or carry outlier channels, stay in float32.
 SMALL = 0.12
 
 
-class Builder(flatbuffers.Builder):
-    """Aligns what buffers hold to 16 bytes, as the schema demands and the generated code does not."""
-
-    def CreateNumpyVector(self, x):
-        self.StartVector(x.itemsize, x.size, 16 if x.dtype == np.uint8 else x.dtype.alignment)
-        self.head -= x.nbytes
-        self.Bytes[self.head : self.head + x.nbytes] = x.tobytes()
-        return self.EndVector()
-
-
 class LiteModel:
-    """A .tflite file in memory, whose float16 constants are float32 from here on.
+    """A .tflite file in memory, with its float16 constants widened to float32.
 
     Args:
-        content: of the file, with one subgraph.
+        content: the file's bytes; it has one subgraph.
     """
 
     def __init__(self, content: bytes):
-        self._schema = lite_schema()
-        self._model = self._schema.ModelT.InitFromObj(self._schema.Model.GetRootAsModel(content, 0))
+        self._schema, self._model = flatbuffer.schema(), flatbuffer.unpack(content)
         (self._graph,) = self._model.subgraphs
         (self._lr,) = self._graph.inputs
         *features, self._sr = self._graph.outputs  # by name: "features", "sr"
         self._features = features[0] if features else None
-        self._operators = [op for op in self._graph.operators if not self._widened(op)]
+        self._operators = [op for op in self._graph.operators if not self._fold_dequantize(op)]
 
     def _code(self, op) -> int:
         return self._model.operatorCodes[op.opcodeIndex].builtinCode
 
     def _constant(self, index: int) -> np.ndarray | None:
-        """A float32 tensor of the file; None where it is none."""
+        """Return a constant float32 tensor; None for other tensors."""
         tensor = self._graph.tensors[index]
         data = self._model.buffers[tensor.buffer].data
         if data is None or tensor.type != self._schema.TensorType.FLOAT32:
@@ -57,8 +45,8 @@ class LiteModel:
         self._graph.tensors[index].buffer, self._graph.tensors[index].type = len(self._model.buffers), kind
         self._model.buffers.append(buffer)
 
-    def _widened(self, op) -> bool:
-        """Whether this operation only widens a float16 constant; its result is a constant from now on then."""
+    def _fold_dequantize(self, op) -> bool:
+        """Turn the result of an operation that only widens a float16 constant into a constant; tell whether it was."""
         if self._code(op) != self._schema.BuiltinOperator.DEQUANTIZE:
             return False
         source = self._graph.tensors[op.inputs[0]]
@@ -70,7 +58,7 @@ class LiteModel:
         return True
 
     def blend(self, other: "LiteModel", amount: float) -> None:
-        """Mix another network's constants in: each (1 - amount) * mine + amount * the other's.
+        """Replace each constant by (1 - amount) * this network's + amount * the other's.
 
         Raises:
             ValueError: the two do not have the same operations, or amount is not in [0, 1].
@@ -90,10 +78,10 @@ class LiteModel:
         return [tensors, *((self._code(op), tuple(op.inputs), tuple(op.outputs)) for op in self._operators)]
 
     def in_eight_bits(self) -> None:
-        """Round the weights of the large convolutions to 8 bits, a step for each filter.
+        """Round the weights of the large convolutions to 8 bits, with one step per filter.
 
-        LiteRT then rounds what these convolutions read as it comes, one range a tensor, and adds up in integers; all
-        between them stays float32.
+        LiteRT then rounds what these convolutions read at run time, with one range per tensor, and accumulates in
+        integers; everything between them stays float32.
         """
         convs, kernels = self._convolutions(), self._kernels()
         fewest = max(one.size for one in kernels) * SMALL
@@ -104,27 +92,27 @@ class LiteModel:
     def _round(self, index: int, kernel: np.ndarray) -> None:
         levels, steps = in_levels(kernel)
         self._set(index, levels, self._schema.TensorType.INT8)
-        told = self._graph.tensors[index].quantization = self._schema.QuantizationParametersT()
-        told.scale, told.zeroPoint, told.quantizedDimension = steps, np.zeros(len(steps), np.int64), 0
+        parameters = self._graph.tensors[index].quantization = self._schema.QuantizationParametersT()
+        parameters.scale, parameters.zeroPoint, parameters.quantizedDimension = steps, np.zeros(len(steps), np.int64), 0
 
     def _convolutions(self) -> list:
         return [op for op in self._operators if self._code(op) == self._schema.BuiltinOperator.CONV_2D]
 
     def _kernels(self) -> list[np.ndarray]:
-        """[filters, height, width, channels] of each convolution."""
+        """Return the kernel [filters, height, width, channels] of each convolution."""
         return [self._constant(op.inputs[1]) for op in self._convolutions()]
 
-    def bytes_a_pixel(self) -> int:
-        """About what LiteRT takes for a pixel of LR: 5.2 KB measured for the paper's generator, whose tail is apart.
+    def bytes_per_pixel(self) -> int:
+        """Estimate LiteRT's memory per LR pixel: 5.2 KB measured for the paper's generator, without its tail.
 
-        XNNPACK keeps a pointer for each pixel and place of a kernel, for each convolution; and some six tensors.
+        XNNPACK keeps one pointer per pixel and kernel position for each convolution, and some six tensors.
         """
         shapes = [kernel.shape for kernel in self._kernels()]
         channels = sorted(shape[3] for shape in shapes)[len(shapes) // 2]
         return 8 * sum(height * width for _, height, width, _ in shapes) + 6 * 4 * channels
 
     def parts(self) -> list[bytes]:
-        """The model as files to run one after the other: trunk and tail where one tensor alone lies between them."""
+        """Return files to run in turn: trunk and tail if a single tensor lies between them, else the whole model."""
         features = self._features
         needed, trunk = {features}, []
         for op in reversed(self._operators):
@@ -139,7 +127,7 @@ class LiteModel:
         return [self._file([self._lr], trunk, features), self._file([features], tail, self._sr)]
 
     def _file(self, inputs: list[int], operators: list, output: int) -> bytes:
-        """These operations as a file, with the constants that they use."""
+        """Return a file of these operations and the constants that they use."""
         schema, model, graph = self._schema, self._schema.ModelT(), self._schema.SubGraphT()
         used = sorted({index for op in operators for index in (*op.inputs, *op.outputs) if index >= 0} | {*inputs})
         place = {index: i for i, index in enumerate(used)} | {-1: -1}
@@ -160,9 +148,7 @@ class LiteModel:
             moved.inputs, moved.outputs = ([place[index] for index in ends] for ends in (op.inputs, op.outputs))
             graph.operators.append(moved)
         graph.inputs, graph.outputs = [place[index] for index in inputs], [place[output]]
-        builder = Builder(sum(len(b.data) for b in model.buffers if b.data is not None) + 100_000)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return flatbuffer.pack(model)
 
 
 def _copy(record):

@@ -1,14 +1,14 @@
-"""Convolutions' weights in 8 bits. Importing this needs no TensorFlow."""
+"""Round convolution weights to 8 bits. Importing this needs no TensorFlow."""
 
 import numpy as np
 
 
 def in_levels(kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights as whole multiples of a step, one for each filter, of which its largest weight is 127.
+    """Return weights as integer multiples of a step per filter, whose largest weight is 127 steps.
 
-    Pictures are smooth: neighbouring pixels of a channel are nearly equal, so what rounding leaves of its weights
-    adds up. Therefore as few of these as suffice, those that were nearly so anyway, are rounded the other way, until
-    their sum is within half a step of what it was: the kernel-wise part of SQuant (Guo et al. 2022, arXiv 2202.07471).
+    Neighbouring pixels of a channel are nearly equal, so rounding errors of its weights add up. Therefore the weights
+    nearest to a rounding boundary are rounded the other way until the sum per filter and channel is within half a step
+    of the exact one: the kernel-wise part of SQuant (Guo et al. 2022, arXiv 2202.07471).
 
     Args:
         kernels: [filters, height, width, channels].
@@ -28,6 +28,6 @@ def in_levels(kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def on_grid(kernels: np.ndarray) -> np.ndarray:
-    """What `in_levels` stands for, of kernels [height, width, channels, filters], as Keras has them."""
+    """Return the values that `in_levels` represents, for kernels [height, width, channels, filters] as in Keras."""
     levels, steps = in_levels(np.moveaxis(kernels, -1, 0))
     return np.moveaxis(levels * steps[:, None, None, None], 0, -1)

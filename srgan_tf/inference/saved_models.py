@@ -7,18 +7,19 @@ import tensorflow as tf
 
 from srgan_tf.data.levels import to_levels, to_signed
 from srgan_tf.errors import WeightsError
-from srgan_tf.inference import facts
-from srgan_tf.inference.runners import Runner, first_line, measure_context, probe_scale
+from srgan_tf.inference.model_info import ModelInfo
+from srgan_tf.inference.probing import measure_context, probe_scale
+from srgan_tf.inference.runners import Runner, first_line
 
-# Other float signatures, such as those that Keras makes of a generator, give [-1, 1] as a rule: not taken.
+# Other float signatures, such as those Keras exports, usually return [-1, 1].
 _TAKES = {"serving_default": tf.uint8, "float": tf.float32}
 
 
 class SavedModelRunner(Runner):
-    """A SavedModel by its signature `serving_default` of uint8 RGB, or `float` of RGB in [0, 1], [n, h, w, 3].
+    """Run a SavedModel by its signature `serving_default` of uint8 RGB, or `float` of RGB in [0, 1], [n, h, w, 3].
 
     Raises:
-        WeightsError: it does not load, or has neither; names the folder.
+        WeightsError: it does not load, or has neither signature; names the folder.
     """
 
     def __init__(self, folder):
@@ -38,16 +39,15 @@ class SavedModelRunner(Runner):
                 "export it with export.py"
             )
         (self._argument,), self._dtype = inputs, dtype
-        self.levels = dtype == tf.uint8
-        super().__init__(folder.resolve().name, 1)
-        self.scale = probe_scale(lambda lr: self._run(lr if self.levels else lr.astype(np.float32)), folder)
-        if told := facts.of_saved_model(folder):
-            self.context, self.align, self.degradation = told.context, told.align, told.degradation
-        else:
-            self.context = measure_context(self, self.scale)
+        self.is_uint8 = dtype == tf.uint8
+        info = ModelInfo.from_saved_model(folder)
+        if not info:
+            scale = probe_scale(lambda lr: self._run(lr if self.is_uint8 else lr.astype(np.float32)), folder)
+            info = ModelInfo(scale, measure_context(self, scale))
+        super().__init__(info, folder.resolve().name)
 
     def _run(self, lr):
         sr = next(iter(self._function(**{self._argument: tf.constant(lr, self._dtype)}).values())).numpy()
-        if self.levels:
+        if self.is_uint8:
             return sr if sr.dtype == np.uint8 else to_levels(sr)
         return to_signed(sr) if sr.dtype != np.uint8 else to_signed(sr / np.float32(255))

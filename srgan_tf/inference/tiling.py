@@ -1,4 +1,4 @@
-"""Large arrays tile by tile: tiles overlap by the receptive field, so the result matches that of the whole array."""
+"""Run a function tile by tile: tiles overlap by the receptive field, so the result equals that of the whole array."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Span:
-    """A tile along one axis: it sees the pixels start to stop, and answers for those from first to last."""
+    """A tile along one axis: reads [start, stop), writes [first, last)."""
 
     start: int
     stop: int
@@ -16,10 +16,10 @@ class Span:
 
 
 def spans(size: int, window: int, context: int, shrink: bool = True) -> list[Span]:
-    """Tiles of one common length, at most `window` (that very length unless `shrink`), that cover `size` pixels.
+    """Cover `size` pixels by tiles of one common length, at most `window` (exactly `window` unless `shrink`).
 
-    No tile reaches beyond the picture: the network pads with zeros at every layer there, and has to see the very
-    border to do the same in a tile. Elsewhere each tile sees `context` pixels more than it answers for.
+    No tile reaches beyond the picture: the network pads with zeros at every layer there, and must see the border to do
+    the same in a tile. Elsewhere each tile reads `context` pixels more than it writes.
     """
     if size <= window:
         return [Span(0, size, 0, size)]
@@ -32,10 +32,12 @@ def spans(size: int, window: int, context: int, shrink: bool = True) -> list[Spa
 
 
 def tiled(function, x, window, context, scale: int, map=map, shrink: bool = True) -> np.ndarray:
-    """function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile.
+    """Return function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile.
 
-    window and context are numbers, or pairs of them for rows and columns; shrink is as of `spans`. A thread pool's
-    `map` in place of Python's has several tiles in work at once.
+    Args:
+        window, context: pixels, or pairs of them for rows and columns; see `spans`.
+        map: Python's, or a thread pool's to compute several tiles at once.
+        shrink: as for `spans`.
     """
     (tall, wide), (above, beside) = np.broadcast_to(window, 2).tolist(), np.broadcast_to(context, 2).tolist()
     height, width = x.shape[1:3]
@@ -55,7 +57,7 @@ def tiled(function, x, window, context, scale: int, map=map, shrink: bool = True
 
 
 def mean_of_flips(function, lr: np.ndarray) -> np.ndarray:
-    """The mean SR over the eight flips and quarter turns of LR [n, height, width, bands], each turned back."""
+    """Average SR over the eight flips and quarter turns of LR [n, height, width, bands], each turned back."""
     total = np.float32(0)
     for turns in range(4):
         for step in (1, -1):

@@ -1,4 +1,4 @@
-"""Files of any kind: found, named, and written aside and renamed. Needs no picture library."""
+"""Find files, and write them aside and rename them; needs no picture library."""
 
 import logging
 import os
@@ -20,16 +20,15 @@ def is_picture(path: Path) -> bool:
 
 
 def find(source, unread: list[str] | None = None) -> list[Path]:
-    """The pictures of a folder (searched whole), a glob pattern, a file, or a list of these, in sorted order.
+    """Find the pictures of a folder (searched whole), a glob pattern, a file, or a list of these, in sorted order.
 
-    Hidden files and folders are left out, where they are not named: left-overs of killed runs, and what macOS keeps
-    beside pictures (._NAME.jpg).
+    Hidden files and folders are left out unless named: left-overs of killed runs, and macOS' companions (._NAME.jpg).
 
     Args:
         unread: takes the folders that could not be searched.
 
     Raises:
-        ImageError: no such file or folder. OSError: what cannot be looked at.
+        ImageError: no such file or folder. OSError: a folder cannot be listed.
     """
     if isinstance(source, (list, tuple)):
         return [path for item in source for path in find(item, unread)]
@@ -42,7 +41,7 @@ def find(source, unread: list[str] | None = None) -> list[Path]:
     if fixed == path:
         raise ImageError(f"{source}: no such file or folder")
     pattern = path.relative_to(fixed)
-    return sorted(p for p in fixed.glob(str(pattern)) if p.is_file() and not _hidden(p.relative_to(fixed), pattern))
+    return sorted(p for p in fixed.glob(str(pattern)) if p.is_file() and not _is_hidden(p.relative_to(fixed), pattern))
 
 
 def _search(folder: Path, unread: list[str] | None):
@@ -59,14 +58,13 @@ def _search(folder: Path, unread: list[str] | None):
                 yield path
 
 
-def _hidden(path: Path, pattern: Path) -> bool:
-    """Whether a part of it starts with a dot that the pattern does not ask for."""
-    asked = any(part.startswith(".") for part in pattern.parts)
-    return not asked and any(part.startswith(".") for part in path.parts)
+def _is_hidden(path: Path, pattern: Path) -> bool:
+    """Whether a part of it starts with a dot that the pattern does not name."""
+    return any(part.startswith(".") for part in path.parts) and not any(part.startswith(".") for part in pattern.parts)
 
 
 def fixed_part(pattern: Path) -> Path:
-    """The leading folders of a glob pattern: those without a wildcard, or that are there by that very name."""
+    """Return the leading folders of a glob pattern: those without a wildcard, or that exist by that very name."""
     fixed = Path(pattern.anchor)
     for part in pattern.parts[len(fixed.parts) :]:
         if any(c in part for c in "*?[") and not (fixed / part).exists():
@@ -91,13 +89,14 @@ def write_aside(path):
 
 
 def umask() -> int:
+    """Return this process' file mode mask."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def reason(error: Exception) -> str:
-    """The most telling line of an error: libvips ends with the cause."""
+    """Return the most specific line of an error: libvips ends with the cause."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -1,14 +1,13 @@
-"""Picture files to arrays, with all that a file carries beside its pixels.
+"""Decode picture files to arrays, with their metadata.
 
-Decoding is libvips': it keeps 16 bits and metadata where Pillow drops them. Pillow opens the few formats that libvips'
-wheel leaves out, BMP above all. What either gets wrong is put right in the modules beside this one, a format each.
+libvips decodes, as it keeps 16 bits and metadata where Pillow drops them; Pillow decodes what libvips' wheel leaves
+out. The modules beside this one correct what either gets wrong, one format each.
 """
 
 import logging
 import os
 import struct
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,56 +15,26 @@ import pyvips
 from PIL import Image
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import exif, heif, held, isobmff, jpeg, pillow_formats, png, tiff, tiff_directories
-from srgan_tf.io.files import reason, write_aside
-from srgan_tf.io.opened import Opened, TooLarge, choose, from_array
+from srgan_tf.io import encoding, heif, jpeg, metadata, pillow_formats, png, spill, tiff
+from srgan_tf.io.files import reason
+from srgan_tf.io.opened import Opened, Picture, TooLarge, check_size, choose
 
 MAX_PIXELS = 100_000_000  # a damaged or hostile header may promise terabytes
 
 _KEPT = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "png-comment-", "jpeg-comment-")
 _KEPT += ("gif-comment", "image-description")
+_UNREADABLE = (pyvips.Error, OSError, SyntaxError, EOFError, struct.error)
+# Parsers raise these where tags have other types than they should.
+_DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError)
 
 pyvips.block_untrusted_set(True)  # loaders that libvips' authors would not let loose on strangers' files
-pyvips.cache_set_max(0)  # the cache would keep pictures in memory that are done with
+pyvips.cache_set_max(0)  # the cache retains finished images
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `max_pixels` is the limit here
-logging.getLogger("pyvips").setLevel(logging.CRITICAL)  # what matters comes as an exception
-
-
-@dataclass
-class Picture:
-    """A decoded picture, upright.
-
-    Attributes:
-        pixels: uint8 or uint16 [height, width, bands]; bands are grey, grey + alpha, RGB or RGB + alpha. Read-only,
-            and in a temporary file, where they are large.
-        metadata: what goes along to the file made from it: libvips' field name → (type, value).
-        format: ending of the format that it came in, such as ".png".
-        notes: what was chosen among several, or could not be kept, each for one line to the user.
-        quality: 1-100, of a JPEG file by its tables, None for others.
-    """
-
-    pixels: np.ndarray
-    metadata: dict[str, tuple] = field(default_factory=dict)
-    format: str = ".png"
-    notes: list[str] = field(default_factory=list)
-    quality: float | None = None
-
-    @property
-    def has_alpha(self) -> bool:
-        return self.pixels.shape[2] in (2, 4)
-
-    def rgb(self) -> np.ndarray:
-        """uint8 RGB [height, width, 3]; alpha is dropped, not blended."""
-        colour = self.pixels[..., : self.pixels.shape[2] - self.has_alpha]
-        if colour.dtype == np.uint16:
-            colour = ((colour.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        return np.ascontiguousarray(np.broadcast_to(colour, (*colour.shape[:2], 3)))
+logging.getLogger("pyvips").setLevel(logging.CRITICAL)  # errors are raised
 
 
 def read(path) -> np.ndarray:
-    """Read a picture upright as uint8 RGB [height, width, 3] in 0-255.
-
-    Greyscale (8 and 16 bit), palette, CMYK and alpha are converted; alpha is dropped, not blended.
+    """Read a picture upright as uint8 RGB [height, width, 3] in 0-255; alpha is dropped, not blended.
 
     Raises:
         ImageError: the file is missing, unreadable, truncated or no picture.
@@ -74,9 +43,7 @@ def read(path) -> np.ndarray:
 
 
 def load(source, max_pixels: int = MAX_PIXELS, page: int | None = None, lenient: bool = False) -> Picture:
-    """Decode a picture with its depth, alpha and metadata.
-
-    The EXIF orientation is applied; palettes become RGB, CMYK and L*a*b* become sRGB.
+    """Decode a picture upright, with its depth, alpha and metadata; palettes become RGB, CMYK becomes sRGB.
 
     Args:
         source: a path, or what reads like one (`read_bytes`), or the bytes of a file.
@@ -87,39 +54,41 @@ def load(source, max_pixels: int = MAX_PIXELS, page: int | None = None, lenient:
     Raises:
         ImageError: the file is missing, unreadable, truncated, no picture, too large or of an unsupported kind.
     """
-    name = "standard input" if isinstance(source, bytes) else source
-    if isinstance(source, (str, os.PathLike)) and Path(source).is_char_device():
-        raise ImageError(f"{name}: a device, not a file")  # /dev/zero would be read until memory runs out
+    name, data = ("standard input" if isinstance(source, bytes) else source), source
     try:
-        file = Path(source) if isinstance(source, (str, os.PathLike)) else source
-        data = source if isinstance(source, bytes) else file.read_bytes()
+        if isinstance(source, (str, os.PathLike)):
+            source = Path(source)
+            if source.is_char_device():  # /dev/zero would be read until memory runs out
+                raise ImageError(f"{name}: a device, not a file; give a picture file")
+        data = source if isinstance(source, bytes) else source.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{name}: no such file") from None
     except OSError as error:
         raise ImageError(f"{name}: cannot read it ({error.strerror})") from None
     if not data:
-        raise ImageError(f"{name}: the file is empty")
+        raise ImageError(f"{name}: the file is empty; get a whole copy")
     try:
         return _decode(_open(data, max_pixels, page, lenient))
     except TooLarge as error:
-        raise ImageError(
-            f"{name}: {error.width} x {error.height} pixels are more than the limit of {max_pixels / 1e6:g} "
-            "megapixels; raise it (--max_megapixels) if you trust the file"
-        ) from None
-    except (pyvips.Error, OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as e:
-        raise ImageError(f"{name}: not a readable picture ({reason(e)})") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError):  # tags of other types than they should have
-        raise ImageError(f"{name}: not a readable picture (it is damaged: its tags contradict each other)") from None
+        width, height = error.args
+        problem = f"{width} x {height} pixels are more than the limit of {max_pixels / 1e6:g} megapixels; raise it "
+        raise ImageError(f"{name}: {problem}(--max_megapixels) if you trust the file") from None
+    except (ValueError, Image.DecompressionBombError) as error:  # the readers' own name the fix
+        raise ImageError(f"{name}: not a readable picture ({reason(error)})") from None
+    except _UNREADABLE as error:
+        raise ImageError(f"{name}: not a readable picture ({reason(error)}); get an undamaged copy") from None
+    except _DAMAGED:
+        raise ImageError(f"{name}: damaged, its tags contradict each other; get an undamaged copy") from None
 
 
 def _open(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opened:
-    if tiff_directories.is_tiff(data):
+    if tiff.is_tiff(data):
         return tiff.load(data, max_pixels, page)
     if data.startswith(png.SIGNATURE):
         return png.load(data, max_pixels, page)
     if data.startswith(b"\xff\xd8"):
         return jpeg.load(data, max_pixels, page, lenient)
-    if isobmff.is_heif(data):
+    if heif.is_heif(data):
         return heif.load(data, max_pixels, page)
     try:
         return _by_libvips(data, max_pixels, page)
@@ -130,43 +99,43 @@ def _open(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Open
 
 
 def _by_libvips(data: bytes, max_pixels: int, page: int | None) -> Opened:
-    """What libvips reads as it should: GIF, WebP and the like."""
-    image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
+    """Decode GIF, WebP and other formats that libvips reads right."""
+
+    def opened(**options) -> pyvips.Image:
+        image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated", **options)
+        check_size(image.width, image.height, max_pixels)
+        return image
+
+    image = opened()
     loader = image.get("vips-loader").removesuffix("_buffer").removesuffix("load")
-    if image.width * image.height > max_pixels:
-        raise TooLarge(image.width, image.height)
     count = image.get("n-pages") if "n-pages" in image.get_fields() else 1
     number, notes = choose(count, page, {"gif": "frame", "webp": "frame"}.get(loader, "page"))
-    if number:
-        image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated", page=number)
-        if image.width * image.height > max_pixels:
-            raise TooLarge(image.width, image.height)
-    return Opened(image, f".{loader}", notes)
+    return Opened(opened(page=number) if number else image, f".{loader}", notes)
 
 
 def _decode(opened: Opened) -> Picture:
-    image = held.decode(opened.image)  # turning upright needs access in any order
-    turned = "orientation" in image.get_fields() and image.get("orientation") > 1
+    image = spill.decode(opened.image)  # turning upright needs access in any order
+    was_turned = "orientation" in image.get_fields() and image.get("orientation") > 1
     image = image.autorot()
     notes = list(opened.notes)
     if image.interpretation == "cmyk":
         notes.append("CMYK was converted to sRGB")
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk")
         image.remove("icc-profile-data")
-    alpha = image.hasalpha()
+    has_alpha = image.hasalpha()
     if image.format not in ("uchar", "ushort") or image.interpretation not in ("b-w", "grey16", "srgb", "rgb16"):
         image = image.colourspace("grey16" if image.format == "ushort" and image.bands < 3 else "srgb")
         image = image.cast("uchar" if image.format != "ushort" else "ushort")
-    if image.bands > 4 or (image.bands == 4 and not alpha):  # further channels of scientific pictures
+    if image.bands > 4 or (image.bands == 4 and not has_alpha):  # further channels of scientific pictures
         notes.append(f"kept 3 of its {image.bands} channels")
         image = image[:3]
     if image.hasalpha():
         image = _fill_transparent(image)
-    return Picture(held.pixels(image), _metadata(image, turned), opened.format, notes, opened.quality)
+    return Picture(spill.pixels(image), _metadata(image, was_turned), opened.format, notes, opened.quality)
 
 
-def _metadata(image: pyvips.Image, turned: bool) -> dict[str, tuple]:
-    metadata = {}
+def _metadata(image: pyvips.Image, was_turned: bool) -> dict[str, tuple]:
+    fields = {}
     for name in image.get_fields():
         if not name.startswith(_KEPT):
             continue
@@ -174,13 +143,13 @@ def _metadata(image: pyvips.Image, turned: bool) -> dict[str, tuple]:
             value = image.get(name)
         except UnicodeDecodeError:  # text in some national encoding
             continue
-        if name == "xmp-data" and turned:
-            value = exif.upright_xmp(value)
-        metadata[name] = (image.get_typeof(name), value)
+        if name == "xmp-data" and was_turned:
+            value = metadata.upright_xmp(value)
+        fields[name] = (image.get_typeof(name), value)
     for name in ("xres", "yres"):
-        if image.get(name) != 1:  # libvips' word for a file that says nothing
-            metadata[name] = (pyvips.GValue.gdouble_type, image.get(name))
-    return metadata
+        if image.get(name) != 1:  # libvips' default
+            fields[name] = (pyvips.GValue.gdouble_type, image.get(name))
+    return fields
 
 
 def _fill_transparent(image: pyvips.Image) -> pyvips.Image:
@@ -204,15 +173,10 @@ def _fill_transparent(image: pyvips.Image) -> pyvips.Image:
 
 
 def write(path, image: np.ndarray) -> None:
-    """Write a uint8 or uint16 picture as the format of the path's ending, whole or not at all.
+    """Write uint8 or uint16 [height, width] or [height, width, bands] as the format of the path's ending.
 
     Raises:
-        ImageError: it cannot be written.
+        ImageError: it cannot be written; then nothing is.
     """
     image = image[..., None] if image.ndim == 2 else image
-    options = {"Q": 95} if Path(path).suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
-    try:
-        with write_aside(path) as temporary:
-            from_array(image).write_to_file(temporary, **options)
-    except (pyvips.Error, OSError) as error:
-        raise ImageError(f"{path}: cannot write it ({reason(error)})") from None
+    encoding.write_rows(path, [image], image.shape, image.dtype)

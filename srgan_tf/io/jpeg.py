@@ -1,31 +1,18 @@
-"""JPEG files: those that lack their very end, comments, and densities that are no resolution."""
+"""Read JPEG files: libvips decodes, Pillow parses the head; how much of a damaged picture is missing, neither says."""
 
-import struct
-from collections.abc import Iterator
+import io
+from contextlib import suppress
 
 import numpy as np
 import pyvips
+from PIL import Image
 
-from srgan_tf.io import jpeg_tables
-from srgan_tf.io.opened import Opened, TooLarge, choose
+from srgan_tf.io import jpeg_tables, metadata, spill
+from srgan_tf.io.opened import Opened, check_size, choose
 
-_COMMENT, _MOST = "jpeg-comment", 65_533
 _BLOCK = 17  # rows of the largest block, and one that its chroma reaches into
 _LOST, _FEW = 0.05, 2 * _BLOCK**2  # of the pixels may be missing where a file ends early; or two blocks
-
-
-def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and body of each segment before the first scan."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, size = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
-        if marker == 0xFF:
-            at += 1
-            continue
-        if marker == 0xDA:
-            return
-        yield marker, data[at + 4 : at + 2 + size]
-        at += 2 + size
+_HARMLESS = ("extraneous bytes", "JFIF revision", "Adobe color transform")  # libjpeg's warnings on whole pictures
 
 
 def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opened:
@@ -35,41 +22,54 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
         ValueError, pyvips.Error: it is damaged. TooLarge.
     """
     choose(1, page, "page")
-    head = list(segments(data))
-    image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
-    if image.width * image.height > max_pixels:
-        raise TooLarge(image.width, image.height)
-    notes = []
+    pyvips.vips_lib.vips_error_clear()  # texts of the file before
+    image, head = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="warning"), None
+    check_size(image.width, image.height, max_pixels)
+    with suppress(OSError, SyntaxError, ValueError, LookupError, TypeError):
+        head = Image.open(io.BytesIO(data), formats=["JPEG"])
     try:
-        image = image.copy_memory()
+        image, notes = spill.decode(image).copy(), []
+    except pyvips.Error as error:
+        image, notes = _decode_despite(str(error), data, head, lenient)
+    if head is None:
+        return Opened(image, ".jpg", notes)
+    exif = image.get("exif-data") if "exif-data" in image.get_fields() else b""
+    if not head.info.get("jfif_unit") and 282 not in metadata.parse(exif).get(0, {}):
+        image = image.copy(xres=1, yres=1)  # a ratio of the sides, or libvips' default
+    return Opened(image, ".jpg", notes, jpeg_tables.quality_of(head.quantization.get(0)))
+
+
+def _decode_despite(warning: str, data: bytes, head, lenient: bool) -> tuple[pyvips.Image, list[str]]:
+    """Decode what libjpeg warned of, if all or nearly all of its pixels are right; else raise ValueError."""
+    lines = [line.strip().removeprefix("VipsJpeg: ") for line in warning.splitlines() if "VipsJpeg: " in line]
+    # Threads share libvips' texts.
+    if lines and all(any(text in line for text in _HARMLESS) for line in lines):
+        notes = ["the file holds stray bytes, which were skipped; parts may be wrong"] * ("extraneous" in warning)
+        return spill.decode(pyvips.Image.new_from_buffer(data, "", fail_on="truncated")).copy(), notes
+    if "remature end" not in warning or head is None:
+        raise ValueError(
+            f"libjpeg cannot decode it ({[*lines, 'it is damaged'][0]}): get an undamaged copy, or save it as 8-bit PNG"
+        )
+    end = data.find(b"\xff\xd9", data.rfind(b"\xff\xda"))
+    try:
+        image, missing, lost = _without_end(data if end < 0 else data[:end], head)
     except pyvips.Error:
-        if not lenient:
-            raise
-        image, notes = _without_end(data)
-    jfif = next((body for marker, body in head if marker == 0xE0 and body[:5] == b"JFIF\0"), b"")
-    has_exif = "exif-ifd0-XResolution" in image.get_fields()
-    if not any(jfif[7:8]) and not has_exif:
-        image = image.copy(xres=1, yres=1)  # a ratio of the sides, or libvips' own idea
-    comments = [body for marker, body in head if marker == 0xFE]
-    for i, body in enumerate(comments):
-        image.set_type(pyvips.GValue.refstr_type, f"{_COMMENT}-{i}", _decoded(body.rstrip(b"\0")))
-    return Opened(image, ".jpg", notes, jpeg_tables.quality_of(head))
+        raise ValueError("the file was cut off at a restart marker; get an undamaged copy") from None
+    share = lost / (image.width * image.height)
+    if lost > max(_LOST * image.width * image.height, _FEW) or not lenient or (end > 0 and not lost):
+        part = f"{share:.0%} of the picture is missing" if lost else "data in its middle are missing"
+        raise ValueError(f"the file was cut off: {part}; get an undamaged copy")
+    rows = f"up to {missing} of its {image.height} rows were filled in" if missing else "all rows are there"
+    return image.copy(), [f"the file lacks its end; {rows}"]
 
 
-def _decoded(text: bytes) -> str:
-    try:
-        return text.decode().replace("\0", "")
-    except UnicodeDecodeError:
-        return text.decode("latin-1").replace("\0", "")
+def _without_end(data: bytes, head) -> tuple[pyvips.Image, int, int]:
+    """Decode a file that ends early; return also its incomplete rows, and how many pixels are missing.
 
-
-def _without_end(data: bytes) -> tuple[pyvips.Image, list[str]]:
-    """A picture whose file ends early, if nearly all of its rows are there.
-
-    Which are is seen by what changes with the bytes that are put in place of the missing ones.
+    Decodes with two paddings; pixels that differ are missing.
     """
-    if not _last_scan_began(data):
-        raise ValueError("premature end of JPEG image")
+    if not _reaches_last_scan(data, head):
+        raise ValueError("the file was cut off (premature end) before its last scan; get an undamaged copy")
     body = data.rstrip(b"\xff")
     zeros = len(body) - len(body.rstrip(b"\0"))
     if zeros > 16:  # what an unfinished copy leaves; fewer may be data
@@ -79,54 +79,22 @@ def _without_end(data: bytes) -> tuple[pyvips.Image, list[str]]:
         for more in (b"", bytes([0x5A, 0xC3, 0x17, 0x98] * 64))
     )
     differ = (image.numpy() != other.numpy()).reshape(image.height, image.width, -1).any(axis=2)
+    if not differ.any():  # all is there, or the file ends between restart intervals, which fails here
+        pyvips.Image.new_from_buffer(body + b"\xff\xd9", "", fail_on="warning").copy_memory()
     rows = int(np.argmax(differ.any(axis=1))) if differ.any() else image.height
     missing = image.height - rows
-    # The put-in bytes may not reach to the end: from the first pixel that differs on, everything is missing.
-    first = int(np.argmax(differ[rows : rows + _BLOCK].any(axis=0))) if missing else 0
-    lost = (image.width - first) * min(_BLOCK, missing) + image.width * max(0, missing - _BLOCK)
-    if lost > max(_LOST * differ.size, _FEW):
-        raise ValueError(f"the file was cut off: {lost / differ.size:.0%} of the picture is missing")
-    told = f"up to {missing} of its {image.height} rows were filled in" if missing else "all rows are there"
-    return image, [f"the file lacks its end; {told}"]
+    # The padding may not reach to the end: from the first pixel that differs on, everything is missing.
+    first = int(np.argmax(differ[rows : rows + 4].any(axis=0))) if missing else 0
+    return image, missing, (image.width - first) * min(_BLOCK, missing) + image.width * max(0, missing - _BLOCK)
 
 
-def _last_scan_began(data: bytes) -> bool:
-    """Whether a file goes at least into its last scan: progressive ones refine the whole picture several times."""
-    wanted, progressive = 0, False
-    for marker, body in segments(data):
-        if marker in (0xC0, 0xC1, 0xC2) and len(body) > 5:
-            wanted, progressive = body[5], marker == 0xC2
-    at = data.find(b"\xff\xda", sum(len(body) + 4 for _, body in segments(data)))
-    exact = set()  # components and coefficients that scans gave to the last bit
+def _reaches_last_scan(data: bytes, head) -> bool:
+    """Whether a file reaches its last scan: progressive ones refine the whole picture several times."""
+    exact, at = set(), data.find(b"\xff\xda")  # components and coefficients that scans gave to the last bit
     while 0 <= at < len(data) - 10:
         count = data[at + 4]
         parts, (low, high, bits) = data[at + 5 : at + 5 + 2 * count : 2], data[at + 5 + 2 * count : at + 8 + 2 * count]
-        if not progressive or bits & 15 == 0:
+        if not head.info.get("progressive") or bits & 15 == 0:
             exact |= {(part, i) for part in parts for i in range(low, min(high, 63) + 1)}
         at = data.find(b"\xff\xda", at + 2)
-    return wanted > 0 and len(exact) >= 64 * wanted
-
-
-def comment_segments(comments: list[str]) -> bytes:
-    made = b""
-    for comment in comments:
-        body = comment.encode(errors="replace")[:_MOST]
-        made += struct.pack(">BBH", 0xFF, 0xFE, len(body) + 2) + body
-    return made
-
-
-def exif_segment(block: bytes) -> bytes:
-    """The segment of an EXIF block; b"" where it is larger than a segment."""
-    body = b"Exif\0\0" + block
-    return struct.pack(">BBH", 0xFF, 0xE1, len(body) + 2) + body if len(body) <= _MOST else b""
-
-
-def changed_head(head: bytes, added: bytes, per_mm: tuple[float, float] | None) -> bytes:
-    """The beginning of a file, up to behind JFIF's segment: that one as it should be, and other segments added.
-
-    libvips leaves JFIF's out, and puts the resolution into an EXIF block of its own making.
-    """
-    dots = [min(round(n * 25.4), 65_535) for n in per_mm or ()]
-    unit, across, down = (1, *dots) if dots and min(dots) > 0 else (0, 1, 1)
-    jfif = struct.pack(">BBH5sHBHHBB", 0xFF, 0xE0, 16, b"JFIF\0", 0x0101, unit, across, down, 0, 0)
-    return head[:2] + jfif + added
+    return len(exact) >= 64 * head.layers > 0

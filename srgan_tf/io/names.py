@@ -1,4 +1,4 @@
-"""Names of results, of paths or keys alone: no disk is asked, so that an object store's listing serves as well.
+"""Name results by paths or keys alone, without the disk, so that an object store's listing serves as well.
 
 Names do not depend on the sources' order, nor on what an earlier run made, and two sources never share one.
 """
@@ -21,8 +21,10 @@ class Found:
 
 
 def named(found: Iterable[Found], suffix: str, ending_of: Callable[[PurePath], str]) -> dict[Found, PurePath]:
-    """A result's path below the output for each. Those that would share one get as many of their folders' names as tell
-    them apart, all of them alike, so that none depends on which came first.
+    """Return each source's path below the output.
+
+    Those that would share one get as many of their folders' names as make them differ, all of them alike, so that none
+    depends on which came first.
 
     Args:
         suffix: added to the stems.
@@ -38,8 +40,8 @@ def named(found: Iterable[Found], suffix: str, ending_of: Callable[[PurePath], s
             names[one] = type(one.below)(*folders) / one.below.parent / f"{stem}{suffix}{ending_of(one.source)}"
         groups = defaultdict(list)
         for one, name in names.items():
-            groups[str(name).lower()].append(one)  # some file systems do not tell cases apart
-        # Folders tell apart what lies in several; A.png and a.png of one stay as they are.
+            groups[str(name).lower()].append(one)  # some file systems ignore case
+        # Folders separate sources of several; A.png and a.png of one folder stay as they are.
         several = [group for group in groups.values() if len({one.base for one in group}) > 1]
         asked = [one for group in several for one in group if above[one] < len(one.base.parts) - 1]
         for one in asked:
@@ -48,9 +50,9 @@ def named(found: Iterable[Found], suffix: str, ending_of: Callable[[PurePath], s
 
 
 def _clashing_by_ending(found: list[Found], ending_of) -> set[Found]:
-    """Of a.png and a.jpg in one folder, written in one format: those that must keep their ending in the name.
+    """Return those of a.png and a.jpg in one folder, written in one format, whose name must keep their ending.
 
-    What is in that format already keeps its name, so that it does not depend on what else is there.
+    A source in that format already keeps its name, so that it does not depend on what else is there.
     """
     groups = defaultdict(list)
     for one in found:

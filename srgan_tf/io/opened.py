@@ -1,6 +1,7 @@
-"""What the readers of the formats hand on, and the small things that they share."""
+"""Result types and helpers of the format readers."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyvips
@@ -8,49 +9,71 @@ import pyvips
 BLOB = pyvips.GValue.blob_type
 
 
-@dataclass
-class Opened:
-    """A picture as its format's reader leaves it.
+class Opened(NamedTuple):
+    """A picture as its reader leaves it: grey, RGB or CMYK of 8 or 16 bits, alpha behind, with libvips' metadata."""
 
-    Attributes:
-        image: grey, RGB or CMYK of 8 or 16 bits, alpha behind, with libvips' fields for metadata; not yet upright.
-        format: ending of the format, such as ".png".
-        notes: what was chosen or could not be kept, each a sentence's part.
-        quality: 1-100, of a JPEG file by its tables.
-    """
-
-    image: pyvips.Image
+    image: pyvips.Image  # not yet upright
     format: str
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
     quality: float | None = None
 
 
-class TooLarge(ValueError):
-    """The picture has more pixels than are allowed."""
+@dataclass
+class Picture:
+    """A decoded picture, upright.
 
-    def __init__(self, width: int, height: int):
-        super().__init__(f"{width} x {height}")
-        self.width, self.height = width, height
+    Attributes:
+        pixels: uint8 or uint16 [height, width, bands]; bands are grey, grey + alpha, RGB or RGB + alpha. Read-only,
+            and in a temporary file, where they are large.
+        metadata: what goes along to the file made from it: libvips' field name → (type, value).
+        format: ending of the format that it came in, such as ".png".
+        notes: what was chosen among several, or could not be kept, each for one line to the user.
+        quality: 1-100, of a JPEG file by its tables, None for others.
+    """
+
+    pixels: np.ndarray
+    metadata: dict[str, tuple] = field(default_factory=dict)
+    format: str = ".png"
+    notes: list[str] = field(default_factory=list)
+    quality: float | None = None
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.pixels.shape[2] in (2, 4)
+
+    def rgb(self) -> np.ndarray:
+        """Convert to uint8 RGB [height, width, 3]; alpha is dropped, not blended."""
+        colour = self.pixels[..., : self.pixels.shape[2] - self.has_alpha]
+        if colour.dtype == np.uint16:
+            colour = ((colour.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return np.ascontiguousarray(np.broadcast_to(colour, (*colour.shape[:2], 3)))
+
+
+class TooLarge(ValueError):
+    """Raised where a picture has more pixels than allowed; its arguments are width and height."""
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise TooLarge if a picture has more pixels than allowed."""
+    if width * height > max_pixels:
+        raise TooLarge(width, height)
 
 
 def from_array(pixels: np.ndarray) -> pyvips.Image:
-    """libvips' view of uint8 or uint16 [height, width, bands]."""
+    """View uint8 or uint16 [height, width, bands] as libvips' image."""
     height, width, bands = pixels.shape
     kind = "ushort" if pixels.dtype == np.uint16 else "uchar"
-    image = pyvips.Image.new_from_memory(np.ascontiguousarray(pixels).data, width, height, bands, kind)
-    return image.copy(interpretation=interpretation(bands, kind))
+    return as_colour(pyvips.Image.new_from_memory(np.ascontiguousarray(pixels).data, width, height, bands, kind))
 
 
-def interpretation(bands: int, kind: str) -> str:
-    return ("b-w" if bands < 3 else "srgb") if kind == "uchar" else ("grey16" if bands < 3 else "rgb16")
+def as_colour(image: pyvips.Image) -> pyvips.Image:
+    """Have libvips interpret bands as grey or RGB, with alpha."""
+    names = ("grey16", "rgb16") if image.format == "ushort" else ("b-w", "srgb")
+    return image.copy(interpretation=names[image.bands > 2])
 
 
 def choose(count: int, page: int | None, kind: str) -> tuple[int, list[str]]:
-    """The number, from 0, of the picture to take of several, and a note where others are left out.
-
-    Raises:
-        ValueError: there is no such picture.
-    """
+    """Return the number, from 0, of the picture to take, and a note if others are left out. Raises ValueError."""
     if page is not None and not 1 <= page <= count:
         raise ValueError(f"it has no {kind} {page}, but {count}")
     if count > 1 and page is None:
@@ -58,11 +81,10 @@ def choose(count: int, page: int | None, kind: str) -> tuple[int, list[str]]:
     return (page or 1) - 1, []
 
 
-def stack(colour: pyvips.Image, alpha: pyvips.Image, associated: bool) -> pyvips.Image:
-    """Colour with alpha behind it; colours that were multiplied by alpha ("associated") are divided again."""
-    image = colour.bandjoin(alpha).copy(interpretation=interpretation(colour.bands + 1, colour.format))
-    if associated:
+def stack(colour: pyvips.Image, alpha: pyvips.Image, is_associated: bool) -> pyvips.Image:
+    """Join alpha to colour, which is divided by it where it was multiplied by it ("associated")."""
+    image = as_colour(colour.bandjoin(alpha))
+    if is_associated:
         top = 65_535 if image.format == "ushort" else 255
-        image = image.unpremultiply(max_alpha=top).rint().cast(colour.format)
-        image = image.copy(interpretation=interpretation(image.bands, image.format))
+        image = as_colour(image.unpremultiply(max_alpha=top).rint().cast(colour.format))
     return image

@@ -1,4 +1,7 @@
-"""PNG files: frames, and what their chunks say of colour, resolution and text that libvips drops or garbles."""
+"""Read PNG files: libvips decodes the pixels, Pillow the texts and the frames of animations.
+
+Neither applies what the chunks state of colour (cICP, gAMA, cHRM): that becomes a profile here.
+"""
 
 import io
 import struct
@@ -9,73 +12,77 @@ import numpy as np
 import pyvips
 from PIL import Image
 
-from srgan_tf.io import colour
-from srgan_tf.io.opened import BLOB, Opened, TooLarge, choose, from_array
+from srgan_tf.io import colour, metadata
+from srgan_tf.io.opened import BLOB, Opened, check_size, choose, from_array
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TEXTS = 1 << 20  # bytes of one text that are unpacked, of how many
-_XMP = "XML:com.adobe.xmp"
 
 
 def chunks(data) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and body of each chunk, as far as they are whole; the pixels' own come without a body."""
+    """Yield kind and body of each chunk that is whole; pixels come without a body."""
     at = len(SIGNATURE)
     while at + 12 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
-        body = data[at + 8 : at + 8 + size]
-        if len(body) < size:
+        if at + 8 + size > len(data):
             return
-        yield kind, b"" if kind in (b"IDAT", b"fdAT") else body
+        yield kind, b"" if kind in (b"IDAT", b"fdAT") else data[at + 8 : at + 8 + size]
         at += 12 + size
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Return a PNG chunk with its length and checksum."""
+    return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))))
 
 
 def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
     """Decode a PNG file. Raises ValueError, pyvips.Error or TooLarge."""
     first: dict[bytes, bytes] = {}
     texts: list[tuple[str, str]] = []
-    animated = 0
+    frames = 1
     for kind, body in chunks(data):
         if kind == b"IDAT" and kind not in first and b"acTL" in first:
             # A picture for readers that know no animation may stand before the frames.
-            animated = struct.unpack_from(">I", first[b"acTL"].ljust(4, b"\0"))[0] + (b"fcTL" not in first)
+            frames = struct.unpack_from(">I", first[b"acTL"].ljust(4, b"\0"))[0] + (b"fcTL" not in first)
         first.setdefault(kind, body)
-        if kind in (b"tEXt", b"zTXt", b"iTXt"):
-            text = _text(kind, body)
-            if text and text[0] != _XMP:
-                texts.append(text)
-    number, notes = choose(max(animated, 1), page, "frame")
+        if kind in (b"tEXt", b"zTXt", b"iTXt") and len(texts) < 1000:
+            texts += _text(data[:33] + chunk(kind, body) + chunk(b"IEND", b""))
+    number, notes = choose(max(frames, 1), page, "frame")
     image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
-    if image.width * image.height > max_pixels:
-        raise TooLarge(image.width, image.height)
-    image = image.copy() if not number else _frame(data, number)
-    if b"cICP" in first and "icc-profile-data" in image.get_fields():
-        image.remove("icc-profile-data")  # cICP goes before it
+    check_size(image.width, image.height, max_pixels)
+    if number:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as frame:
+            frame.seek(number)
+            pixels = np.asarray(frame.convert("RGBA" if frame.has_transparency_data else "RGB"))
+        image = from_array(pixels)
+    is_ratio = first.get(b"pHYs", b"")[8:9] != b"\1"  # of the sides, or there is none
+    image = image.copy(xres=1, yres=1) if is_ratio else image.copy()
+    for name in image.get_fields():  # cICP goes before a profile, and libvips reads all text as UTF-8
+        if name.startswith("png-comment-") or (name == "icc-profile-data" and b"cICP" in first):
+            image.remove(name)
     space = _space(first)
     if space is not None and not space.is_srgb:
         image.set_type(BLOB, "icc-profile-data", colour.profile(space, image.bands < 3))
-    if first.get(b"pHYs", b"")[8:9] != b"\1":  # a ratio of the sides, or nothing
-        image = image.copy(xres=1, yres=1)
-    for name in [name for name in image.get_fields() if name.startswith("png-comment-")]:
-        image.remove(name)  # read as if all text were UTF-8
-    for i, (key, text) in enumerate(texts):
+    for i, (key, text) in enumerate(one for one in texts if one[0]):
         image.set_type(pyvips.GValue.refstr_type, f"png-comment-{i}-{key}", text.replace("\0", ""))
     return Opened(image, ".png", notes)
 
 
-def _frame(data: bytes, number: int) -> pyvips.Image:
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-        image.seek(number)
-        return from_array(np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))).copy_memory()
+def _text(file: bytes) -> list[tuple[str, str]]:
+    """Return key and text of a PNG file that holds nothing else; "" where it is damaged or unpacks to megabytes."""
+    try:
+        with Image.open(io.BytesIO(file), formats=["PNG"]) as image:
+            return [(k, str(text)) for k, text in image.info.items() if k != metadata.XMP and isinstance(text, str)]
+    except (OSError, SyntaxError, ValueError):
+        return [("", "")]
 
 
 def _space(first: dict[bytes, bytes]) -> colour.Space | None:
-    """What a file says of its colour, by the order of precedence that the PNG specification sets (third edition)."""
+    """Return the stated colour space, by the PNG specification's order of precedence (third edition)."""
     if len(first.get(b"cICP", b"")) == 4:
         primaries, transfer, matrix, full = first[b"cICP"]
-        space = colour.from_codes(primaries, transfer)
         if matrix or not full:
             raise ValueError("its cICP chunk states a range or matrix that is not supported: save it as full-range RGB")
-        return space
+        return colour.from_codes(primaries, transfer)
     if b"iCCP" in first or b"sRGB" in first:
         return None
     points, curve = colour.PRIMARIES[1], colour.Space().curve
@@ -88,58 +95,3 @@ def _space(first: dict[bytes, bytes]) -> colour.Space | None:
     if gamma and not (near and abs(gamma - 45_455) < 10):
         curve = (100_000 / gamma,)
     return colour.Space(points, curve)
-
-
-def _text(kind: bytes, body: bytes) -> tuple[str, str] | None:
-    key, _, rest = body.partition(b"\0")
-    try:
-        if kind == b"tEXt":
-            text = _decoded(rest)
-        elif kind == b"zTXt":
-            text = _decoded(_inflated(rest[1:]))
-        else:
-            packed, (_, _, value) = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
-            text = (_inflated(value) if packed else value).decode()
-    except (zlib.error, ValueError):
-        return None
-    return key.decode("latin-1"), text
-
-
-def _decoded(text: bytes) -> str:
-    """By the specification Latin-1; several programs put UTF-8 there."""
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
-
-
-def _inflated(packed: bytes) -> bytes:
-    unpacker = zlib.decompressobj()
-    text = unpacker.decompress(packed, _TEXTS)
-    if unpacker.unconsumed_tail:
-        raise ValueError("a text of more than a megabyte")
-    return text
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))))
-
-
-def text_chunk(key: str, text: str) -> bytes:
-    """The chunk that every reader takes rightly: tEXt, which is Latin-1, for ASCII alone, and iTXt for the rest."""
-    name = key.encode("latin-1", "replace")[:79]
-    if text.isascii():
-        return chunk(b"tEXt", name + b"\0" + text.encode())
-    return chunk(b"iTXt", name + b"\0\0\0\0\0" + text.encode(errors="replace"))
-
-
-def changed_head(head: bytes, added: bytes, resolution: bool) -> bytes:
-    """The chunks before the pixels, with others added, and without a resolution where none is known."""
-    header_end = len(SIGNATURE) + 25
-    result, at = [head[:header_end], added], header_end
-    while at < len(head):
-        size, kind = struct.unpack_from(">I4s", head, at)
-        if resolution or kind != b"pHYs":
-            result.append(head[at : at + 12 + size])
-        at += 12 + size
-    return b"".join(result)

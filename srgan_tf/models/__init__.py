@@ -1,8 +1,8 @@
-"""Networks: the contract that generators keep (`base`), the generators, the discriminators, VGG, and weight files."""
+"""Networks: the base class of generators, generators, discriminators, VGG, and weight files."""
 
 import importlib
 
-# The registry: a generator's name in recipes → where its class is. Light, since --help lists the names.
+# A generator's name in recipes → its class. Strings, so that --help imports no TensorFlow.
 GENERATORS = {
     "srresnet": "srgan_tf.models.srresnet:Generator",
     "compact": "srgan_tf.models.compact:Compact",
@@ -12,19 +12,19 @@ GENERATORS = {
 
 
 def generator_class(name: str) -> type:
-    """The class of a name in GENERATORS, or of the name of the class itself, as weight files have it.
+    """Return the class of a name in GENERATORS, or of a class name as in weight files.
 
     Raises:
-        ValueError: no generator has this name.
+        ValueError: there is no such generator.
     """
     for known, place in GENERATORS.items():
         module, kind = place.split(":")
         if name in (known, kind):
             return getattr(importlib.import_module(module), kind)
-    raise ValueError(f"no generator is called {name!r}; there are {', '.join(GENERATORS)}")
+    raise ValueError(f"unknown generator {name!r}; there are {', '.join(GENERATORS)}")
 
 
 def register_all() -> None:
-    """Import every generator's class, which registers it with Keras, so that .keras files load."""
+    """Import every generator's class, which registers it with Keras for .keras files."""
     for name in GENERATORS:
         generator_class(name)

@@ -1,4 +1,4 @@
-"""The contract: what every generator owes the rest of the package, and what it gets for it."""
+"""Base class of all generators."""
 
 import math
 
@@ -16,29 +16,29 @@ _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 class BaseGenerator(keras.Model):
     """A generator: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], `scale` times larger.
 
-    A subclass makes its layers, calls `build((None, None, None, 3))` and gives four things, from which training, weight
-    files, fast inference, every export and the evaluation follow:
+    A subclass creates its layers, calls `build((None, None, None, 3))` and implements four methods, from which
+    training, weight files, fast inference, every export and the evaluation follow:
 
-    - `named_layers()`: the layers that have weights, by flat name, in the order in which the picture passes them.
-      Names that begin with `head/` or `tail/` stay in float32 where others are computed in bfloat16.
-    - `trunk(lr, ops)`: the part at LR's size, described in the words of `ops.Ops`; returns a tuple of tensors.
-    - `tail(features, ops)`: from these to SR. It has most of the memory and a small receptive field of its own.
+    - `named_layers()`: the layers with weights, by flat name, in the order of the forward pass. Layers whose names
+      begin with `head/` or `tail/` stay in float32 where others are computed in bfloat16.
+    - `trunk(lr, ops)`: the part at LR's size, in terms of `ops.Ops`; returns a tuple of tensors.
+    - `tail(features, ops)`: from these to SR; most of the memory, and a small receptive field.
     - `get_config()`: every argument of the constructor.
 
-    Those with batch norm also set `batch_norm` and give `norms()`. A line in `models.GENERATORS` names the class.
+    Generators with batch norm also set `batch_norm` and implement `norms()`. A line in `models.GENERATORS` names the
+    class.
 
     Args:
         scale: SR size over LR size: 2, 3, 4 or 8.
-        degradation: of the LR it is trained on: "bicubic", "shrunk" or "real", which web/ goes by.
+        degradation: of the training LR, "bicubic", "shrunk" or "real"; web/ uses it.
 
     Attributes:
-        align: LR tiles must be a multiple of so many pixels a side.
-        rounding: in training, convolutions read values rounded to 8 bits, in steps so many times as large; 0: as
-            they are.
+        tile_multiple: tile sides must be multiples of this many LR pixels.
+        rounding: in training, multiplier of the 8-bit quantisation step of what convolutions read; 0 disables.
     """
 
     batch_norm = False
-    align = 1
+    tile_multiple = 1
     rounding = 0.0
 
     def __init__(self, scale: int = 4, degradation: str = "bicubic", **kwargs):
@@ -48,7 +48,7 @@ class BaseGenerator(keras.Model):
             raise ValueError(f"scale must be 2, 3, 4 or 8, not {scale!r}")
         self.scale, self.degradation = scale, degradation
 
-    # What a generator gives.
+    # Implemented by subclasses.
 
     def named_layers(self) -> dict[str, keras.layers.Layer]:
         raise NotImplementedError
@@ -60,29 +60,29 @@ class BaseGenerator(keras.Model):
         raise NotImplementedError
 
     def norms(self) -> list[tuple[str, str]]:
-        """Each convolution that batch norm follows, and the batch norm, by name."""
+        """Return pairs of names: a convolution, and the batch norm after it."""
         return []
 
     def equalised(self, kind: str) -> list[tuple[list[str], list[str], list[str]]]:
-        """Channels that an export may bring to one range (cross-layer equalisation; docs/int8.md).
+        """Return the groups of channels to equalise on export (cross-layer equalisation; docs/int8.md).
 
-        Groups of: tensors, by their names in the description; the convolutions that write them; those that read them.
-        kind: "int8", whose tensors all have 8 bits, or another, where convolutions alone round what they read.
+        A group is: tensors, by their names in the definition; the convolutions that write them; those that read them.
+        kind: "int8", whose tensors all have 8 bits, or another, where only convolutions round what they read.
         """
         return []
 
     def start_as_interpolation(self) -> None:
-        """Set fresh weights so that the output starts as an enlargement of the input.
+        """Initialise the weights so that the output starts as an interpolation of the input.
 
         Raises:
-            ValueError: this generator has no such start.
+            ValueError: this generator does not support it.
         """
-        raise ValueError(f"interpolate_init: {type(self).__name__} has no start as an interpolation")
+        raise ValueError(f"interpolate_init: {type(self).__name__} does not support it")
 
-    # What it gets.
+    # Provided.
 
     def build(self, input_shape):
-        """Make the weights. No weight's shape depends on the picture's size, so a generator is ready at once."""
+        """Create the weights; no shape depends on the picture's size."""
         ops = Builder(self.named_layers())
         self.tail(self.trunk(Trace(0, 1, 3), ops), ops)
         self.built = True
@@ -98,25 +98,25 @@ class BaseGenerator(keras.Model):
 
     @property
     def context(self) -> int:
-        """LR pixels on each side of a pixel that its SR depends on (the receptive field): 40 for the paper's."""
+        """Receptive field: LR pixels on each side of a pixel that its SR depends on; 40 for the paper's."""
         survey = self._survey()
         return math.ceil(self.tail(self.trunk(Trace(0, 1, 3), survey), survey).reach)
 
     @property
     def tail_context(self) -> int:
-        """`context` of the tail alone."""
+        """Receptive field of the tail alone."""
         survey = self._survey()
         features = [Trace(0, 1, trace.channels) for trace in self.trunk(Trace(0, 1, 3), survey)]
         return math.ceil(self.tail(tuple(features), survey).reach)
 
     def multiply_adds(self, height: int = 720, width: int = 1280) -> int:
-        """Multiply-adds of all convolutions for SR of this size, in pixels."""
+        """Return the multiply-adds of all convolutions for SR of this size in pixels."""
         survey = self._survey()
         self.tail(self.trunk(Trace(0, 1, 3), survey), survey)
         return round(survey.multiply_adds * height * width / self.scale**2)
 
     def named_weights(self) -> dict[str, tf.Variable]:
-        """All variables by flat name, such as `block03/bn1/moving_mean`: the names of the weight files."""
+        """Return all variables by flat name, such as `block03/bn1/moving_mean`, as in weight files."""
         return {
             f"{name}/{variable.name.split('/')[-1].split(':')[0]}": variable
             for name, layer in self.named_layers().items()
@@ -124,7 +124,7 @@ class BaseGenerator(keras.Model):
         }
 
     def get_arrays(self) -> dict[str, np.ndarray]:
-        """The weights as float32 arrays by flat name; PReLU slopes as [channels]."""
+        """Return the weights as float32 arrays by flat name; PReLU slopes as [channels]."""
         arrays = {n: np.array(compat.local(compat.tf_variable(v))) for n, v in self.named_weights().items()}
         return {name: array.reshape(-1) if name.endswith("alpha") else array for name, array in arrays.items()}
 
@@ -132,7 +132,7 @@ class BaseGenerator(keras.Model):
         """Set all weights from arrays by flat name (of any float type).
 
         Raises:
-            ValueError: names a missing, unknown, misshapen or non-finite array; nothing is set then.
+            ValueError: an array is missing, unknown, misshapen or not finite; nothing is set then.
         """
         variables = self.named_weights()
         if unknown := sorted(set(arrays) ^ set(variables)):
@@ -148,18 +148,18 @@ class BaseGenerator(keras.Model):
             variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
 
     def architecture(self) -> dict:
-        """The part of the configuration on which SR depends, beside the weights."""
+        """Return the part of the configuration on which SR depends, besides the weights."""
         without = ("name", "trainable", "dtype", "zero_init", "degradation")
         return {k: v for k, v in self.get_config().items() if k not in without}
 
     def freeze_batch_norm(self) -> None:
-        """Normalise with the running statistics in training too, and train neither them nor scale and shift."""
+        """Use the running statistics in training too, and freeze them, scale and shift."""
         layers = self.named_layers()
         for _, norm in self.norms():
             layers[norm].trainable = False
 
     def without_batch_norm(self) -> "BaseGenerator":
-        """The same function at inference: each batch norm is multiplied into the convolution before it."""
+        """Return the same function at inference, with each batch norm folded into the convolution before it."""
         if not self.batch_norm:
             return self
         arrays, layers = self.get_arrays(), self.named_layers()
@@ -171,7 +171,7 @@ class BaseGenerator(keras.Model):
         return self._like(arrays, batch_norm=False)
 
     def with_batch_norm(self) -> "BaseGenerator":
-        """The same function at inference, with batch norms that leave everything as it is."""
+        """Return the same function at inference, with batch norms that are the identity."""
         if self.batch_norm:
             return self
         result, arrays = self._like({}, batch_norm=True), self.get_arrays()
@@ -194,7 +194,7 @@ def _is_conv(layer) -> bool:
 
 
 class Builder(Survey):
-    """Builds each layer for the channels that the description brings to it."""
+    """Build each layer for the channels that reach it."""
 
     def __init__(self, layers: dict[str, keras.layers.Layer]):
         super().__init__({})

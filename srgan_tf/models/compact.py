@@ -1,4 +1,4 @@
-"""A generator for phones: a twenty-fifth of the paper's weights, of convolutions and ReLU alone."""
+"""A small generator for phones: convolutions and ReLU, a twenty-fifth of the paper's weights."""
 
 import itertools
 
@@ -12,7 +12,7 @@ layers = keras.layers
 
 @keras.saving.register_keras_serializable("srgan_tf")
 class NearIdentity(keras.initializers.HeNormal):
-    """He's initial 3x3 kernels, and for as many channels out as in a little of them on top of the identity.
+    """Identity plus 0.1 × He initialisation of 3x3 kernels; He's if channels in and out differ.
 
     That is a residual connection folded into its convolution, as in SESR (Bhardwaj et al. 2022).
     """
@@ -25,8 +25,8 @@ class NearIdentity(keras.initializers.HeNormal):
         return 0.1 * kernel + tf.pad(identity, [[1, 1], [1, 1], [0, 0], [0, 0]])
 
 
-class OntoEnlarged(BaseGenerator):
-    """What generators share whose trunk ends in what LR enlarged bilinearly lacks of SR; of `blocks` and `channels`."""
+class BilinearResidual(BaseGenerator):
+    """Base for generators predicting a residual over bilinear upsampling."""
 
     def __init__(self, blocks: int, channels: int, scale: int, degradation: str, **kwargs):
         super().__init__(scale, degradation, **kwargs)
@@ -44,24 +44,24 @@ class OntoEnlarged(BaseGenerator):
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
-class Compact(OntoEnlarged):
-    """A plain stack of 3x3 convolutions at LR size, whose last gives what bilinear interpolation lacks of SR.
+class Compact(BilinearResidual):
+    """A plain stack of 3x3 convolutions at LR size that predicts a residual over bilinear upsampling.
 
-    Not the paper's: in the manner of Du et al. 2021 (ABPN), made for int8 on phones. No batch norm; ReLU, which costs
-    int8 nothing; and 8 bits need only hold the difference from LR enlarged. Bilinear, for where so small a network
-    leaves colours as they are, LR's repeated pixels would show. 57,960 weights at the defaults.
+    Like Du et al. 2021 (ABPN), made for int8 on phones: no batch norm, and ReLU, which int8 gets for free; 8 bits need
+    only hold the residual. Over nearest-neighbour upsampling, where ABPN adds it, flat areas of so small a network show
+    LR's pixels. 57,960 weights at the defaults.
 
     Args:
         blocks: 3x3 convolutions between the first and the last.
         channels: feature maps.
         scale: 2, 3, 4 or 8.
-        degradation: as of `BaseGenerator`.
+        degradation: as for `BaseGenerator`.
 
     Call:
-        As of `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
+        As for `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
 
     Raises:
-        ValueError: at construction, for a scale or size that the architecture does not have.
+        ValueError: the architecture does not have this scale or size.
     """
 
     def __init__(self, blocks: int = 9, channels: int = 24, scale: int = 4, degradation: str = "bicubic", **kwargs):
@@ -70,7 +70,7 @@ class Compact(OntoEnlarged):
             layers.Conv2D(channels, 3, padding="same", kernel_initializer=NearIdentity(), name=f"conv{i:02d}")
             for i in range(blocks + 1)
         ]
-        # He's start is for ReLU, which the last has not; less of it starts near LR enlarged.
+        # Small, so that SR starts near bilinear upsampling.
         start = keras.initializers.VarianceScaling(0.02)
         self.last = layers.Conv2D(3 * scale**2, 3, padding="same", kernel_initializer=start, name="last")
         self.build((None, None, None, 3))
@@ -85,7 +85,7 @@ class Compact(OntoEnlarged):
         return ops.residue(x, "last"), lr
 
     def equalised(self, kind):
-        """Each convolution's result, which the next one alone reads; its channels are even enough but for int8."""
+        """Each convolution's result, read by the next one only; other kinds than int8 do not need it."""
         if kind != "int8":
             return []
         return [([one], [one], [other]) for one, other in itertools.pairwise(self.named_layers())]

@@ -1,4 +1,4 @@
-"""The discriminator of Ledig et al. 2017, figure 4, and one on features for short trainings."""
+"""The discriminator of Ledig et al. 2017, figure 4, and one on VGG features for short training runs."""
 
 import keras
 import tensorflow as tf
@@ -12,37 +12,36 @@ PLAN = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512
 
 
 def _high_pass(shape, dtype=None):
-    """Glorot's initial kernels, each less its mean over space: the first layer starts as edge and texture filters.
+    """Glorot initialisation minus each kernel's spatial mean: edge and texture filters.
 
-    SR differs from HR in fine detail, which is a hundredth of a picture's variance; behind filters that let all
-    of it through, D stays at chance for hundreds of steps, behind these it is at 0.75 to 0.25 after one hundred
-    (measured on an SRResNet standing still, batch 16 of 48x48).
+    SR differs from HR in fine detail, a hundredth of a picture's variance. After low-pass filters D stays at chance for
+    hundreds of steps; with these it reaches 0.75 against 0.25 in one hundred (frozen SRResNet, batch 16 of 48x48).
     """
     kernel = keras.initializers.GlorotUniform()(shape, dtype)
     return kernel - tf.reduce_mean(kernel, [0, 1], keepdims=True)
 
 
 def leaky(x):
+    """LeakyReLU 0.2, as throughout the paper's D."""
     return keras.activations.relu(x, 0.2)
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
 class Discriminator(keras.Model):
-    """Tells HR from SR, exactly the paper's at its defaults (figure 4): 23,565,505 trainable parameters.
+    """Discriminator D, exactly the paper's at its defaults (figure 4): 23,565,505 trainable parameters.
 
-    Eight 3x3 convolutions of 64 to 512 filters with LeakyReLU 0.2 and batch norm (on all but the first),
-    Dense(1024), LeakyReLU, Dense(1). The sigmoid is left to the losses, which are exact on logits.
+    Eight 3x3 convolutions of 64 to 512 filters with LeakyReLU 0.2 and batch norm (on all but the first), Dense(1024),
+    LeakyReLU, Dense(1). The losses apply the sigmoid.
 
     Args:
-        crop: side of the pictures in pixels, a multiple of 16; the paper's is 96. Sets the size of Dense(1024).
-        pooled: average over space before the dense layers, so that crops of any size fit and 18 of the 23.6
-            million parameters go.
-        spectral_norm: divide each weight matrix by its largest singular value (Miyato et al. 2018), which bounds
-            how steep D can become; in place of batch norm, as there. For runs in which D wins early.
+        crop: side of the pictures in pixels, a multiple of 16; the paper's is 96.
+        pooled: average over space before the dense layers: any crop fits, and 18 of 23.6 million parameters go.
+        spectral_norm: divide each weight matrix by its largest singular value, in place of batch norm (Miyato et al.
+            2018). For runs in which D wins early.
 
     Call:
         pictures: float [batch, crop, crop, 3] in [-1, 1].
-        Returns logits [batch, 1]; positive says HR.
+        Returns logits [batch, 1]; positive means HR.
     """
 
     def __init__(self, crop: int = 96, pooled: bool = False, spectral_norm: bool = False, **kwargs):
@@ -60,7 +59,7 @@ class Discriminator(keras.Model):
         self.norms = [compat.BatchNormalization(name=f"bn{i}") for i in norms]
         self.flatten = layers.GlobalAveragePooling2D() if pooled else layers.Flatten()
         self.dense1 = wrap(layers.Dense(1024, name="dense1"), name="sn_dense1")
-        # Both: the wrapper casts what it returns to its own dtype.
+        # Both dtypes: the wrapper casts its output.
         self.dense2 = wrap(layers.Dense(1, name="dense2", dtype="float32"), name="sn_dense2", dtype="float32")
         self.build((None, None if pooled else crop, None if pooled else crop, 3))
 
@@ -94,11 +93,11 @@ class Discriminator(keras.Model):
 
 @keras.saving.register_keras_serializable("srgan_tf")
 class FeatureDiscriminator(keras.Model):
-    """Tells HR from SR by VGG's features of them, place by place (Park et al. 2018; Sauer et al. 2021).
+    """Discriminator on VGG features, per position (Park et al. 2018; Sauer et al. 2021).
 
-    It need not learn to see first, and takes the features that the content loss has computed already. On each layer's:
-    batch norm, 1x1 convolution, LeakyReLU 0.2; as often as brings all layers to half the size of the deepest, batch
-    norm, 3x3 convolution of stride 2, LeakyReLU; and a 1x1 convolution.
+    It need not learn features first, and shares those of the content loss. Per layer: batch norm, 1x1 convolution,
+    LeakyReLU 0.2; then batch norm, 3x3 convolution of stride 2 and LeakyReLU until all layers have half the size of the
+    deepest one; and a 1x1 convolution.
 
     Args:
         layers: the (i, j) of the φi,j, as `FeatureNetwork.judged`.
@@ -106,7 +105,7 @@ class FeatureDiscriminator(keras.Model):
 
     Call:
         features: a list of float [batch, height, width, channels], the shallowest layer's first.
-        Returns logits [batch, places of all layers]; positive says HR.
+        Returns logits [batch, positions of all layers]; positive means HR.
     """
 
     def __init__(self, layers, filters: int = 64, **kwargs):

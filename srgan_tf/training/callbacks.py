@@ -1,4 +1,4 @@
-"""What is watched while a run trains: progress, checkpoints, logs, and the signs that it goes wrong."""
+"""Callbacks of a training run: checkpoints, progress, logs and warnings of usual failures."""
 
 import csv
 import json
@@ -25,17 +25,18 @@ from srgan_tf.training import state as states
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the whole state of a run, so that it goes on exactly where it was.
+    """Save the whole state of a run, so that it resumes exactly.
 
     A checkpoint is a folder `checkpoints/step-00001234/` with the state (`state.*`, a `tf.train.Checkpoint`), the
-    generator to use (`generator.npz`) and the counters (`state.json`). It is written aside and renamed, so what
-    bears the name is whole. SIGTERM and the first Ctrl-C end the run after the step, saved.
+    generator to use (`generator.npz`) and the counters (`state.json`). It is written aside and renamed, so a folder of
+    that name is complete. SIGTERM and the first Ctrl-C save and end the run after the current step.
 
     Args:
-        folder: where the checkpoints lie.
-        seconds: at most so much work is lost where the process is killed.
-        keep: how many of the newest stay; without a discriminator the best by val_psnr_y as well.
-        writes: whether this process is the one that writes; the others restore and count.
+        folder: of the checkpoints.
+        model: the `SRGAN`.
+        seconds: between checkpoints: the most work that a kill can lose.
+        keep: newest checkpoints to keep; without a discriminator, the best by val_psnr_y is kept too.
+        writes: whether this process writes; other workers only restore and count.
     """
 
     def __init__(self, folder, model, seconds: float = 45, keep: int = 3, writes: bool = True):
@@ -47,9 +48,9 @@ class Checkpoints(keras.callbacks.Callback):
         self._saved_at, self._saved_step = time.monotonic(), None
 
     def restore(self) -> int:
-        """Load the newest whole checkpoint; the step to go on from (0 without any).
+        """Load the newest complete checkpoint; return its step, 0 without any.
 
-        Damaged ones are named, and put aside so that they do not count among the newest.
+        Damaged ones are logged and renamed, so that they do not count among the newest.
         """
         if self.writes:
             shutil.rmtree(self.folder / ".partial", ignore_errors=True)
@@ -59,12 +60,12 @@ class Checkpoints(keras.callbacks.Callback):
                 counters = json.loads((path / "state.json").read_text())
                 step, best = int(counters["step"]), float(counters["best"] or -math.inf)
                 self.state.read(str(path / "state")).assert_existing_objects_matched().assert_consumed()
-            except Exception as error:  # whatever a damaged file leads to
+            except Exception as error:  # damaged files raise many types
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 logging.warning("%s is damaged (%s); trying the one before it", path, reason)
                 damaged.append(path)
                 continue
-            states.spread(self.run)
+            states.broadcast(self.run)
             for other in damaged if self.writes else ():
                 aside = other.with_name(f"damaged-{other.name}")
                 shutil.rmtree(aside, ignore_errors=True)
@@ -82,11 +83,11 @@ class Checkpoints(keras.callbacks.Callback):
             self._write(aside, best)
             shutil.rmtree(final, ignore_errors=True)
             os.rename(aside, final)
-        except (OSError, tf.errors.OpError) as error:  # a full disk, above all
+        except (OSError, tf.errors.OpError) as error:  # usually a full disk
             shutil.rmtree(aside, ignore_errors=True)
             raise TrainingError(
                 f"{self.folder}: cannot write the checkpoint of step {self.step} ({files.reason(error)}); the "
-                f"last whole one is of step {self._saved_step or 0}: make room and go on by the same command"
+                f"last complete one is of step {self._saved_step or 0}. Free disk space and rerun the same command"
             ) from None
         self._saved_at, self._saved_step = time.monotonic(), self.step
         self._remove_old()
@@ -107,7 +108,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def catch_signals(self) -> None:
         def stop(number, frame):
-            if self.stop_signal is not None:  # asked twice: at once
+            if self.stop_signal is not None:  # the second signal ends at once
                 raise KeyboardInterrupt
             self.stop_signal = number
             print("\nstopping after this step …", file=sys.stderr, flush=True)
@@ -117,7 +118,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        # The sum last: it is the part that says where to look.
+        # Report the sum last: its parts say where to look.
         for name, value in sorted((logs or {}).items(), key=lambda item: item[0] == "loss"):
             if not np.isfinite(value):
                 raise TrainingError(
@@ -131,14 +132,14 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         score = (logs or {}).get("val_psnr_y", -math.inf)
-        # Of a GAN run the newest is the one to use: its PSNR falls as detail comes.
+        # A GAN run uses its newest checkpoint: PSNR falls as detail appears.
         improved = score > self.best and self.run.discriminator is None
         self.best = max(self.best, float(score))
         self.save(best=improved)
 
 
 class ProgressLine(keras.callbacks.Callback):
-    """How far the run is, how fast, how long yet, and how well; in a log also after each validation."""
+    """Show progress, speed, losses and the validation score; in a log also after each validation."""
 
     def __init__(self, checkpoints: Checkpoints, steps: int, stream=None):
         super().__init__()
@@ -167,7 +168,7 @@ class ProgressLine(keras.callbacks.Callback):
 
 
 class CsvLog(keras.callbacks.Callback):
-    """A row a validation in `log.csv`; rows past the step that a run is resumed from are dropped."""
+    """Write one row per validation to `log.csv`; drop rows past the step that a run resumes from."""
 
     def __init__(self, path, checkpoints: Checkpoints):
         super().__init__()
@@ -178,7 +179,7 @@ class CsvLog(keras.callbacks.Callback):
             self._write(self.rows)
 
     def _write(self, rows: list[dict]) -> None:
-        """All rows; columns that only some have are left empty in the others."""
+        """Write all rows; missing columns are left empty."""
         with files.write_aside(self.path) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
             writer.writeheader()
@@ -192,12 +193,14 @@ class CsvLog(keras.callbacks.Callback):
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """The rows of `log.csv` as TensorBoard events, and strips bicubic | SR | HR of validation pictures.
+    """Write the rows of `log.csv` as TensorBoard events, and strips bicubic | SR | HR of validation pictures.
 
     Args:
-        folder: of the event files; each life of a run adds one.
+        folder: of the event files; each start of a run adds one.
+        checkpoints: the run's.
         pairs: validation data, (LR, HR) batches.
-        pictures: how many strips; of their middle, at most `side` pixels of LR each way.
+        pictures: number of strips.
+        side: of the strips' centre crop, in LR pixels, at most.
     """
 
     def __init__(self, folder, checkpoints: Checkpoints, pairs: tf.data.Dataset, pictures: int = 3, side: int = 48):
@@ -225,10 +228,10 @@ class TensorBoard(keras.callbacks.Callback):
 
 
 class Hints(keras.callbacks.Callback):
-    """Says once each which of the usual failures the logs show, when two validations in a row show it.
+    """Warn once per failure mode seen twice running.
 
-    The bounds are ours: D all but certain of both HR and SR; a content loss ten times off the MSE that its scale
-    is chosen to match (section 3.2), so that it drowns the adversarial loss or is drowned by it.
+    The thresholds are our choice: D nearly certain of both HR and SR; a content loss ten times off the MSE that its
+    scale should match (section 3.2), so that one loss drowns the other.
     """
 
     def __init__(self):
@@ -239,10 +242,10 @@ class Hints(keras.callbacks.Callback):
         logs = logs or {}
         ratio = logs.get("ratio/content_mse", 1)
         shown = {
-            "D wins (d/real near 1, d/fake near 0), and G learns little from it; try --label_smoothing=0.1, "
+            "D wins (d/real near 1, d/fake near 0), so G learns little; try --label_smoothing=0.1, "
             "--adversarial=relativistic or --spectral_norm": logs.get("d/real", 0) > 0.95 and logs["d/fake"] < 0.05,
-            "the content loss is ten times off the MSE that it is scaled to match (ratio/content_mse); are the "
-            "feature network's weights the right ones?": not 0.1 <= ratio <= 10,
+            "the content loss is ten times off the MSE that it should match (ratio/content_mse); check the "
+            "feature network's weights": not 0.1 <= ratio <= 10,
         }
         for hint, shows in shown.items():
             self.in_a_row[hint] = self.in_a_row.get(hint, 0) + 1 if shows else 0

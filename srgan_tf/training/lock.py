@@ -1,4 +1,4 @@
-"""One run a folder: a lock that its owner's death releases."""
+"""Allow one run per folder, by a lock that ends with its process."""
 
 import os
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ NAME = ".lock"
 
 @contextmanager
 def held(folder):
-    """Hold a run's folder, which is made where it is missing; the lock names this process.
+    """Lock a run's folder, creating it if missing; the lock file names this process.
 
     Raises:
-        TrainingError: another process holds it, or the folder cannot be made.
+        TrainingError: another process holds the lock, or the folder cannot be created.
     """
     path = Path(folder) / NAME
     try:
@@ -34,7 +34,7 @@ def held(folder):
             except OSError:
                 file.seek(0)
                 owner = file.read().strip() or "another process"
-                raise TrainingError(f"{folder}: {owner} trains there; stop it, or give another --output") from None
+                raise TrainingError(f"{folder}: {owner} is training in it; stop it, or give another --output") from None
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()

@@ -1,4 +1,4 @@
-"""A recipe, pictures and a folder → a trained generator: started, stopped, resumed."""
+"""Train by a recipe: start, stop and resume a run."""
 
 import shlex
 import sys
@@ -37,7 +37,7 @@ def train(
     catch_signals: bool = False,
     strategy="auto",
 ) -> tuple[SRGAN, int]:
-    """Train by a recipe, or go on with the run that lies in `output`.
+    """Train by a recipe, or resume the run in `output`.
 
     Args:
         recipe: the hyper-parameters.
@@ -45,21 +45,21 @@ def train(
         data: HR pictures (`Photos`, or what it takes, or a `tf.data.Dataset`); the bundled ones by default.
         data_lr: the folder of their LR pictures; without it LR is made by MATLAB's bicubic.
         validation: HR pictures to score; the bundled held-out ones by default.
-        init: weights to start from, anything that `weights.load` takes. Without it a recipe that starts from
-            another trains that one first, in a folder of its name inside output.
+        init: initial weights, anything that `weights.load` takes. Without it, a recipe that starts from another
+            trains that one first, in a folder of its name inside output.
         feature_weights: VGG-19 weights on disk (see `vgg.load`).
-        deterministic: the same bits every time, some per cent slower.
+        deterministic: reproduce every bit, some per cent slower.
         save_seconds: time between checkpoints.
-        catch_signals: end cleanly, saved, on SIGTERM and Ctrl-C.
-        strategy: of `strategy.choose`: the devices and machines to train on, which share recipe.batch. All workers
-            need the same data and see the same `output`; the chief alone writes there.
+        catch_signals: save and end on SIGTERM and Ctrl-C.
+        strategy: for `strategy.choose`: the devices and machines, which share recipe.batch. All workers need the same
+            data and the same `output`; only the chief writes there.
 
     Returns:
-        The model, and the signal that stopped it before its last step (0: none did).
+        The model, and the signal that stopped it before its last step, 0 if none did.
 
     Raises:
-        TrainingError: other settings lie in `output`, another process trains there, the disk is full, a loss became
-            infinite or NaN, or no checkpoint is whole.
+        TrainingError: `output` has other settings, another process trains there, the disk is full, a loss became
+            infinite or NaN, or no checkpoint is complete.
         ImageError, WeightsError: data or init cannot be used.
         StrategyError: the devices cannot share the batch, or another worker was lost.
     """
@@ -83,9 +83,9 @@ def _train(
     strategy,
 ) -> tuple[SRGAN, int]:
     chief = strategies.is_chief(strategy)
-    check(recipe)  # a wrong name must be told before anything is trained
+    check(recipe)  # refuse wrong names before training anything
     if recipe.precision == "mixed_bfloat16" and not machine.has_bfloat16():
-        logging.warning("bfloat16 is slow on this device, which does not support it natively: use --precision=float32")
+        logging.warning("bfloat16 is slow on this device, which has no hardware support; use --precision=float32")
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
@@ -97,7 +97,7 @@ def _train(
     if recipe.starts_from and init is None:
         first = first_stage(recipe)
         init = output / first.name
-        print(f"{recipe.name} starts from {first.name} and no --init is given: {init} first", file=sys.stderr)
+        print(f"{recipe.name} starts from {first.name}, and no --init is given: training {init} first", file=sys.stderr)
         model, stopped = train(
             *(first, init, photos, None, validation, None, None, deterministic, save_seconds, catch_signals),
             strategy,
@@ -107,25 +107,25 @@ def _train(
     with strategy.scope():
         network = None
         if recipe.features:
-            # What `auto` found is the run's for good: a resumed run must not change its loss.
+            # Keep what `auto` found: a resumed run must not change its loss.
             network = feature_network(recipe, run.get("feature_network"), feature_weights)
             run |= {"feature_network": network.network, "features": network.name}
         model = build(recipe, init, network)
     checkpoints = Checkpoints(output / "checkpoints", model, save_seconds, writes=chief)
     step = checkpoints.restore()
     if step == 0 and any((output / "checkpoints").glob("step-*")):
-        raise TrainingError(f"{output}: no checkpoint is whole; give another --output, or remove the damaged ones")
+        raise TrainingError(f"{output}: all checkpoints are damaged; give another --output, or remove them")
     if chief:
         runs.write(output, run, step)
     strategies.agree(strategy, recipe=recipe, data=fingerprint, features=run.get("features"), checkpoint=step)
     if catch_signals:
         checkpoints.catch_signals()
     if step:
-        print(f"going on at step {step} of {recipe.steps}", file=sys.stderr)
+        print(f"resuming at step {step} of {recipe.steps}", file=sys.stderr)
     pairs = validation_pairs(validation, recipe)
     watchers = [checkpoints]
     if chief:
-        # No pictures with several workers: Keras 2.15's batch norm would ask all of them for its statistics.
+        # No pictures with several workers: Keras 2.15's batch norm would wait for statistics of all of them.
         pictures = 3 if strategies.workers(strategy) == 1 else 0
         watchers += [
             CsvLog(output / "log.csv", checkpoints),
@@ -147,7 +147,7 @@ def _train(
                 steps_per_epoch=until - checkpoints.step,
                 initial_epoch=epoch,
                 epochs=epoch + 1,
-                validation_data=strategies.everywhere(strategy, pairs),
+                validation_data=strategies.replicate(strategy, pairs),
                 validation_steps=int(pairs.cardinality()),
                 callbacks=watchers,
                 shuffle=False,
@@ -158,16 +158,16 @@ def _train(
 
 
 def validation_pairs(source, recipe: Recipe) -> tf.data.Dataset:
-    """(LR, HR) uint8 pictures of a folder, one a batch; HR is cut to multiples of the scale.
+    """Return (LR, HR) uint8 pictures of a folder, one per batch; HR is cropped to multiples of the scale.
 
-    LR is made as in training: by MATLAB's bicubic, or by the recipe's degradation, from a seed of the picture's own.
+    LR is made as in training: by MATLAB's bicubic, or by the recipe's degradation with one seed per picture.
 
     Raises:
-        ImageError: nothing usable there. Pictures that cannot be read, or are too small, are named and left out.
+        ImageError: no picture is usable. Unreadable and too small ones are logged and left out.
     """
     scale, pictures = recipe.scale, []
     degraded = recipe.degradation != "bicubic" or recipe.everyday
-    smallest = (8 if degraded else 3) * scale  # the border, of the scale on each side, is not scored
+    smallest = (8 if degraded else 3) * scale  # a border of `scale` pixels is not scored
     for path in files.find(source or str(PHOTOS / "heldout")):
         try:
             hr = images.read(path)
@@ -183,7 +183,7 @@ def validation_pairs(source, recipe: Recipe) -> tf.data.Dataset:
         for i, hr in enumerate(pictures):
             height, width = (side // scale * scale for side in hr.shape[:2])
             hr = hr[None, :height, :width]
-            seed = tf.constant([recipe.seed, -1 - i])  # which no step of training has
+            seed = tf.constant([recipe.seed, -1 - i])  # no training step has this seed
             yield make_lr(hr, scale, recipe.degradation, recipe.everyday, seed), hr
 
     spec = tf.TensorSpec((1, None, None, 3), tf.uint8)
@@ -192,9 +192,9 @@ def validation_pairs(source, recipe: Recipe) -> tf.data.Dataset:
 
 
 def summary(recipe: Recipe, output, validation=None, command: str = "") -> str:
-    """Score the run, and its first stage, beside bicubic, with a sheet a picture; the commands to type next.
+    """Score the run and its first stage beside bicubic, with one sheet per picture; return what to type next.
 
-    command: what made the run, for the results.
+    command: that made the run, for the results.
     """
     output, validation = Path(output), validation or str(PHOTOS / "heldout")
     stages = [output / recipe.starts_from] if recipe.starts_from else []
@@ -204,7 +204,7 @@ def summary(recipe: Recipe, output, validation=None, command: str = "") -> str:
         sheets.write_curves(Path(run) / "curves.png", Path(run) / "log.csv")
     try:
         evaluate.evaluate(sources, [validation], folder, networks=("alex",), sheet=True, command=command)
-    except BenchmarkError as error:  # pictures too small to score: the training is done all the same
+    except BenchmarkError as error:  # too small to score; the training is complete
         print(f"not scored: {error}", file=sys.stderr)
     return (
         f"\nreport:  {page.write(output)}\n"

@@ -1,4 +1,4 @@
-"""The parts of the generator's and the discriminator's losses (section 2.2), and the table that G's is made by.
+"""Loss terms of generator and discriminator (section 2.2), and the table of G's.
 
 Pictures are float [batch, height, width, 3] in [-1, 1]; `real` and `fake` are D's logits [batch, 1] of HR and SR.
 The feature-space content loss is in `models.vgg`.
@@ -20,16 +20,16 @@ def pixel_loss(hr: tf.Tensor, sr: tf.Tensor, kind: str) -> tf.Tensor:
 
 
 def total_variation(sr: tf.Tensor) -> tf.Tensor:
-    """Sum of the absolute differences of neighbouring pixels, a picture's mean; the paper's weight is 2e-8."""
+    """Sum of absolute differences of neighbouring pixels, averaged over the batch; the paper's weight is 2e-8."""
     return tf.reduce_mean(tf.image.total_variation(tf.convert_to_tensor(sr)))
 
 
 def phase_loss(hr: tf.Tensor, sr: tf.Tensor, period: int, window: int = 8) -> tf.Tensor:
-    """Mean absolute error of local mean colours, of each of the period x period pixel phases by itself.
+    """Mean absolute error of local mean colours, separately per period x period pixel phase.
 
-    What pixel shuffling can draw over a picture repeats every `period` pixels (hatching, checkerboards; Odena et al.
-    2016), and a shift of colour everywhere: both are all that is left of an error averaged over like phases. The
-    means are of `window` x `window` periods, or of the whole picture where it has fewer; texture averages out.
+    Artefacts of pixel shuffling repeat every `period` pixels (hatching, checkerboards; Odena et al. 2016), and colour
+    shifts are everywhere: both survive averaging over equal phases, while texture averages out. Means are taken over
+    `window` x `window` periods, or over the whole picture if it has fewer.
     """
     phases = tf.nn.space_to_depth(hr - sr, period)
     sides = [min(window, side or window) for side in phases.shape[1:3]]
@@ -37,20 +37,20 @@ def phase_loss(hr: tf.Tensor, sr: tf.Tensor, period: int, window: int = 8) -> tf
 
 
 def texture_loss(hr: dict, sr: dict, side: int = 16) -> tf.Tensor:
-    """How far local standard deviations of SR's features are from those of HR's, as a share of these, mean over layers.
+    """Relative error of local standard deviations of features, averaged over layers.
 
-    A squared error of features is least for their mean over all that may have been there, which has too little
-    contrast; this asks for the right amount of texture at each place, of each feature, wherever its strokes lie.
-    Standard deviations of features describe style (Huang and Belongie 2017).
+    The squared error of features is least for the mean of all plausible HR, which has too little contrast. This term
+    asks for the right amount of texture per place and feature, wherever its strokes lie. Standard deviations of
+    features describe style (Huang and Belongie 2017).
 
     Args:
         hr, sr: features [batch, height, width, channels] by (i, j) of φi,j.
-        side: of the windows in pixels of the picture, which overlap by half; at least 2 x 2 features, or all there are.
+        side: of windows, in pixels; they overlap by half and hold at least 2 x 2 features, or all there are.
     """
 
     def contrast(x, window):
         mean, square = (tf.nn.avg_pool2d(each, window, max(1, window // 2), "VALID") for each in (x, tf.square(x)))
-        return tf.sqrt(tf.nn.relu(square - tf.square(mean)) + 1e-6)  # the gradient at 0 is infinite without
+        return tf.sqrt(tf.nn.relu(square - tf.square(mean)) + 1e-6)  # avoids an infinite gradient at 0
 
     shares = []
     for (i, j), x in sr.items():
@@ -64,9 +64,8 @@ def texture_loss(hr: dict, sr: dict, side: int = 16) -> tf.Tensor:
 def generator_loss(real: tf.Tensor, fake: tf.Tensor, kind: str = "standard") -> tf.Tensor:
     """-log D(G(LR)) (equation 6).
 
-    kind "relativistic": the average relativistic loss (Jolicoeur-Martineau 2018; ESRGAN), which asks whether SR
-    looks more real than HR does on average. G then learns from HR too; for sharper texture where the standard
-    loss stalls.
+    kind "relativistic" is the average relativistic loss (Jolicoeur-Martineau 2018; ESRGAN): whether SR looks more real
+    than HR on average. G then learns from HR too.
     """
     if kind == "standard":
         return tf.reduce_mean(tf.nn.softplus(-fake))
@@ -79,8 +78,8 @@ def discriminator_loss(
 ) -> tf.Tensor:
     """-log D(HR) - log(1 - D(G(LR))) (equation 2), or its relativistic form (see `generator_loss`).
 
-    label_smoothing: HR's target is 1 - label_smoothing (one-sided: Salimans et al. 2016, section 3.4); 0.1 keeps
-    an overconfident D from leaving G without a gradient.
+    label_smoothing: HR's target is 1 - label_smoothing (one-sided: Salimans et al. 2016, section 3.4); 0.1 prevents an
+    overconfident D, which leaves G without a gradient.
     """
     if kind == "relativistic":
         real, fake = real - _batch_mean(fake), fake - _batch_mean(real)
@@ -89,18 +88,18 @@ def discriminator_loss(
 
 
 def _batch_mean(logits: tf.Tensor) -> tf.Tensor:
-    """Over the global batch, of which a replica has its share."""
+    """Average over the global batch."""
     return compat.all_reduce_mean([tf.reduce_mean(logits)])[0]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the terms of a step look at.
+class LossInputs:
+    """Inputs of the loss terms in one step.
 
     Attributes:
         hr, sr: pictures.
-        hr_features, sr_features: what the feature network makes of them, by layer; empty without one.
-        features: that network, or None.
+        hr_features, sr_features: their features by layer; empty without a feature network.
+        features: the feature network, or None.
         real, fake: D's logits of HR and SR; None without a discriminator.
         scale: SR size over LR size.
         settings: of `SRGAN.compile`.
@@ -117,26 +116,26 @@ class Seen:
     settings: dict = field(default_factory=dict)
 
 
-def content_loss(seen: Seen) -> tf.Tensor:
-    """In feature space where there is a feature network (equation 5), else in pixels (equation 4)."""
-    if seen.features is None:
-        return pixel_loss(seen.hr, seen.sr, seen.settings["pixel"])
-    return seen.features.distance(seen.hr_features, seen.sr_features)
+def content_loss(inputs: LossInputs) -> tf.Tensor:
+    """Distance in feature space with a feature network (equation 5), else in pixels (equation 4)."""
+    if inputs.features is None:
+        return pixel_loss(inputs.hr, inputs.sr, inputs.settings["pixel"])
+    return inputs.features.distance(inputs.hr_features, inputs.sr_features)
 
 
 @dataclass(frozen=True)
 class Term:
-    """One term of G's loss: `weight` times `function`. It is logged as loss/NAME.
+    """One term of G's loss: `weight` times `function`, logged as loss/NAME.
 
     Attributes:
-        name: of the term; its weight is the setting NAME_weight of `SRGAN.compile`.
-        function: of what the step sees.
-        weight: by default; 0: left out.
-        needs: "features" or "discriminator", where it makes sense with one alone.
+        name: its weight is the argument NAME_weight of `SRGAN.compile`.
+        function: of the step's `LossInputs`.
+        weight: default; 0 leaves the term out.
+        needs: "features" or "discriminator" if the term requires one.
     """
 
     name: str
-    function: Callable[[Seen], tf.Tensor]
+    function: Callable[[LossInputs], tf.Tensor]
     weight: float = 0.0
     needs: str = ""
 
@@ -148,18 +147,18 @@ class Term:
 # A new loss is one entry here (and a field of its weight's name in `recipes`, for train.py).
 TERMS = (
     Term("content", content_loss, 1.0),
-    Term("pixel", lambda seen: pixel_loss(seen.hr, seen.sr, seen.settings["pixel"]), needs="features"),
-    Term("tv", lambda seen: total_variation(seen.sr)),
-    Term("texture", lambda seen: texture_loss(seen.hr_features, seen.sr_features), needs="features"),
-    Term("phase", lambda seen: phase_loss(seen.hr, seen.sr, seen.scale)),
+    Term("pixel", lambda x: pixel_loss(x.hr, x.sr, x.settings["pixel"]), needs="features"),
+    Term("tv", lambda x: total_variation(x.sr)),
+    Term("texture", lambda x: texture_loss(x.hr_features, x.sr_features), needs="features"),
+    Term("phase", lambda x: phase_loss(x.hr, x.sr, x.scale)),
     Term(
         "adversarial",
-        lambda seen: generator_loss(seen.real, seen.fake, seen.settings["adversarial"]),
+        lambda x: generator_loss(x.real, x.fake, x.settings["adversarial"]),
         1e-3,
         needs="discriminator",
     ),
 )
-# What a recipe says of the losses.
+# Recipe fields that configure the losses.
 SETTINGS = (
     "pixel",
     "adversarial",

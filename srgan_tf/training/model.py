@@ -1,4 +1,4 @@
-"""The training model: one `train_step` for every row of the paper's table 1, SRResNet included."""
+"""The training model: one `train_step` for every column of the paper's table 1."""
 
 from collections.abc import Sequence
 
@@ -22,26 +22,26 @@ _RATES = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlate
 
 @keras.saving.register_keras_serializable("srgan_tf")
 class SRGAN(Saving, keras.Model):
-    """Trains a `Generator` against a `Discriminator`; without one that is SRResNet.
+    """Train a `Generator` against a `Discriminator`; without one that is SRResNet.
 
-    Takes uint8 batches, as `srgan_tf.data.batches` makes them: HR crops [batch, height, width, 3] in 0-255, whose
-    LR is made in the step, on the training device, by MATLAB's bicubic, quantised to 8 bits as a file would be;
-    or ready (LR, HR) pairs. Validation data are (LR, HR) pairs.
+    Batches are uint8 HR crops [batch, height, width, 3] in 0-255, as `srgan_tf.data.batches` makes them, or ready
+    (LR, HR) pairs. LR of crops is made in the step, on the training device, by MATLAB's bicubic, and quantised to 8
+    bits as in a file. Validation data are (LR, HR) pairs.
 
     Args:
         generator: G, trained in place.
-        discriminator: D, trained in place, or None; a `FeatureDiscriminator` judges what `features` makes of pictures.
+        discriminator: D, trained in place, or None; a `FeatureDiscriminator` judges features of `features`.
         features: the `FeatureNetwork` in which content is compared (equation 5); None compares pixels (equation 4).
-        ema_decay: keep an exponential moving average of G with this decay, batch-norm statistics included
-            (averaged weights beside statistics of other weights are off by 10 dB and more). It is what
-            validation scores, `call` computes and `best_generator` returns. None: no average.
-        freeze_batch_norm: of G, with its running statistics (see `Generator.freeze_batch_norm`); for the last
+        ema_decay: decay of an exponential moving average of G, batch-norm statistics included (averaged weights with
+            statistics of other weights lose 10 dB and more). Validation, `call` and `best_generator` use it. None:
+            no average.
+        freeze_batch_norm: use G's running statistics in training (see `Generator.freeze_batch_norm`); for the last
             steps, which then train what inference computes.
         degradation: how LR is made of HR crops (see `data.degradation`): "bicubic"; "shrunk", by area and bilinear
             interpolation too; or "real", for photographs that are blurred, noisy or compressed.
-        everyday: share of the batches, in [0, 1], whose LR is made as phones and messengers do instead.
-        rounding: G's, in training (see `BaseGenerator`).
-        seed: of the random degradation, which is a function of it and of the step.
+        everyday: share of batches, in [0, 1], degraded as by phones and messengers instead.
+        rounding: of G in training (see `BaseGenerator`).
+        seed: of the random degradation, a function of seed and step.
 
     Example:
         >>> model = SRGAN(Generator(), Discriminator(), features.load("auto", (5, 4)))
@@ -65,7 +65,7 @@ class SRGAN(Saving, keras.Model):
         super().__init__(**kwargs)
         if not isinstance(generator, BaseGenerator):
             raise TypeError(
-                f"generator must be a BaseGenerator, which says its scale, names its weights and describes itself "
+                f"generator must be a BaseGenerator, which declares scale, weights and layers "
                 f"(srgan_tf.models.base), not {type(generator).__name__}"
             )
         if isinstance(discriminator, FeatureDiscriminator):
@@ -88,13 +88,13 @@ class SRGAN(Saving, keras.Model):
         self.built = True
 
     def reset_ema(self) -> None:
-        """Set the average to G's present weights, after loading some."""
+        """Reset the average to G's weights, after loading some."""
         if self.ema_generator is not None:
             self.ema_generator.set_arrays(self.generator.get_arrays())
 
     @property
     def best_generator(self):
-        """The generator to use: the moving average where there is one, else G itself."""
+        """The moving average if there is one, else G."""
         return self.ema_generator or self.generator
 
     def compile(
@@ -111,29 +111,29 @@ class SRGAN(Saving, keras.Model):
         metrics=(),
         **kwargs,
     ):
-        """Set the training up. G's loss is the sum of `terms`: content + 1e-3 · adversarial (equation 3) by default.
+        """Configure training. G's loss is the sum of `terms`: content + 1e-3 · adversarial (equation 3) by default.
 
         Args:
             g_optimizer, d_optimizer: Keras or tensorflow-addons optimizers, or their names, for G and D.
             pixel: "mse" (equation 4) or "mae".
             adversarial: "standard" or "relativistic" (see `losses.generator_loss`).
             updates: "alternating" (Goodfellow et al. 2014 with k = 1): D's step, then G's against the new D.
-                "simultaneous": both steps by the gradients of one pass of D, which saves the other one.
+                "simultaneous": both steps by the gradients of one pass of D, which saves the other pass.
             label_smoothing: of D's target for HR (see `losses.discriminator_loss`).
-            terms: of G's loss. Their weights are arguments here, the term's name and _weight: `pixel_weight`, of the
-                pixel loss beside a feature-space content loss; `tv_weight`, of the total variation (2e-8 in the
-                paper's SRResNet-VGG22); `texture_weight`, of the `losses.texture_loss`; `phase_weight`, of the
-                `losses.phase_loss`, against hatching and shifts of colour; `adversarial_weight`; `content_weight`.
-            optimizer: in place of g_optimizer and d_optimizer, for both networks, each with its own copy.
-            loss: not taken: `terms` are the losses.
+            terms: of G's loss. Their weights are further arguments, NAME_weight: `pixel_weight`, of the pixel loss
+                beside a feature-space content loss; `tv_weight`, of the total variation (2e-8 in the paper's
+                SRResNet-VGG22); `texture_weight`, of `losses.texture_loss`; `phase_weight`, of `losses.phase_loss`,
+                against hatching and colour shifts; `adversarial_weight`; `content_weight`.
+            optimizer: for both networks, each with its own copy, in place of g_optimizer and d_optimizer.
+            loss: must be None; `terms` are the losses.
             metrics: Keras metrics of HR and SR in [-1, 1], such as `evaluation.metrics.SSIM()`, for validation.
             **kwargs: Keras' own, such as jit_compile or run_eagerly.
 
         Raises:
-            ValueError: a choice or a name that there is not.
+            ValueError: an unknown choice or name.
         """
         if loss is not None:
-            raise ValueError("loss is not taken: SRGAN's losses are its terms; see pixel, adversarial and terms")
+            raise ValueError("loss is not supported: SRGAN's losses are its terms; see pixel, adversarial and terms")
         if optimizer is not None:
             g_optimizer, d_optimizer = optimizer, keras.optimizers.get(optimizer)
             d_optimizer = type(d_optimizer).from_config(d_optimizer.get_config())
@@ -148,19 +148,19 @@ class SRGAN(Saving, keras.Model):
         there = {"": True, "features": self.features, "discriminator": self.discriminator}
         self.terms = [term for term in terms if there[term.needs] is not None and weights[term.setting]]
         kwargs.setdefault("jit_compile", False)  # Keras 3 would choose XLA, slower than oneDNN on CPUs
-        super().compile(optimizer=self._prepared(g_optimizer, self.generator), **kwargs)
+        super().compile(optimizer=self._configure(g_optimizer, self.generator), **kwargs)
         names = ["loss", *(f"loss/{term.name}" for term in self.terms), "loss/mse", "grad/g", "psnr_y"]
-        # Features' mean squared distance is scaled to match the MSE (section 3.2); another distance is not.
+        # Only the mean squared distance of features is scaled to match the MSE (section 3.2).
         self._scaled_content = self.features is not None and self.features.distance_kind == "mse"
         if self._scaled_content:
             names.append("ratio/content_mse")
         if self.discriminator is not None:
-            self.d_optimizer = self._prepared(d_optimizer, self.discriminator)
+            self.d_optimizer = self._configure(d_optimizer, self.discriminator)
             names += ["ratio/adversarial_content", "loss/d", "d/real", "d/fake", "grad/d"]
         self.logs = {name: keras.metrics.Mean(name=name) for name in names}
 
     @staticmethod
-    def _prepared(optimizer, network):
+    def _configure(optimizer, network):
         try:
             optimizer = keras.optimizers.get(optimizer)
         except ValueError:
@@ -169,12 +169,12 @@ class SRGAN(Saving, keras.Model):
             optimizer = make_optimizer(optimizer, 1e-3)  # Keras' own default rate
         if network.compute_dtype == "float16" and not hasattr(optimizer, "inner_optimizer"):
             optimizer = compat.with_loss_scaling(optimizer)
-        # Slots exist from the start, so that a checkpoint can be restored before the first step.
+        # Create slots now, so that a checkpoint can be restored before the first step.
         compat.build_optimizer(optimizer, network.trainable_variables)
-        return compat.leave_aggregation(optimizer)
+        return compat.disable_all_reduce(optimizer)
 
     def learning_rate(self) -> tf.Tensor:
-        """Of G, at the present step."""
+        """Return G's learning rate at the current step."""
         return compat.learning_rate(self.optimizer)
 
     @property
@@ -182,26 +182,26 @@ class SRGAN(Saving, keras.Model):
         return [*getattr(self, "logs", {}).values(), *getattr(self, "watched", ())]
 
     def _maybe_symbolic_build(self, *arguments, **options):
-        """Keras 3 would take the mean of a uint8 batch over all workers here, which fails. All is built already."""
+        """Do nothing: Keras 3 would average a uint8 batch over workers, which fails; all layers are built."""
 
     def call(self, lr, training=False):
         """LR in [0, 1] → SR in [-1, 1] by `best_generator`."""
         return self.best_generator(lr, training=False)
 
     def fit(self, *args, callbacks=None, **kwargs):
-        """As Keras', whose callbacks are told that more of `psnr_y` is better."""
-        compat.more_is_better(callbacks, ("psnr_y", "val_psnr_y"))
+        """Train as Keras' `fit`; callbacks that monitor `psnr_y` maximise it."""
+        compat.set_monitor_mode(callbacks, ("psnr_y", "val_psnr_y"))
         if self.discriminator is not None and any(isinstance(one, _RATES) for one in callbacks or ()):
-            logging.warning("callbacks that set the learning rate set G's alone; D's is d_optimizer.learning_rate")
+            logging.warning("callbacks set the learning rate of G only; set D's by d_optimizer.learning_rate")
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def export(self, filepath, *args, **kwargs):
-        """Keras' exporter, of `best_generator`; `srgan_tf.export` makes what TensorFlow Serving and devices want."""
-        self.best_generator(tf.zeros([1, 8, 8, 3]))  # it asks for one call
+        """Export `best_generator` by Keras; `srgan_tf.export` makes models for TensorFlow Serving and devices."""
+        self.best_generator(tf.zeros([1, 8, 8, 3]))  # Keras requires one call
         return self.best_generator.export(filepath, *args, **kwargs)
 
     def prepare(self, data) -> tuple[tf.Tensor, tf.Tensor]:
-        """A batch, in any of Keras' forms, as LR in [0, 1] and HR in [-1, 1].
+        """Convert a batch, in any of Keras' forms, to LR in [0, 1] and HR in [-1, 1].
 
         Raises:
             ValueError: see `pairs.unpack`. InvalidArgumentError: floats of another range in the first batch.
@@ -215,25 +215,25 @@ class SRGAN(Saving, keras.Model):
         return pairs.in_ranges(lr, hr, first)
 
     def _draw(self) -> tf.Tensor:
-        """The seed of this step's random degradation, another on each replica."""
+        """Return the seed of this step's random degradation, different per replica."""
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
         step = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
         return tf.stack([self.seed, step * 1024 + replica])
 
     def train_step(self, data):
-        """One step of D, then one of G (k = 1), on the same SR: G's forward pass is made once."""
+        """Train D, then G (k = 1), on the same SR: one forward pass of G."""
         lr, hr = self.prepare(data)
         logs = {}
-        seen_hr = self._see(hr)
+        hr_pair = self._with_features(hr)
         with tf.GradientTape(persistent=self.simultaneous) as tape:
             sr = self.generator(lr, training=True)
-            seen_sr = self._see(sr)
+            sr_pair = self._with_features(sr)
         if self.discriminator is not None and not self.simultaneous:
-            logs |= self._train_discriminator(seen_hr, tf.nest.map_structure(tf.stop_gradient, seen_sr))
-        with tape:  # goes on recording, with D as it is after its step
-            judged = (None, None) if self.discriminator is None else self._judge(seen_hr, seen_sr)
-            parts = self._generator_losses(seen_hr, seen_sr, *judged)
+            logs |= self._train_discriminator(hr_pair, tf.nest.map_structure(tf.stop_gradient, sr_pair))
+        with tape:  # continues recording, with the updated D
+            judged = (None, None) if self.discriminator is None else self._judge(hr_pair, sr_pair)
+            parts = self._generator_losses(hr_pair, sr_pair, *judged)
             total = parts["loss"]
             scaled_total = compat.scale_loss(self.optimizer, total)
             if self.simultaneous:
@@ -245,20 +245,20 @@ class SRGAN(Saving, keras.Model):
         self._update_ema()
         return self._log(logs)
 
-    def _see(self, pictures) -> tuple[tf.Tensor, dict]:
-        """What losses and D look at: the pictures, and their features where a network makes some."""
+    def _with_features(self, pictures) -> tuple[tf.Tensor, dict]:
+        """Return the pictures and their features, {} without a feature network."""
         return pictures, {} if self.features is None else self.features.each(pictures)
 
     def _generator_losses(self, hr, sr, real, fake) -> dict[str, tf.Tensor]:
-        seen = losses.Seen(
+        inputs = losses.LossInputs(
             *(hr[0], sr[0], hr[1], sr[1], self.features, real, fake), self.generator.scale, self.settings
         )
         parts, total = {}, 0.0
         for term in self.terms:
-            parts[f"loss/{term.name}"] = value = term.function(seen)
+            parts[f"loss/{term.name}"] = value = term.function(inputs)
             total += self.settings[term.setting] * value
-        parts["loss/mse"] = losses.pixel_loss(seen.hr, seen.sr, "mse")
-        # Scales that are off show in these.
+        parts["loss/mse"] = losses.pixel_loss(inputs.hr, inputs.sr, "mse")
+        # Wrong scales show in these ratios.
         if "loss/content" in parts and self._scaled_content:
             parts["ratio/content_mse"] = parts["loss/content"] / parts["loss/mse"]
         if {"loss/content", "loss/adversarial"} <= set(parts):
@@ -267,12 +267,12 @@ class SRGAN(Saving, keras.Model):
         return {"loss": total, **parts}
 
     def _judge(self, hr, sr) -> tuple[tf.Tensor, tf.Tensor]:
-        """D's logits of HR and SR, in one batch: batch norm in two would take out the means that tell them apart."""
+        """Return D's logits of HR and SR. One batch: separate ones let batch norm hide differences."""
         if isinstance(self.discriminator, FeatureDiscriminator):
-            seen = [tf.concat([hr[1][layer], sr[1][layer]], 0) for layer in self.features.judged]
+            given = [tf.concat([hr[1][layer], sr[1][layer]], 0) for layer in self.features.judged]
         else:
-            seen = tf.concat([hr[0], sr[0]], 0)
-        return tf.split(self.discriminator(seen, training=True), 2)
+            given = tf.concat([hr[0], sr[0]], 0)
+        return tf.split(self.discriminator(given, training=True), 2)
 
     def _train_discriminator(self, hr, sr) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
@@ -286,9 +286,9 @@ class SRGAN(Saving, keras.Model):
 
     @staticmethod
     def _descend(optimizer, tape, scaled_loss, network) -> tf.Tensor:
-        """Take one optimizer step; the norm of the gradients."""
+        """Apply one optimizer step; return the norm of the gradients."""
         variables = network.trainable_variables
-        if not variables:  # frozen: the other network trains
+        if not variables:  # frozen
             optimizer.iterations.assign_add(1)
             return tf.zeros([])
         scaled = compat.all_reduce_mean(tape.gradient(scaled_loss, variables))
@@ -297,7 +297,7 @@ class SRGAN(Saving, keras.Model):
         return tf.linalg.global_norm(gradients)
 
     def _average_statistics(self) -> None:
-        """Batch norm's running statistics, each replica's of its share of the batch, must not drift apart."""
+        """Average batch norm's running statistics over replicas, so that they do not drift apart."""
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             networks = [n for n in (self.generator, self.discriminator) if n is not None]
             statistics = [v for network in networks for v in network.non_trainable_variables]
@@ -308,7 +308,7 @@ class SRGAN(Saving, keras.Model):
     def _update_ema(self) -> None:
         if self.ema_generator is None:
             return
-        # Early on the average is short, so that it does not remember the random start (TensorFlow's own rule).
+        # A short average early on forgets the random start (TensorFlow's rule).
         step = tf.cast(self.optimizer.iterations, tf.float32)
         decay = tf.minimum(self.ema_decay, (1 + step) / (10 + step))
         # By name: in Keras 2.15 the order of `weights` depends on what is trainable.

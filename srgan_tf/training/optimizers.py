@@ -1,18 +1,18 @@
-"""Optimizers by name: Keras' own, Muon of convolutions, tensorflow-addons'; and a recipe's learning rate."""
+"""Optimizers by name, Keras', tensorflow-addons' and Muon for convolutions, and learning-rate schedules."""
 
 import warnings
 
 import keras
 import tensorflow as tf
 
-if hasattr(keras.optimizers, "Muon"):  # Keras 3.10 on
+if hasattr(keras.optimizers, "Muon"):  # Keras 3.10+
 
     @keras.saving.register_keras_serializable("srgan_tf")
     class Muon(keras.optimizers.Muon):
-        """Muon (Jordan et al. 2024) of convolutions, each kernel as its matrix [height * width * in, out].
+        """Muon (Jordan et al. 2024) for convolutions, each kernel as a matrix [height * width * in, out].
 
-        Keras' own takes matrices alone, and a convolution's kernel by AdamW. Kernels next to pictures, of 3 channels
-        in or out, and all that is not a kernel have Adam here, as its authors advise for first and last layers.
+        Keras' own updates only matrices so, and kernels of convolutions by AdamW. Kernels with 3 channels in or out,
+        and all other variables, use Adam here, as the authors advise for first and last layers.
         """
 
         def _should_use_adamw(self, variable):
@@ -22,32 +22,32 @@ if hasattr(keras.optimizers, "Muon"):  # Keras 3.10 on
             m.assign(self.momentum * m + gradient)
             direction = tf.reshape(gradient + self.momentum * m, [-1, variable.shape[-1]])
             direction = self.zeropower_via_newtonschulz5(direction, self.ns_steps)
-            # The size of Adam's steps, for which the rates are known (Liu et al. 2025).
+            # Match the size of Adam's steps, whose rates are known (Liu et al. 2025).
             size = tf.cast(lr, variable.dtype) * 0.2 * max(direction.shape) ** 0.5
             variable.assign_sub(size * tf.reshape(direction, variable.shape))
 
 
-# tensorflow-addons' optimizers that wrap another; the others are used as Keras' own are.
+# tensorflow-addons' optimizers that wrap another one.
 WRAPPERS = ("Lookahead", "MovingAverage")
 ADDONS = ("RectifiedAdam", "LAMB", *WRAPPERS)
 
 
 def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: float | None = None):
-    """An optimizer by the name of its class in keras.optimizers or, where it is installed, tensorflow_addons.
+    """Return an optimizer by its class name in keras.optimizers or, if installed, tensorflow_addons.
 
-    Muon is `Muon` above, Keras' own for convolutions.
-
-    Addons' wrappers wrap Keras 2.15's legacy Adam, the one that they work with.
+    "Muon" is the class above. Addons' wrappers wrap Keras 2.15's legacy Adam, the only one that they support.
 
     Args:
+        name: of the class.
         learning_rate: a number, or a schedule of keras.optimizers.schedules.
-        clip_norm: bound on the norm of all gradients together.
+        beta_2: of Adam and its variants.
+        clip_norm: bound on the global gradient norm.
 
     Raises:
-        ValueError: no optimizer has this name; the message says what to install.
+        ValueError: there is no such optimizer; says what to install.
     """
     options = {"global_clipnorm": clip_norm or None}
-    adam = {"beta_1": 0.9, "beta_2": beta_2, **options}  # the paper names beta_1 only
+    adam = {"beta_1": 0.9, "beta_2": beta_2, **options}  # the paper gives beta_1 only
     if name == "Muon":
         if not hasattr(keras.optimizers, name):
             raise ValueError(f"optimizer Muon needs Keras 3.10 or later, not {keras.__version__}; Adam is the paper's")
@@ -55,14 +55,14 @@ def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: f
     if isinstance(kind := getattr(keras.optimizers, name, None), type):
         return kind(learning_rate, **(adam if "dam" in name else options))
     try:
-        with warnings.catch_warnings():  # of the end of its upkeep
+        with warnings.catch_warnings():  # warns that its maintenance has ended
             warnings.simplefilter("ignore")
             import tensorflow_addons as tfa
     except ImportError:
-        mend = "Adam is the paper's"
+        fix = "Adam is the paper's"
         if name in ADDONS:
-            mend = "it is in tensorflow-addons: pip install -r requirements-addons.txt (Python 3.11, TensorFlow 2.15)"
-        raise ValueError(f"optimizer {name!r} is not in keras.optimizers; {mend}") from None
+            fix = "it is in tensorflow-addons: pip install -r requirements-addons.txt (Python 3.11, TensorFlow 2.15)"
+        raise ValueError(f"optimizer {name!r} is not in keras.optimizers; {fix}") from None
     if not isinstance(kind := getattr(tfa.optimizers, name, None), type):
         raise ValueError(f"optimizer {name!r} is neither in keras.optimizers nor in tensorflow_addons.optimizers")
     if name in WRAPPERS:
@@ -71,10 +71,10 @@ def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: f
 
 
 def of_recipe(recipe):
-    """The optimizer of a recipe, with its schedule.
+    """Return a recipe's optimizer, with its learning-rate schedule.
 
     Raises:
-        ValueError: no optimizer has this name.
+        ValueError: there is no such optimizer.
     """
     rate, schedules = recipe.learning_rate, keras.optimizers.schedules
     if recipe.schedule == "cosine":

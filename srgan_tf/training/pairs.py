@@ -1,4 +1,4 @@
-"""Keras' forms of a batch → LR and HR in the generator's ranges, or one clear error."""
+"""Convert Keras' forms of a batch to LR and HR in the generator's ranges."""
 
 import tensorflow as tf
 
@@ -9,14 +9,14 @@ from srgan_tf.data.levels import to_hr_range, to_lr_range, to_uint8
 
 
 def unpack(data) -> tuple[tf.Tensor | None, tf.Tensor]:
-    """LR (None where it is to be made) and HR of what Keras hands to a step: HR, (HR,) or (LR, HR).
+    """Return LR (None if not given) and HR of a step's data: HR, (HR,) or (LR, HR).
 
     Raises:
-        ValueError: sample weights; or channels, types or sizes that are not LR's and HR's.
+        ValueError: there are sample weights, or channels, dtypes or sizes do not fit.
     """
     x, y, weights = compat.unpack(data)
     if weights is not None:
-        raise ValueError("sample_weight has no meaning here: every crop counts alike; leave it out")
+        raise ValueError("sample_weight is not supported; leave it out")
     return (None, _picture(x, "HR")) if y is None else (_picture(x, "LR"), _picture(y, "HR"))
 
 
@@ -32,15 +32,17 @@ def _picture(array, name: str) -> tf.Tensor:
         raise ValueError(
             f"{name} must be uint8 in 0-255, or float (LR in [0, 1], HR in [-1, 1]), not {pictures.dtype.name}"
         )
-    return tf.ensure_shape(pictures, [None, None, None, 3])  # Keras 2's generators tell no shape
+    return tf.ensure_shape(pictures, [None, None, None, 3])  # Keras 2's generators have no static shape
 
 
 def make_lr(hr: tf.Tensor, scale: int, degradation: str, everyday: float, seed: tf.Tensor) -> tf.Tensor:
-    """uint8 LR of uint8 HR.
+    """Degrade uint8 HR [batch, height, width, 3] to uint8 LR.
 
     Args:
-        degradation, everyday: as of `SRGAN`.
-        seed: two integers, of the random degradations.
+        hr: pictures in 0-255.
+        scale: HR size over LR size.
+        degradation, everyday: as for `SRGAN`.
+        seed: two integers, of the random degradation.
     """
 
     def usual():
@@ -50,23 +52,24 @@ def make_lr(hr: tf.Tensor, scale: int, degradation: str, everyday: float, seed: 
 
     if not everyday:
         return usual()
-    # Drawn from the same seed by an algorithm of its own, so that the draws of either branch do not depend on it.
+    # A folded seed, so that the draws of either branch do not depend on this one.
     drawn = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, -1))
     return tf.cond(drawn < everyday, lambda: degrade_everyday(hr, scale, seed), usual)
 
 
 def check_sizes(lr: tf.Tensor, hr: tf.Tensor, scale: int) -> None:
-    """Raise ValueError where HR is not scale times LR, as far as the sizes are known."""
+    """Raise ValueError if HR is not `scale` times as large as LR, as far as sizes are static."""
     for small, large in zip(lr.shape[1:3], hr.shape[1:3]):
         if small and large and large != scale * small:
-            raise ValueError(f"HR {list(hr.shape)} is not {scale} times LR {list(lr.shape)}; (LR, HR) is the order")
+            raise ValueError(f"HR {list(hr.shape)} is not {scale} times LR {list(lr.shape)}; pairs must be (LR, HR)")
 
 
 def in_ranges(lr: tf.Tensor, hr: tf.Tensor, first) -> tuple[tf.Tensor, tf.Tensor]:
-    """uint8 converted, floats checked.
+    """Convert uint8 and check the range of floats.
 
     Args:
-        first: whether this is the first step, a boolean tensor: only then are floats looked at.
+        lr, hr: pictures.
+        first: whether this is the first step, a boolean tensor: only then are ranges checked.
 
     Returns:
         LR in [0, 1] and HR in [-1, 1], float32.
@@ -77,7 +80,7 @@ def in_ranges(lr: tf.Tensor, hr: tf.Tensor, first) -> tuple[tf.Tensor, tf.Tensor
 
 
 def as_levels(hr: tf.Tensor, first) -> tf.Tensor:
-    """HR as uint8, of which LR can be made."""
+    """Return HR as uint8, to make LR of."""
     return hr if hr.dtype == tf.uint8 else to_uint8(_checked(hr, -1.0, "HR", "[-1, 1] (hr / 127.5 - 1)", first))
 
 
@@ -85,9 +88,9 @@ def _checked(pictures: tf.Tensor, low: float, name: str, wanted: str, first) -> 
     pictures = tf.cast(pictures, tf.float32)
     least, most = tf.reduce_min(pictures), tf.reduce_max(pictures)
     inside = (least >= low - 0.01) & (most <= 1.01)
-    if low < 0:  # a first batch without a pixel below the middle is one in [0, 1]
+    if low < 0:  # a batch without negative values is probably in [0, 1]
         inside &= least < 0
-    text = f"floats of {name} must be in {wanted}, or give uint8 in 0-255; the first batch reaches from"
+    text = f"floats of {name} must be in {wanted}, or give uint8 in 0-255; the first batch has"
     check = tf.debugging.Assert(inside | ~tf.cast(first, tf.bool), [text, least, "to", most])
     with tf.control_dependencies([check] if check is not None else []):
         return tf.identity(pictures)

@@ -1,6 +1,6 @@
-"""Training recipes: the one home of hyper-parameters. Any field can be set by the flag of its name in train.py.
+"""Training recipes: all hyper-parameters. Any field can be set by the train.py flag of its name.
 
-Imports nothing heavy, so that `train.py --help` need not wait for TensorFlow.
+Imports no TensorFlow, for `train.py --help`.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ GROUPS = ("The generator", "The data", "The generator's loss", "The adversary", 
 
 
 def _field(group: str, default: Any, help: str, options: tuple[str | int, ...] = ()) -> Any:
-    """A hyper-parameter: `train.py --help` lists it in its group, and a value that is not of its choices is refused."""
+    """Define a hyper-parameter, which `train.py --help` lists in its group; values must be among its choices."""
     return dataclasses.field(default=default, metadata={"group": group, "help": help, "choices": options})
 
 
@@ -25,28 +25,28 @@ _generator, _data, _loss, _adversary, _optimizer, _machine = (partial(_field, gr
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a generator is trained. The defaults are the paper's (sections 2.1 and 3.2) where it names one."""
+    """Hyper-parameters of a training. Defaults are the paper's (sections 2.1 and 3.2) where it gives them."""
 
     name: str
     steps: int = _optimizer(dataclasses.MISSING, "optimizer steps, batches")
 
     generator: str = _generator(
         "srresnet",
-        "network: the paper's, a small one for phones (compact), one between the two (span), or ESRGAN's (rrdb)",
+        "architecture: the paper's, a small one for phones (compact), one between the two (span), or ESRGAN's (rrdb)",
         tuple(GENERATORS),
     )
     scale: int = _generator(4, "SR size over LR size", choices.SCALES)
     blocks: int = _generator(16, "residual blocks, the paper's B")
     channels: int = _generator(64, "feature maps")
-    batch_norm: bool = _generator(True, "batch norm in the residual blocks, as the paper has it")
+    batch_norm: bool = _generator(True, "batch norm in the residual blocks, as in the paper")
     zero_init: bool = _generator(False, "start each residual block as the identity")
     interpolate_init: bool = _generator(
-        False, "start as a bilinear enlargement, so that no step is spent on learning one"
+        False, "start as an interpolation of the input, so that no step is spent on learning one"
     )
 
     batch: int = _data(16, "crops per step")
     crop: int = _data(96, "side of the HR crops in pixels")
-    candidates: int = _data(1, "random crops to choose from; the one with most detail is used")
+    candidates: int = _data(1, "random positions per crop; the one with most detail is used")
     seed: int = _data(0, "seed of the initial weights and of the crops")
     degradation: str = _data(
         "bicubic",
@@ -54,7 +54,7 @@ class Recipe:
         "Real-ESRGAN",
         choices.DEGRADATIONS,
     )
-    everyday: float = _data(0.0, "share of batches degraded more mildly instead, as phones and messengers do")
+    everyday: float = _data(0.0, "share of batches degraded as by phones and messengers instead")
 
     pixel: str = _loss(
         "mse", "pixel loss: mean squared error (equation 4) or mean absolute error", choices.PIXEL_LOSSES
@@ -66,7 +66,7 @@ class Recipe:
     feature_loss: str = _loss("mse", "distance of features (equation 5), or ESRGAN's mae", choices.PIXEL_LOSSES)
     feature_network: str = _loss(
         "auto",
-        "vgg19 is downloaded, vgg16 is bundled; auto: vgg19 where it can be had",
+        "vgg19 is downloaded, vgg16 is bundled; auto: vgg19 if available",
         choices.FEATURE_NETWORKS,
     )
     pixel_weight: float = _loss(0.0, "weight of the pixel loss beside a content loss on features")
@@ -79,7 +79,7 @@ class Recipe:
     adversarial_weight: float = _adversary(1e-3, "weight of the adversarial loss in G's (equation 3)")
     updates: str = _adversary(
         "alternating",
-        "D first, then G against the new D; or simultaneous: both by one pass of D, which saves time",
+        "alternating: D, then G against the new D; simultaneous: both by one pass of D, which is faster",
         choices.UPDATES,
     )
     label_smoothing: float = _adversary(0.0, "one-sided label smoothing: D's target for HR is 1 minus this")
@@ -99,13 +99,13 @@ class Recipe:
     decay: float = _optimizer(0.1, "of --schedule=step: what the rate is multiplied by at each milestone")
     clip_norm: float = _optimizer(0.0, "global gradient norm to clip at; 0: none")
     ema_decay: float = _optimizer(
-        0.0, "decay of the exponential moving average of the weights, which is what is kept; 0: none"
+        0.0, "decay of the exponential moving average of the weights, which is saved; 0: none"
     )
-    freeze_batch_norm: bool = _optimizer(False, "train with batch norm's running statistics, as inference uses them")
+    freeze_batch_norm: bool = _optimizer(False, "train with batch norm's running statistics, as at inference")
     rounding: float = _optimizer(
         0.0,
-        "quantisation-aware training: G's convolutions read values rounded to 8 bits, in steps so many times as large "
-        "as LiteRT's; 1 to 2 for exports in 8 bits; 0: none",
+        "quantisation-aware training: factor on LiteRT's step to which G's convolutions round what "
+        "they read; 1 to 2 for exports in 8 bits; 0: none",
     )
 
     sync_batch_norm: bool = _machine(False, "synchronise batch norm statistics across devices")
@@ -128,9 +128,9 @@ class Recipe:
             if value != other and not re.fullmatch(r"[1-5],[1-4](\+[1-5],[1-4])*", value):
                 raise ValueError(f"{field} must be i,j of VGG's φi,j, such as 5,4 or 2,2+4,3, not {value!r}")
         if self.judges != "pixels" and not self.features:
-            raise ValueError(f"judges={self.judges} goes with a content loss on features: give --features")
+            raise ValueError(f"judges={self.judges} goes with a content loss on features; give --features")
         if self.discriminator and self.judges == "pixels" and not self.pooled and self.crop % 16:
-            raise ValueError(f"crop must be a multiple of 16 for the discriminator, not {self.crop}; or use --pooled")
+            raise ValueError(f"crop must be a multiple of 16 for the discriminator, not {self.crop}; or give --pooled")
         shares = self.milestones.split(",")
         if not all(re.fullmatch(r"0?\.\d+", share) for share in shares) or shares != sorted(shares, key=float):
             raise ValueError(
@@ -141,11 +141,11 @@ class Recipe:
         if not 0 <= self.rounding <= 16:
             raise ValueError(f"rounding must be in [0, 16], not {self.rounding}")
         if self.jit_compile and (self.degradation != "bicubic" or self.everyday):
-            raise ValueError("jit_compile goes with --degradation=bicubic and --everyday=0 alone: sizes vary otherwise")
+            raise ValueError("jit_compile needs --degradation=bicubic and --everyday=0: sizes vary otherwise")
         if self.warmup and self.schedule == "step":
             raise ValueError("warmup goes with --schedule=constant or cosine, not step")
         if self.zero_init and not self.batch_norm:
-            raise ValueError("zero_init goes with --batch_norm, whose last scale in each block it is")
+            raise ValueError("zero_init goes with --batch_norm: it initialises the last scale of each block")
 
 
 _DEMO_G: dict[str, Any] = {
@@ -155,9 +155,9 @@ _DEMO_G: dict[str, Any] = {
     "interpolate_init": True,
     "ema_decay": 0.99,
 }
-# What a GAN run of hundreds or thousands of steps needs: content in layers of all depths, of which φ1,2 sees the
-# finest; a D that looks at these too, which need not learn to see; as much texture as HR has, which so short a game
-# with D does not reach; and a loss on what it would draw everywhere.
+# GAN runs of hundreds or thousands of steps: content in layers of all depths, φ1,2 for the finest; a D on these, which
+# need not learn features; the texture loss, since so short a run against D does not reach HR's texture; and the phase
+# loss against artefacts that are everywhere.
 _SHORT_GAN: dict[str, Any] = {
     "features": "1,2+2,2+3,3+4,3",
     "feature_network": "vgg16",
@@ -169,7 +169,7 @@ _SHORT_GAN: dict[str, Any] = {
     "adversarial_weight": 5e-3,
 }
 _PAPER_GAN: dict[str, Any] = {"steps": 200_000, "schedule": "step", "discriminator": True, "starts_from": "srresnet"}
-# The shipped weights without a GAN: mean absolute error on crops with detail, the rate falling to 0, weights averaged.
+# Shipped weights without a GAN: mean absolute error on crops with detail, a rate falling to 0, averaged weights.
 _PHOTOS: dict[str, Any] = {"candidates": 4, "pixel": "mae", "schedule": "cosine", "clip_norm": 2.0, "ema_decay": 0.999}
 _FINE: dict[str, Any] = {
     "batch_norm": False,
@@ -189,7 +189,7 @@ _ESRGAN: dict[str, Any] = {
 }
 
 _ALL = (
-    # A taste on 2 cores: a small generator of the same class on the bundled photographs, first alone, …
+    # Minutes of 2 cores: a small generator of the same class on the bundled photographs, first alone, …
     Recipe(
         name="demo-srresnet",
         steps=1500,
@@ -202,7 +202,7 @@ _ALL = (
         validate_every=200,
         **_DEMO_G,
     ),
-    # … then against a discriminator, for so short that it shows the way of a GAN, not the end of it.
+    # … then against a discriminator, briefly: the beginning of what a GAN does.
     Recipe(
         name="demo",
         steps=200,
@@ -214,9 +214,9 @@ _ALL = (
         **_SHORT_GAN,
         **_DEMO_G,
     ),
-    # The five columns of the paper's table 1, with its scores on Set5 and Set14 after training on 350,000 ImageNet
-    # pictures: PSNR in dB. None was run to its end here: their cost is that of 10 or 12 steps on one core with AVX-512
-    # in float32 (features: VGG-16's), times their steps, for SRGANs after SRResNet-MSE's; on a GPU it is not known.
+    # The five columns of the paper's table 1, with its PSNR in dB on Set5 and Set14 after training on 350,000 ImageNet
+    # pictures. None was run to its end here: costs are extrapolated from 10 or 12 steps on one core with AVX-512 in
+    # float32 (VGG-16 features), SRGANs' after SRResNet-MSE's; unknown on a GPU.
     # SRResNet-MSE: 32.05, 28.49; 1.1 s a step, 12 days.
     Recipe(name="srresnet", steps=1_000_000),
     # SRResNet-VGG22: 30.51, 27.19; 1.7 s, 19 days.

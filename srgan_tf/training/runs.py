@@ -1,4 +1,4 @@
-"""What a run's folder says of itself: `run.json`, with its settings, and the versions of each of its lives."""
+"""`run.json` of a run's folder: its settings, and the versions of each start."""
 
 import dataclasses
 import importlib.metadata
@@ -12,10 +12,10 @@ from srgan_tf.training.recipes import Recipe
 
 
 def claim(output: Path, recipe: Recipe, fingerprint: str, init) -> dict:
-    """What is written down of the run: new, or, where one lies there, checked to be of the same settings.
+    """Return the run's record: a new one, or the existing one if its settings are the same.
 
     Raises:
-        TrainingError: it is damaged, or of other settings.
+        TrainingError: the existing one is damaged, or has other settings.
     """
     settings = {**dataclasses.asdict(recipe), "data": fingerprint, "init": str(init) if init is not None else None}
     path = output / "run.json"
@@ -23,26 +23,26 @@ def claim(output: Path, recipe: Recipe, fingerprint: str, init) -> dict:
         return {"settings": settings, "versions": _versions(), "started": time.ctime()}
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
-        # Fields that are younger than the run stand at their defaults.
+        # Fields newer than the run have their defaults.
         there = {f.name: f.default for f in dataclasses.fields(Recipe)} | run["settings"]
     except (OSError, ValueError, KeyError, TypeError):
         raise TrainingError(f"{path} is damaged; give another --output or remove it") from None
     changed = {
-        name: f"{there.get(name)!r} there, {now!r} now" for name, now in settings.items() if there.get(name) != now
+        name: f"{there.get(name)!r} before, {now!r} now" for name, now in settings.items() if there.get(name) != now
     }
     if list(changed) == ["steps"]:
         raise TrainingError(
-            f"{output} is a run of {there['steps']} steps, which its learning rate follows; to train on from its "
+            f"{output} is a run of {there['steps']} steps, which its learning rate follows; to continue from its "
             f"weights, give --init={output} and another --output"
         )
     if changed:
         text = "; ".join(f"{name}: {what}" for name, what in changed.items())
-        raise TrainingError(f"{output} holds a run with other settings ({text}); give another --output")
+        raise TrainingError(f"{output} has a run with other settings ({text}); give another --output")
     return run
 
 
 def write(output: Path, run: dict, step: int) -> None:
-    """Write `run.json`, with this life of the run, which begins at `step`, added to those before."""
+    """Write `run.json`, adding this start of the run, at `step`."""
     lives = run.get("lives")
     life = {"step": step, "time": time.ctime(), "versions": _versions()}
     run = {**run, "lives": [*(lives if isinstance(lives, list) else []), life]}

@@ -1,4 +1,4 @@
-"""How a training model goes into a .keras file and back."""
+"""Save a training model to a .keras file and load it."""
 
 import keras
 from absl import logging
@@ -8,7 +8,7 @@ from srgan_tf.models.vgg import FeatureNetwork
 
 
 class Saving:
-    """Of `SRGAN`: its networks, its settings and what it was compiled with."""
+    """Serialise the networks, settings and compile arguments of `SRGAN`."""
 
     def get_config(self):
         def serialized(model):
@@ -38,7 +38,7 @@ class Saving:
         serialized = {name: keras.optimizers.serialize(each) for name, each in optimizers.items() if each is not None}
         for optimizer in filter(compat.is_legacy, optimizers.values()):
             name = type(optimizer).__name__
-            logging.warning("a .keras file does not hold the optimizer state of %s; a run's checkpoints do", name)
+            logging.warning(".keras files cannot store the state of optimizer %s; a run's checkpoint can", name)
         return {**serialized, **self.settings}
 
     def compile_from_config(self, config):

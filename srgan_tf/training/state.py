@@ -1,4 +1,4 @@
-"""The variables that a checkpoint must hold for training to go on exactly."""
+"""The variables that a checkpoint must hold for training to resume exactly."""
 
 import tensorflow as tf
 
@@ -6,16 +6,15 @@ from srgan_tf import compat
 
 
 def of(model) -> dict[str, list[tf.Variable]]:
-    """Networks' and optimizers' variables, by holder.
+    """Return the variables of networks and optimizers, by holder, as plain lists.
 
-    As lists of plain variables: `tf.train.Checkpoint` does not see through the lists of layers in a Keras 3
-    model, and leaves what is in them out without a word.
+    `tf.train.Checkpoint` silently leaves out layers in lists of a Keras 3 model.
     """
     return {name: [compat.local(v) for v in variables] for name, variables in _variables(model).items()}
 
 
-def spread(model) -> None:
-    """Bring all replicas to the first one's state, which is what `of` holds, after restoring it."""
+def broadcast(model) -> None:
+    """Broadcast the first replica's variables after a restore."""
     for variables in _variables(model).values():
         for variable in variables:
             if compat.local(variable) is not variable:

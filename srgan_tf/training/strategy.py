@@ -1,8 +1,8 @@
-"""Several devices, several machines: TensorFlow's `tf.distribute`, and what it asks of a run.
+"""Training on several devices or machines by `tf.distribute`.
 
-Every replica takes an equal share of the global batch, and after every step all hold the same weights, statistics
-and averages (see `SRGAN.train_step`). So any worker's copy is the state of the run, one worker writes it, and a run
-may go on with another number of devices.
+Every replica takes an equal share of the global batch, and after every step all hold the same weights, statistics and
+averages (see `SRGAN.train_step`). So any worker's copy is the state of the run, one worker writes it, and a run may
+resume on another number of devices.
 """
 
 import functools
@@ -17,24 +17,23 @@ from srgan_tf import compat
 from srgan_tf.choices import STRATEGIES
 from srgan_tf.errors import StrategyError
 
-# What collectives raise where a peer does not answer.
+# Errors that collectives raise when a peer is lost.
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 LOST += (tf.errors.InternalError, tf.errors.FailedPreconditionError)
 
 
-# Once a process: a second strategy would number its collectives as the first one did (TensorFlow's issue 61314).
+# Cached: a second strategy would reuse the numbers of the first one's collectives (TensorFlow issue 61314).
 @functools.cache
 def choose(name="auto") -> tf.distribute.Strategy:
-    """The strategy of a name. Multiworker must be chosen before TensorFlow computes anything.
+    """Return the strategy of this name. Choose "multiworker" before TensorFlow computes anything.
 
     Args:
-        name: "one" device; "mirrored": all GPUs of this machine, or without any its logical CPU devices;
-            "multiworker": the machines that TF_CONFIG lists (see docs/scaling.md), each with all its GPUs; "auto":
-            multiworker where TF_CONFIG lists several, else mirrored where there are several GPUs, else one. A
-            `tf.distribute.Strategy` is taken as it is.
+        name: "one" device; "mirrored": all GPUs of this machine, or its logical CPU devices; "multiworker": the
+            machines in TF_CONFIG (see docs/scaling.md), each with all its GPUs; "auto": multiworker if TF_CONFIG lists
+            several machines, else mirrored with several GPUs, else one. A `tf.distribute.Strategy` is returned as is.
 
     Raises:
-        StrategyError: TF_CONFIG is missing or damaged, or TensorFlow is in use already.
+        StrategyError: TF_CONFIG is missing or malformed, or TensorFlow is in use already.
     """
     if isinstance(name, tf.distribute.Strategy):
         return name
@@ -47,7 +46,7 @@ def choose(name="auto") -> tf.distribute.Strategy:
             addresses = [address for kind in ("chief", "worker") for address in cluster.get(kind, [])]
             mine = cluster[resolver.task_type][resolver.task_id] if addresses else None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise StrategyError(f"TF_CONFIG is not as TensorFlow wants it ({error!r}); see docs/scaling.md") from None
+            raise StrategyError(f"TF_CONFIG is malformed ({error!r}); see docs/scaling.md") from None
         if name == "multiworker" and not addresses:
             raise StrategyError("--strategy=multiworker needs TF_CONFIG in the environment; see docs/scaling.md")
         if len(addresses) > 1:
@@ -64,13 +63,13 @@ def choose(name="auto") -> tf.distribute.Strategy:
 
 
 def workers(strategy: tf.distribute.Strategy) -> int:
-    """Processes that train together."""
+    """Return the number of processes that train together."""
     cluster = strategy.cluster_resolver.cluster_spec().as_dict() if strategy.cluster_resolver else {}
     return max(1, sum(len(cluster.get(kind, [])) for kind in ("chief", "worker")))
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes."""
+    """Return whether this process writes files."""
     resolver = strategy.cluster_resolver
     if not resolver or not resolver.cluster_spec():
         return True
@@ -79,14 +78,15 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def distribute(strategy: tf.distribute.Strategy, batch: int, make):
-    """A global batch's shares on the replicas that they belong to.
+    """Return a dataset that gives each replica its share of the global batch.
 
     Args:
+        strategy: of the run.
         batch: of all replicas together.
         make: `make(workers=, worker=)` returns the dataset of one worker's share of each batch.
 
     Raises:
-        StrategyError: the batch does not come apart into equal shares.
+        StrategyError: the batch is not divisible by the number of replicas.
     """
     replicas = strategy.num_replicas_in_sync
     if batch % replicas:
@@ -101,8 +101,8 @@ def distribute(strategy: tf.distribute.Strategy, batch: int, make):
     return strategy.distribute_datasets_from_function(share)
 
 
-def everywhere(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset):
-    """Each element on every replica: for validation pictures, whose number need not come apart into equal shares."""
+def replicate(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset):
+    """Replicate every element on all replicas."""
     if strategy.num_replicas_in_sync == 1:
         return dataset
 
@@ -114,10 +114,10 @@ def everywhere(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset):
 
 
 def agree(strategy: tf.distribute.Strategy, **values) -> None:
-    """Wait for all workers.
+    """Wait for all workers and compare their values.
 
     Raises:
-        StrategyError: their values differ; names the first that does.
+        StrategyError: values differ; names the first.
     """
     if workers(strategy) == 1:
         return
@@ -133,13 +133,14 @@ def agree(strategy: tf.distribute.Strategy, **values) -> None:
 
 @contextmanager
 def watched(strategy: tf.distribute.Strategy, position):
-    """Say in one line that another worker was lost, where TensorFlow's collectives broke off."""
+    """Turn errors of TensorFlow's collectives into one line: another worker was lost."""
     try:
         yield
     except LOST as error:
         if workers(strategy) == 1:
             raise
+        reason = f"{type(error).__name__}: {error.message.strip().splitlines()[-1][:200]}"
         raise StrategyError(
-            f"another worker was lost at step {position()}. Start all of them again by the same command: the run goes "
-            f"on from its newest checkpoint ({type(error).__name__}: {error.message.strip().splitlines()[-1][:200]})"
+            f"another worker was lost at step {position()}. Start all of them again by the same command: the run "
+            f"resumes from its newest checkpoint ({reason})"
         ) from None

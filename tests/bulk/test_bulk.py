@@ -50,13 +50,13 @@ def test_from_a_store_and_back(s3, tmp_path, needs_ray):  # noqa: F811
     ("words", "code", "said"),
     [
         ([], 2, "give pictures, folders, patterns or URLs"),
-        (["in", "--retry=failed.jsonl"], 2, "or --retry=FILE alone"),
-        (["in", "--output=in"], 1, "--output=in: is also a source"),
-        (["in", "--output=memory://out"], 1, "which workers do not share"),
-        (["in", "--output=nosuch://out"], 1, "nosuch://out: cannot be used"),
+        (["in", "--retry=failed.jsonl"], 2, "or only --retry=FILE"),
+        (["in", "--output=in"], 1, "--output=in: is also an input"),
+        (["in", "--output=memory://out"], 1, "workers do not share this process's memory"),
+        (["in", "--output=nosuch://out"], 1, "nosuch://out: cannot open this file system"),
         (["in", "--scale=5"], 1, "scale must be at most the model's 4"),
-        (["--retry=nowhere.jsonl"], 1, "--retry=nowhere.jsonl: holds no pictures of --output=upscaled"),
-        (["in", "--address=127.0.0.1:1"], 1, "--address=127.0.0.1:1: no Ray cluster answers"),
+        (["--retry=nowhere.jsonl"], 1, "--retry=nowhere.jsonl: lists no pictures of --output=upscaled"),
+        (["in", "--address=127.0.0.1:1"], 1, "--address=127.0.0.1:1: no Ray cluster responds"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(words, code, said, tmp_path, needs_ray):

@@ -93,7 +93,7 @@ def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(archive, source, tmp_p
         full = runs.run("in", "--output=out", cwd=tmp_path)
         there = made(tmp_path)
         assert full.returncode == 1 and 0 < there < GOOD
-        assert "No space left on device; make room, then run the same command again" in full.stderr
+        assert "No space left on device; free space, then run the same command again" in full.stderr
         assert not list((tmp_path / "out").rglob(".partial-*"))
         subprocess.run(["mount", "-o", "remount,size=40m", str(tmp_path / "out")], check=True)
         again = runs.run("in", "--output=out", cwd=tmp_path)

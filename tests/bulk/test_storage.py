@@ -49,8 +49,8 @@ def test_names_are_those_of_the_batch_and_results_are_no_sources(root):
     assert targets(root, "d2/text.txt") == ({"d2/text.txt": "text_x4.png"}, [])  # named outright
     made, problems = targets(root, "d1", "nowhere", "d2/*.bmp")
     assert set(made) == {"d1/a.png"}
-    assert ["no such file" in problems[0], "no pictures there" in problems[1]] == [True, True]
-    assert "is also a source" in targets(root, "d1", output="d1")[1][0]
+    assert ["no such file" in problems[0], "no pictures found" in problems[1]] == [True, True]
+    assert "is also an input" in targets(root, "d1", output="d1")[1][0]
 
 
 def test_what_is_written_is_there_and_listed_once(root):
@@ -114,7 +114,7 @@ def test_old_left_overs_are_swept_and_young_ones_kept(tmp_path):
 
 def test_unusable_urls_are_one_line(tmp_path):
     for url in ("nosuch://a/b", "gs://bucket/a"):
-        with pytest.raises(ImageError, match=rf"^{url}: cannot be used") as told:
+        with pytest.raises(ImageError, match=rf"^{url}: cannot open this file system") as told:
             storage.opened(url) if url.startswith("nosuch") else _without("gcsfs", url)
         assert "\n" not in str(told.value)
     _, problems = storage.find(["nosuch://a/b"], str(tmp_path))
@@ -135,4 +135,4 @@ def test_keys_that_paths_cannot_tell_apart_are_refused(s3):  # noqa: F811
         storage.write(f"{prefix}/{key}", b"x")
     found, problems = storage.find([prefix], f"{s3}/out")
     assert [url.endswith("a/b.png") for url in found.values()] == [True]
-    assert len(problems) == 1 and "a//b.png: a key with empty" in problems[0]
+    assert len(problems) == 1 and "a//b.png: its key has empty or dotted parts" in problems[0]

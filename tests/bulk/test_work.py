@@ -18,7 +18,7 @@ from srgan_tf.bulk import storage, work
 @pytest.fixture(scope="module")
 def worker():
     with pytest.MonkeyPatch.context() as patch:  # the tests' own process keeps its threads
-        patch.setattr(machine, "keep_to", lambda threads: None)
+        patch.setattr(machine, "limit_threads", lambda threads: None)
         made = work.Worker(work.Settings("compact"))
     return made
 
@@ -74,5 +74,5 @@ def test_results_are_gathered_for_as_long_as_was_asked(monkeypatch):
 def test_a_process_keeps_to_its_threads(monkeypatch):
     monkeypatch.setattr(machine, "_most", machine._most)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    machine.keep_to(1)
+    machine.limit_threads(1)
     assert machine.cores() == 1 and os.environ["OMP_NUM_THREADS"] == "1"

@@ -7,7 +7,7 @@ import pytest
 import tqdm.std
 from terminals import Terminal
 
-from srgan_tf.cli.batch import Stopped, Watch
+from srgan_tf.cli.batch import BatchProgress, Stopped
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def terminal(monkeypatch):
 
 def test_tiles_of_pictures_at_once_and_failures_add_up(terminal, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
-    watch = Watch(4, quiet=False)
+    watch = BatchProgress(4, quiet=False)
     one, two = watch.begin("one.png", 2), watch.begin("two.png", 4)
     one()
     two()
@@ -44,7 +44,7 @@ def test_tiles_of_pictures_at_once_and_failures_add_up(terminal, monkeypatch):
 
 def test_what_is_stopped_makes_no_more_tiles(terminal, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
-    watch = Watch(1, quiet=True)
+    watch = BatchProgress(1, quiet=True)
     tile = watch.begin("one.png", 2)
     tile()
     watch.stopped = True

@@ -1,7 +1,5 @@
 """export.py as people run it, and what it says when it cannot."""
 
-import resource
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,10 +23,8 @@ def tiny(tmp_path_factory):
     return path
 
 
-def run(*arguments, **options):
-    command = [sys.executable, str(ROOT / "export.py"), *map(str, arguments)]
-    start = subprocess.run if options else forks.run
-    return start(command, capture_output=True, text=True, timeout=300, **options)
+def run(*arguments):
+    return forks.run([sys.executable, str(ROOT / "export.py"), *map(str, arguments)], capture_output=True, text=True)
 
 
 def test_exports_checks_and_reports(tiny, tmp_path):
@@ -61,10 +57,12 @@ def test_wrong_flags_are_one_line(arguments, message):
 
 
 def test_a_full_disk_is_one_line(tiny, tmp_path):
-    def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    done = run("--weights", tiny, "--output", tmp_path / "out", "--kinds=saved_model", preexec_fn=small_files)
+    words = ["export.py", f"--weights={tiny}", f"--output={tmp_path / 'out'}", "--kinds=saved_model"]
+    code = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
+        f"sys.argv = {words!r}; runpy.run_path({str(ROOT / 'export.py')!r}, run_name='__main__')"
+    )
+    done = forks.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "cannot write" in done.stderr, done.stderr
     assert not any((tmp_path / "out" / "saved_model").iterdir())
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import matrix
 from PIL import Image
 
 from srgan_tf.choices import SCALES
@@ -16,7 +17,7 @@ def program(command, *words) -> None:
     command.main(*command.parse([str(word) for word in words]))
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", matrix(SCALES, 3))
 def test_trained_evaluated_exported_and_used(scale, tmp_path):
     rng, hr = np.random.default_rng(0), tmp_path / "bench"
     hr.mkdir()

@@ -106,7 +106,9 @@ def test_missing_says_what_is_looked_for(tmp_path):
 def test_sizes_that_do_not_fit_are_named(tmp_path):
     write(tmp_path / "Set/HR/a.png")
     write(tmp_path / "Set/LR_x4/a.png", 12, 16)
-    with pytest.raises(BenchmarkError, match=r"LR_x4/a.png: 16x12 px .*HR/a.png \(32x24 px\) at scale 4: 8x6"):
+    with pytest.raises(
+        BenchmarkError, match=r"LR_x4/a.png: 16x12 px .*HR/a.png \(32x24 px\) at scale 4: it must be 8x6"
+    ):
         find_benchmark("Set", 4, tmp_path)[0].read()
 
 

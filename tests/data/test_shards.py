@@ -55,7 +55,7 @@ def test_shards_go_on_and_tell_damage(folder, tmp_path):
     photos = Photos(tmp_path / "s", 32)
     assert len(photos.pairs) == 6 and "checksum" in next(iter(photos.unusable.values()))
     one.write_bytes(content[:-20])
-    with pytest.raises(ImageError, match=r"shard-00002.*not whole"):
+    with pytest.raises(ImageError, match=r"shard-00002.*incomplete"):
         Photos(tmp_path / "s", 32)
     with pytest.raises(ImageError, match="other pictures"):
         shards.make(next(folder.glob("sub0")), tmp_path / "s", megabytes=0.012)

@@ -21,7 +21,7 @@ from srgan_tf.data import enlarge
 from srgan_tf.data.benchmarks import find_benchmark
 from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation import evaluate, sheets, tables
-from srgan_tf.inference import runners
+from srgan_tf.inference import loading, runners
 from srgan_tf.models import weights
 from srgan_tf.models.srresnet import Generator
 
@@ -86,7 +86,7 @@ def run(**values) -> int:
 )
 def test_imported_models_score_as_measured_elsewhere(krasserm, benchmark, name, psnr, distance):  # noqa: F811
     need(benchmark)
-    model = runners.open_runner(krasserm / f"{name}.h5")
+    model = loading.load_runner(krasserm / f"{name}.h5")
     scores = [result.scores[name] for result in evaluate.judge([model], find_benchmark(benchmark, 4, ROOT))]
     assert np.mean([score["psnr_y"] for score in scores]) == pytest.approx(psnr, abs=0.02)
     assert np.mean([score["lpips_alex"] for score in scores]) == pytest.approx(distance, abs=0.002)
@@ -205,7 +205,7 @@ def test_the_crop_is_where_models_disagree():
         ({"weights": ["nowhere.npz"]}, "nowhere.npz"),
         ({"sheet": True}, "--output"),
         ({"lpips": ["squeeze"]}, "squeeze"),
-        ({"benchmark": ["Tiny,./Tiny"]}, "one name"),
+        ({"benchmark": ["Tiny,./Tiny"]}, "the same name"),
         ({"blend": ["half"]}, "half"),
         ({"blend": ["0.5"]}, "two --weights"),
     ],
@@ -228,7 +228,7 @@ def test_damaged_picture_leaves_no_results(data, tmp_path, capsys):
 def test_too_small_a_picture_is_named(data, capsys):
     Image.new("RGB", (64, 32)).save(data / "Tiny/flat.png")
     assert run(benchmark=["Tiny"], data_dir=str(data), lpips=["alex"]) == 1
-    assert "flat.png: scores need 39 px" in capsys.readouterr().err
+    assert "flat.png: scores need at least 39x39 px" in capsys.readouterr().err
 
 
 def test_models_of_two_scales_do_not_share_a_table(data, two_files, tmp_path, capsys):

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import ExportError
 from srgan_tf.export import saved_model
-from srgan_tf.inference import runners
 from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.io import files, images
 from srgan_tf.models.srresnet import Generator
@@ -97,7 +97,7 @@ def test_encoded_takes_other_kinds_of_png(served, mode):
 
 
 def test_encoded_decodes_jpeg_as_others_do(generator, served):
-    photo = images.read(next((images.Path(runners.__file__).parents[1] / "photos" / "heldout").iterdir()))[:40, :50]
+    photo = images.read(next((PHOTOS / "heldout").iterdir()))[:40, :50]
     data = file(photo, "JPEG")
     (made,) = served("encoded", lr_bytes=[data])["sr_bytes"]
     near = GeneratorRunner(generator, "g")(np.asarray(Image.open(io.BytesIO(data)))[None])[0]

@@ -13,7 +13,7 @@ from srgan_tf import compat
 from srgan_tf.choices import LITE_KINDS
 from srgan_tf.data.bundled import PHOTOS, photographs
 from srgan_tf.export import parity, tflite
-from srgan_tf.inference import litert, runners
+from srgan_tf.inference import litert, loading
 from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.models import weights
 from srgan_tf.models.srresnet import Generator
@@ -56,7 +56,7 @@ def files(generator, tmp_path_factory):
 
 
 def interpreter(path):
-    made = litert.interpreter(str(path))
+    made = litert.interpreter(path.read_bytes())
     made.allocate_tensors()
     return made
 
@@ -142,16 +142,17 @@ def test_eight_bits_leave_the_detail_beside_the_carried_picture(tmp_path, kind, 
     (tmp_path / "g.tflite").write_bytes(tflite.convert(generator, kind, 48))
     colours = np.eye(3)[np.random.default_rng(0).integers(0, 3, (1, 12, 12))]
     lr = np.kron(colours, np.full((1, 4, 4, 1), 255)).astype(np.uint8)
-    made = GeneratorRunner(generator, "keras"), runners.open_runner(tmp_path / "g.tflite")
+    made = GeneratorRunner(generator, "keras"), loading.load_runner(tmp_path / "g.tflite")
     wanted, sr = (backend(lr).astype(float) for backend in made)
     assert 10 * np.log10(255**2 / np.mean((sr - wanted) ** 2)) > least
 
 
+@pytest.mark.matrix
 def test_int8_reaches_colours_that_no_calibration_photograph_has(tmp_path):
     generator, brushes = weights.load("srgan"), photographs("heldout", 4, 48)[1]
     (tmp_path / "g.tflite").write_bytes(tflite.convert(generator, "int8", 48))
     lr = np.rint(brushes * 255).astype(np.uint8)
-    made = GeneratorRunner(generator, "keras"), runners.open_runner(tmp_path / "g.tflite")
+    made = GeneratorRunner(generator, "keras"), loading.load_runner(tmp_path / "g.tflite")
     wanted, sr = (backend(lr).astype(float) for backend in made)
     assert 10 * np.log10(255**2 / np.mean((sr - wanted) ** 2)) > 33  # 33.7; 5 less without the loud colours
 

@@ -4,9 +4,11 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import matrix
 
 from srgan_tf import machine
 from srgan_tf.data import bicubic, cubic
@@ -14,9 +16,11 @@ from srgan_tf.data.bundled import PHOTOS, photographs
 from srgan_tf.data.levels import to_levels
 from srgan_tf.errors import WeightsError
 from srgan_tf.export import tflite
-from srgan_tf.inference import facts, lite_engine
+from srgan_tf.inference import lite_engine
 from srgan_tf.inference.lite_engine import EngineRunner
-from srgan_tf.inference.runners import choose_engine, open_blend, open_runner
+from srgan_tf.inference.loading import choose_engine, load_blend, load_runner
+from srgan_tf.inference.model_info import ModelInfo
+from srgan_tf.inference.pipeline import Pipeline
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
 from srgan_tf.models import weights
@@ -33,12 +37,12 @@ def apart(made, wanted) -> tuple[int, float]:
     return error.max(), 10 * np.log10(255**2 / max(np.square(error).mean(), 1e-9))
 
 
-@pytest.mark.parametrize("name", weights.shipped())
+@pytest.mark.parametrize("name", matrix(weights.shipped(), "srgan", "compact"))
 def test_shipped_weights_by_both_engines(name, monkeypatch):
     monkeypatch.setattr(machine, "has_int8", lambda: True)
-    exact, rounded = (open_runner(name, precision, "litert") for precision in ("float32", "auto"))
-    keras = open_runner(name, "float32", "tensorflow")
-    assert (rounded.scale, rounded.degradation) == (keras.scale, keras.degradation)
+    exact, rounded = (load_runner(name, precision, "litert") for precision in ("float32", "auto"))
+    keras = load_runner(name, "float32", "tensorflow")
+    assert (rounded.scale, rounded.info.degradation) == (keras.scale, keras.info.degradation)
     assert exact.context == keras.context and exact.precision == "float32"
     for lr in pictures():
         wanted = keras(lr)
@@ -49,32 +53,32 @@ def test_shipped_weights_by_both_engines(name, monkeypatch):
 
 @pytest.mark.parametrize("name", weights.shipped())
 def test_engine_files_fit_the_weights_beside_them(name):
-    path = weights.shipped_file(name, ".tflite")
-    told = facts.of_lite(path)
-    assert told.kind == "engine"
-    assert told.weights == hashlib.sha256((weights.PRETRAINED / f"{name}.npz").read_bytes()).hexdigest()
+    info = ModelInfo.from_tflite(weights.read_shipped(name, ".tflite"))
+    assert info.kind == "engine"
+    assert info.weights == hashlib.sha256((weights.PRETRAINED / f"{name}.npz").read_bytes()).hexdigest()
 
 
 def test_a_blend_of_files_is_the_blend_of_weights():
-    by_lite = open_blend("srresnet", "srgan", 0.3, "float32", "litert")
-    by_keras = open_blend("srresnet", "srgan", 0.3, "float32", "tensorflow")
+    by_lite = load_blend("srresnet", "srgan", 0.3, "float32", "litert")
+    by_keras = load_blend("srresnet", "srgan", 0.3, "float32", "tensorflow")
     assert isinstance(by_lite, EngineRunner)
     for lr in pictures():
         assert apart(by_lite(lr), by_keras(lr))[0] <= 1
     with pytest.raises(WeightsError, match="different architecture"):
-        open_blend("srgan", "compact", 0.5, engine="litert")
+        load_blend("srgan", "compact", 0.5, engine="litert")
     with pytest.raises(WeightsError, match="in \\[0, 1\\]"):
-        open_blend("srgan", "srresnet", 1.5, engine="litert")
+        load_blend("srgan", "srresnet", 1.5, engine="litert")
 
 
 def in_tiles(upscaler, picture, monkeypatch) -> np.ndarray:
-    one, _ = upscaler.suited(picture)
-    side = 2 * one.context + 40
-    monkeypatch.setattr(one, "tile_size", lambda *_: (side, side))
-    return one(picture)
+    pipeline = upscaler.resolve(picture)
+    side = 2 * pipeline.overlap + 40
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "tile_size", lambda *_: (side, side))
+        return pipeline(picture)
 
 
-@pytest.mark.parametrize("back_projection", ["full", "colour"])
+@pytest.mark.parametrize("back_projection", matrix(["full", "colour"], "full"))
 @pytest.mark.parametrize("precision", ["auto", "float32"])
 def test_tiles_are_the_whole(precision, back_projection, monkeypatch):
     monkeypatch.setattr(machine, "has_int8", lambda: True)
@@ -87,16 +91,15 @@ def test_tiles_are_the_whole(precision, back_projection, monkeypatch):
     assert (largest <= 1) if precision == "float32" else (largest <= most and decibels >= 48)
 
 
-@pytest.mark.parametrize("back_projection", ["full", "colour"])
+@pytest.mark.parametrize("back_projection", matrix(["full", "colour"], "full"))
 def test_sixteen_bits_see_the_whole_receptive_field_and_eight_what_is_enough(back_projection, monkeypatch):
     """On noise, of which the networks see furthest: 8 px around are up to 1,481 of 65,535 off, 12 px 132, 16 px 36."""
     picture = np.random.default_rng(0).integers(0, 65536, (150, 170, 3)).astype(np.uint16)
     upscaler = Upscaler("srgan-real", engine="litert", back_projection=back_projection)
     whole = upscaler(picture).astype(int)
     assert np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= 2
-    one, _ = upscaler.suited(picture)
-    monkeypatch.setattr(one, "context", open_runner("srgan-real", "auto", "litert").enough)
-    assert one.context == lite_engine.NEAR
+    assert load_runner("srgan-real", "auto", "litert").tile_overlap == lite_engine.NEAR
+    monkeypatch.setattr(Pipeline, "overlap", lite_engine.NEAR)
     assert 2 < np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= 64
 
 
@@ -111,11 +114,22 @@ def test_own_generators_run_as_engine_files(tmp_path):
     )
     path = tmp_path / "mine.tflite"
     path.write_bytes(tflite.convert(generator, "engine", name="mine"))
-    runner = open_runner(path, "float32")
+    runner = load_runner(path, "float32")
     assert isinstance(runner, EngineRunner) and runner.name == "mine"
-    assert open_runner(path, "auto").context == generator.context  # less is known to do of shipped weights alone
+    assert load_runner(path, "auto").context == generator.context  # less is known to do of shipped weights alone
     lr = np.random.default_rng(1).integers(0, 256, (1, 90, 77, 3), np.uint8)
-    assert apart(runner(lr), open_runner(generator)(lr))[0] <= 1
+    assert apart(runner(lr), load_runner(generator)(lr))[0] <= 1
+
+
+def test_a_model_is_read_and_hashed_once(monkeypatch):
+    lr, read, hashed = pictures(32)[0][0], [], []
+    read_bytes, sha256 = Path.read_bytes, hashlib.sha256
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
+    monkeypatch.setattr(hashlib, "sha256", lambda data: hashed.append(len(data)) or sha256(data))
+    upscaler = Upscaler("compact")
+    for _ in range(2):
+        upscaler(lr)
+    assert read == ["compact.tflite"] and len(hashed) == 1
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -124,7 +138,7 @@ def test_damaged_files_are_named(tmp_path):
         path = tmp_path / f"{name}.tflite"
         path.write_bytes(content)
         with pytest.raises(WeightsError, match=name):
-            open_runner(path, "auto")
+            load_runner(path, "auto")
 
 
 def test_the_engine_is_chosen_by_what_it_can_run(monkeypatch, tmp_path):
@@ -158,8 +172,9 @@ def test_the_processor_chooses_the_precision(flags, precision, monkeypatch):
     monkeypatch.setattr(machine, "_flags", lambda: set(flags.split()))
     content = weights.shipped_file("compact", ".tflite").read_bytes()
     first, second = EngineRunner(content, "compact"), EngineRunner(content, "compact")
-    assert (first.precision, first.enough) == (precision, lite_engine.NEAR)
-    assert (first.exact.precision, first.exact.enough, first.exact.exact) == ("float32", None, first.exact)
+    assert (first.precision, first.tile_overlap) == (precision, lite_engine.NEAR)
+    exact = first.high_precision()
+    assert (exact.precision, exact.tile_overlap, exact.high_precision()) == ("float32", None, exact)
     lr = pictures()[0]
     assert np.array_equal(first(lr), second(lr))
 

@@ -74,7 +74,7 @@ def test_the_file_that_the_program_makes(flags, tmp_path, upscaler):
 def test_what_the_file_carries_goes_along(upscaler):
     with Image.open(io.BytesIO(srgan_tf.upscale_bytes(FILES["turned.jpg"], upscaler, name="a.jpg")[0])) as image:
         assert image.size == (4 * 18, 4 * 25)  # upright
-        assert image.getexif()[0x010F] == "a camera" and image.info["comment"] == b"as it was"
+        assert image.getexif()[0x010F] == "a camera" and "comment" not in image.info
     with Image.open(io.BytesIO(srgan_tf.upscale_bytes(FILES["profiled.png"], upscaler)[0])) as image:
         assert image.mode == "RGBA" and image.info["icc_profile"]
     with Image.open(io.BytesIO(srgan_tf.upscale_bytes(FILES["deep.png"], upscaler)[0])) as image:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from lite_models import lite_file, unit_function
 
 from srgan_tf.errors import WeightsError
-from srgan_tf.inference import runners
+from srgan_tf.inference import loading, probing, runners
 from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.models import weights
 from srgan_tf.models.srresnet import Generator
@@ -33,7 +33,7 @@ def wanted(generator, lr):
 
 def test_weight_file(generator, lr, wanted, tmp_path):
     weights.save_weights(generator, tmp_path / "tiny.npz")
-    runner = runners.open_runner(tmp_path / "tiny.npz")
+    runner = loading.load_runner(tmp_path / "tiny.npz")
     assert (runner.name, runner.scale, runner.context) == ("tiny", 2, generator.context)
     sr = runner(tf.constant(lr))
     assert sr.dtype == np.uint8
@@ -50,7 +50,7 @@ def test_saved_model_of_uint8_and_of_float(generator, lr, wanted, tmp_path):
     )
     tf.saved_model.save(module, str(tmp_path / "byte"), signatures={"serving_default": byte, "float": unit})
     for name in ("unit", "byte"):
-        runner = runners.open_runner(tmp_path / name)
+        runner = loading.load_runner(tmp_path / name)
         assert (runner.name, runner.scale, runner.generator) == (name, 2, None)
         assert np.abs(runner(lr) - wanted).max() <= 1
 
@@ -62,11 +62,11 @@ def test_saved_model_of_unknown_range_is_refused(generator, tmp_path):
     raw = tf.function(lambda lr: generator(lr, training=False), input_signature=[spec])
     tf.saved_model.save(module, str(tmp_path / "raw"), signatures=raw)
     with pytest.raises(WeightsError, match=r"raw: needs a signature"):
-        runners.open_runner(tmp_path / "raw")
+        loading.load_runner(tmp_path / "raw")
 
 
 def test_lite_of_any_size(generator, lr, wanted, tmp_path):
-    runner = runners.open_runner(lite_file(generator, tmp_path / "any.tflite", (1, None, None)))
+    runner = loading.load_runner(lite_file(generator, tmp_path / "any.tflite", (1, None, None)))
     assert runner.scale == 2
     assert np.abs(runner(lr) - wanted).max() <= 1
     assert runner(lr[:, :11, :14]).shape == (2, 22, 28, 3)
@@ -77,7 +77,7 @@ def test_lite_of_fixed_size_is_tiled_without_seams(generator, lr, wanted, tmp_pa
     # smaller than the tile is grown, could differ.
     path = lite_file(generator, tmp_path / "fixed.tflite", (1, 48, 64))
     large = np.random.default_rng(1).integers(0, 256, (1, 77, 130, 3), np.uint8)
-    runner = runners.open_runner(path)
+    runner = loading.load_runner(path)
     sr = runner(large)
     assert sr.shape == (1, 2 * 77, 2 * 130, 3)
     assert json.dumps(runner.scale) == "2"  # the tables write it down
@@ -90,7 +90,7 @@ def test_lite_of_fixed_size_is_tiled_without_seams(generator, lr, wanted, tmp_pa
 def test_quantised_lite(generator, lr, wanted, tmp_path):
     samples = (lr[:, :16, :16] / 255).astype(np.float32)
     path = lite_file(generator, tmp_path / "int8.tflite", (1, 16, 16), [sample[None] for sample in samples])
-    sr = runners.open_runner(path)(lr[:, :16, :16])
+    sr = loading.load_runner(path)(lr[:, :16, :16])
     near = GeneratorRunner(generator, "float")(lr[:, :16, :16])
     assert sr.shape == near.shape
     assert np.abs(sr.astype(int) - near).mean() < 4
@@ -113,7 +113,7 @@ def test_errors_name_the_file(tmp_path):
     (tmp_path / "folder" / "saved_model.pb").write_bytes(b"no model")
     for name in ("bad.tflite", "missing.tflite", "folder", "missing.npz"):
         with pytest.raises(WeightsError, match=name.split(".")[0]) as error:
-            runners.open_runner(tmp_path / name)
+            loading.load_runner(tmp_path / name)
         assert "\n" not in str(error.value)
 
 
@@ -126,17 +126,17 @@ def test_refuses_other_arrays(generator):
 def test_levels_and_ranges_give_the_same(generator, lr, tmp_path):
     """Every runner takes uint8 and float, whatever its model takes."""
     path = lite_file(generator, tmp_path / "any.tflite", (1, None, None))
-    for runner in (GeneratorRunner(generator), runners.open_runner(path)):
+    for runner in (GeneratorRunner(generator), loading.load_runner(path)):
         by_levels, by_range = runner(lr).astype(float), runner(lr.astype(np.float32) / 255)
         assert by_range.dtype == np.float32
         assert np.abs((np.clip(by_range, -1, 1) + 1) * 127.5 - by_levels).max() <= 0.51
 
 
 def test_context_of_models_that_do_not_tell_it_is_measured(generator, tmp_path):
-    runner = runners.open_runner(lite_file(generator, tmp_path / "any.tflite", (1, None, None)))
+    runner = loading.load_runner(lite_file(generator, tmp_path / "any.tflite", (1, None, None)))
     assert 2 <= runner.context <= generator.context + 2  # the kernels' rims are too weak to be seen in 8 bits
-    assert runners.measure_context(lambda lr: lr.repeat(2, 1).repeat(2, 2), 2) <= 2
-    far = runners.measure_context(lambda lr: np.roll(lr, 30, 2).repeat(2, 1).repeat(2, 2), 2)
+    assert probing.measure_context(lambda lr: lr.repeat(2, 1).repeat(2, 2), 2) <= 2
+    far = probing.measure_context(lambda lr: np.roll(lr, 30, 2).repeat(2, 1).repeat(2, 2), 2)
     assert 30 <= far <= 32
 
 
@@ -154,4 +154,4 @@ def test_foreign_models_are_refused_by_their_shapes(tmp_path, shape, made, messa
     path = tmp_path / "foreign.tflite"
     path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function]).convert())
     with pytest.raises(WeightsError, match=f"foreign.tflite.*{message}"):
-        runners.open_runner(path)
+        loading.load_runner(path)

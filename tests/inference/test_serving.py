@@ -24,6 +24,7 @@ from srgan_tf.cli import record
 from srgan_tf.errors import ModelError
 from srgan_tf.export import saved_model
 from srgan_tf.inference import serving, upscaling
+from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.runners import Runner
 from srgan_tf.io import images
 from srgan_tf.models.srresnet import Generator
@@ -52,12 +53,12 @@ def direct(loaded):
     signature = loaded.signatures["serving_default"]
 
     class Direct(Runner):
-        levels, context, largest = True, CONTEXT, TILE
+        is_uint8, max_tile = True, TILE
 
         def _run(self, lr):
             return signature(lr=tf.constant(lr))["sr"].numpy()
 
-    return Direct("direct", 4)
+    return Direct(ModelInfo(4, CONTEXT), "direct")
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 import io
 import itertools
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +83,50 @@ def test_every_kind_of_tiff_is_read_rightly_or_refused(compression, share):
         assert np.abs(made - expected).max() <= tolerance, f"{compression} {dtype} {options} {picture.notes}"
         assert np.dtype(dtype).itemsize == 1 or picture.pixels.dtype == np.uint16 or lossy
     assert read + refused and (read or compression in ("lerc",))
+
+
+WITHOUT = """
+import sys
+sys.modules["imagecodecs"] = None
+import numpy as np
+from srgan_tf.errors import ImageError
+from srgan_tf.io import images
+for path in sys.argv[1:]:
+    try:
+        np.save(path + ".npy", images.load(path).pixels)
+    except ImageError as error:
+        print(error)
+"""
+
+
+def test_without_imagecodecs_tiff_is_read_rightly_or_the_extra_is_named(tmp_path):
+    y, x = np.mgrid[:40, :48]
+    rgb = np.stack([x * 5, y * 6, (x + y) * 2], -1).astype(np.uint8)
+    bare = {
+        **{
+            name: (rgb, {"compression": name})
+            for name in ("deflate", "lzma", "lzw", "packbits", "jpeg", "zstd", "lerc")
+        },
+        "plain": (rgb, {}),
+        "deep": (rgb.astype(np.uint16) * 257, {"compression": "lzw", "predictor": True, "byteorder": ">"}),
+        "float": ((rgb / 255).astype(np.float32), {"compression": "deflate", "tile": (16, 16)}),
+        "ten": (rgb.astype(np.uint16) * 4, {"bitspersample": 10}),
+    }
+    for name, (values, options) in list(bare.items()):
+        try:
+            (tmp_path / f"{name}.tif").write_bytes(written(values, photometric="rgb", **options))
+        except TypeError:  # tifffile beside an older imagecodecs, which cannot write 10 bits
+            assert bare.pop(name) and name == "ten"
+    paths = [str(tmp_path / f"{name}.tif") for name in bare]
+    made = subprocess.run([sys.executable, "-c", WITHOUT, *paths], capture_output=True, text=True, check=True)
+    refused = made.stdout.splitlines()
+    extra = [name for name in ("zstd", "lerc", "ten") if name in bare]
+    assert [Path(line.split(":")[0]).stem for line in refused] == extra
+    assert all("pip install 'srgan_tf[tiff]'" in line for line in refused)
+    for name in set(bare) - {"zstd", "lerc", "ten"}:
+        read = np.load(tmp_path / f"{name}.tif.npy")
+        read = read.astype(int) // (257 if read.dtype == np.uint16 else 1)
+        assert np.abs(read - rgb).max() <= (12 if name == "jpeg" else 1), name
 
 
 def ordinary() -> list[bytes]:

@@ -8,12 +8,15 @@ import forks
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import matrix
+from noise import write_noise
 
 from srgan_tf.choices import LITE_KINDS
 from srgan_tf.data.levels import from_signed, to_unit
-from srgan_tf.export import bundle, tflite
+from srgan_tf.export import bundle, parity, tflite
 from srgan_tf.inference.fast import FastGraph
-from srgan_tf.inference.runners import open_runner
+from srgan_tf.inference.loading import load_runner
+from srgan_tf.inference.pipeline import Pipeline
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.models import GENERATORS, generator_class, weights
 from srgan_tf.training import loop
@@ -166,8 +169,13 @@ def test_form_for_devices_is_the_same_before_and_after_its_changes(generator, lr
         np.testing.assert_allclose(network(to_unit(lr))["sr"], unit, atol=1e-4)
 
 
-def test_every_exported_kind_passes_its_check_and_tells_its_facts(name, generator, lr, tmp_path):
-    """`bundle.export` compares each with Keras: float kinds to 1 of 255, the others in dB."""
+@pytest.mark.parametrize("name", matrix(GENERATORS, "srresnet"), indirect=True)
+def test_every_exported_kind_passes_its_check_and_tells_its_facts(name, generator, lr, tmp_path, monkeypatch):
+    """`bundle.export` compares each with Keras: float kinds to 1 of 255, the others in dB; on three photographs."""
+    for module in (parity, tflite):
+        few = lambda *which, photographs=module.photographs: photographs(*which)[:3]  # noqa: E731
+        monkeypatch.setattr(module, "photographs", few)
+    monkeypatch.setattr(bundle, "TILES", (64,))
     generator.degradation = "real"
     try:
         rows = bundle.export(generator, tmp_path, ("saved_model", *LITE_KINDS), [48])
@@ -175,35 +183,37 @@ def test_every_exported_kind_passes_its_check_and_tells_its_facts(name, generato
         generator.degradation = "bicubic"
     assert len(rows) == 1 + len(LITE_KINDS)
     for path in (tmp_path / "saved_model" / "1", *sorted(tmp_path.glob("*.tflite"))):
-        runner = open_runner(path)
-        told = (runner.scale, runner.context, runner.align, runner.degradation)
-        assert told == (generator.scale, generator.context, generator.align, "real")
+        runner = load_runner(path)
+        told = (runner.scale, runner.context, runner.info.tile_multiple, runner.info.degradation)
+        assert told == (generator.scale, generator.context, generator.tile_multiple, "real")
         assert runner(lr).shape == (1, 27 * runner.scale, 31 * runner.scale, 3)
 
 
 def test_tiles_give_the_whole(generator, monkeypatch):
     upscaler = Upscaler(generator, precision="float32")
-    side = 2 * upscaler.context + 30
+    side = 2 * upscaler.context + 60
     photo = np.random.default_rng(3).integers(0, 256, (side + 5, side, 3), dtype=np.uint8)
     whole = upscaler(photo).astype(int)
-    monkeypatch.setattr(upscaler, "tile_size", lambda *_: (2 * upscaler.context + 16, 2 * upscaler.context + 18))
+    monkeypatch.setattr(Pipeline, "tile_size", lambda self, *_: (2 * self.overlap + 16, 2 * self.overlap + 18))
     assert np.abs(upscaler(photo).astype(int) - whole).max() <= 1
 
 
+@pytest.mark.parametrize("name", matrix(GENERATORS, "compact"), indirect=True)
 def test_trains_and_resumes_exactly(name, tmp_path):
+    data = write_noise(tmp_path / "data", side=48)
+    options = {"data": data, "validation": data, "deterministic": True}
     sizes = {key: value for key, value in SIZES[name].items() if key != "batch_norm"}
-    options = {"generator": name, "batch": 2, "crop": 32, "learning_rate": 1e-3, "validate_every": 2, **sizes}
-    recipe = Recipe("tiny", 4, batch_norm=SIZES[name].get("batch_norm", False), pixel="mae", ema_decay=0.9, **options)
+    settings = {"generator": name, "batch": 2, "crop": 32, "learning_rate": 1e-3, "validate_every": 2, **sizes}
+    recipe = Recipe("tiny", 4, batch_norm=SIZES[name].get("batch_norm", False), pixel="mae", ema_decay=0.9, **settings)
     start = loop.build(recipe).generator.get_arrays()
-    whole, _ = loop.train(recipe, tmp_path / "whole", deterministic=True)
+    whole, _ = loop.train(recipe, tmp_path / "run", **options, save_seconds=0)
     arrays = whole.best_generator.get_arrays()
     assert any(not np.array_equal(arrays[key], start[key]) for key in start if key.endswith("kernel"))
 
-    loop.train(recipe, tmp_path / "parts", deterministic=True, save_seconds=0)
-    newest = sorted((tmp_path / "parts" / "checkpoints").glob("step-*"))
+    newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
     for path in newest[1:]:  # as if killed after the first that is left
         shutil.rmtree(path)
     assert int(newest[0].name[5:]) < 4
-    resumed, _ = loop.train(recipe, tmp_path / "parts", deterministic=True)
+    resumed, _ = loop.train(recipe, tmp_path / "run", **options)
     for key, array in resumed.best_generator.get_arrays().items():
         np.testing.assert_array_equal(array, arrays[key])

@@ -126,7 +126,7 @@ def dead_network(monkeypatch):
 def test_auto_falls_back_with_one_warning_and_says_what_it_is(dead_network, caplog):
     network = vgg.load("auto", (5, 4))
     assert network.name == "VGG-16 φ5,3"
-    assert caplog.text.count("so the bundled VGG-16 is used") == 1
+    assert caplog.text.count("using the bundled VGG-16") == 1
 
 
 def test_vgg19_that_cannot_be_had_is_one_clear_error(dead_network):
@@ -142,7 +142,7 @@ def test_download_has_a_time_limit(monkeypatch):
     import keras
 
     monkeypatch.setattr(keras.applications, "VGG19", lambda **_: threading.Event().wait(30))
-    with pytest.raises(WeightsError, match="no answer within 0"):
+    with pytest.raises(WeightsError, match="no response within 0"):
         vgg.load("vgg19", (5, 4), seconds=0.2)
 
 

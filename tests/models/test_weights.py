@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from conftest import matrix
 from PIL import Image
 
 from srgan_tf.data.batches import Photos
@@ -14,8 +15,8 @@ from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation import metrics
 from srgan_tf.evaluation.evaluate import judge
 from srgan_tf.export.bundle import export
-from srgan_tf.inference import runners
-from srgan_tf.inference.runners import open_runner
+from srgan_tf.inference import loading
+from srgan_tf.inference.loading import load_runner
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
 from srgan_tf.models import weights
@@ -28,7 +29,10 @@ from tools.teach import make_pairs, teach
 
 def test_shipped_weights_are_of_the_size_told():
     sizes = {name: load(name).count_params() for name in shipped()}
-    assert sizes == dict.fromkeys(("srresnet", "srgan", "srgan-real"), 1_550_659 + 4_224) | {"compact": 57_960}
+    assert sizes == dict.fromkeys(("srresnet", "srgan", "srgan-real"), 1_550_659 + 4_224) | {
+        "compact": 57_960,
+        "fast": 354_672,
+    }
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -36,7 +40,7 @@ def test_shipped_weights_score_as_their_cards_say(benchmarks, name):
     card = (weights.PRETRAINED / f"{name}.md").read_text()
     told = float(re.search(r"\| Set5 \| ([\d.]+) \|", card)[1])
     pictures = find_benchmark("Set5", 4, benchmarks)
-    scores = [result.scores[name]["psnr_y"] for result in judge([open_runner(name)], pictures, ())]
+    scores = [result.scores[name]["psnr_y"] for result in judge([load_runner(name)], pictures, ())]
     assert np.mean(scores) == pytest.approx(told, abs=0.01)
 
 
@@ -54,13 +58,13 @@ def line_at_half_the_sampling_rate(picture, size=64):
     return np.exp(np.mean(np.log(np.array(ratios) + 1e-3)))
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", matrix(shipped(), "srgan"))
 def test_shipped_weights_keep_colours_and_draw_no_hatching(name):
     """The network alone, without back-projection: a former srgan was 1 of 255 off, with a weave of 2 px in fur.
 
     A former srgan-real was 3.5 of 255 off, with lines of 2.4 and 2.8.
     """
-    backend, photos, lines = open_runner(name), find_benchmark("heldout", 4, weights.PRETRAINED.parent / "photos"), []
+    backend, photos, lines = load_runner(name), find_benchmark("heldout", 4, weights.PRETRAINED.parent / "photos"), []
     for photo in photos:
         _, lr = photo.read()
         sr = backend(lr)
@@ -71,7 +75,7 @@ def test_shipped_weights_keep_colours_and_draw_no_hatching(name):
     assert line_at_half_the_sampling_rate(backend(chelsea[:, 60:188, 100:228])[0]) < 1.2  # the former srgan: 2.3
 
 
-@pytest.mark.parametrize("name", ["auto", "srgan-real"])
+@pytest.mark.parametrize("name", matrix(["auto", "srgan-real"], "srgan-real"))
 def test_upscaling_keeps_colours_and_draws_no_hatching(name):
     """The path that upscale.py takes."""
     upscaler, lines = Upscaler(name), []
@@ -109,7 +113,7 @@ def test_int8_loses_little_of_what_is_shipped(benchmarks, tmp_path, name, most):
     """A longer training of srresnet once lost .46 dB in int8 while it gained .04 in float."""
     export(name, str(tmp_path), ["int8"], [128], 2_100_000, [])
     pictures = find_benchmark("Set5", 4, benchmarks)
-    both = [open_runner(name), open_runner(str(tmp_path / "int8_128.tflite"))]
+    both = [load_runner(name), load_runner(str(tmp_path / "int8_128.tflite"))]
     scores = [list(result.scores.values()) for result in judge(both, pictures, ())]
     in_float, in_int8 = np.mean([[score["psnr_y"] for score in row[-2:]] for row in scores], axis=0)
     assert in_float - in_int8 <= most
@@ -140,9 +144,9 @@ def test_unknown_names_are_told_the_known_ones():
     ],
 )
 def test_wrong_names_are_told_of_before_tensorflow_is_asked_for(name, said, monkeypatch):
-    monkeypatch.setattr(runners, "need_tensorflow", lambda what: pytest.fail("asked for TensorFlow"))
+    monkeypatch.setattr(loading, "need_tensorflow", lambda what: pytest.fail("asked for TensorFlow"))
     with pytest.raises(WeightsError, match=said):
-        runners.choose_engine(name)
+        loading.choose_engine(name)
 
 
 def test_the_teacher_is_better_than_what_it_teaches():

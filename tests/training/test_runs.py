@@ -1,12 +1,13 @@
 """A run's folder: what is wrong with it, or in its way, is one line, and the last whole checkpoint stays."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, matrix
 from noise import write_noise
 
 from srgan_tf.data import downscale
@@ -16,6 +17,8 @@ from srgan_tf.models.weights import load
 from srgan_tf.training import callbacks, loop
 from srgan_tf.training.loop import train
 from srgan_tf.training.recipes import RECIPES, Recipe
+
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_a_full_disk_keeps_the_last_whole_checkpoint(tmp_path, data, monkeypatch
         return written(*arguments)
 
     monkeypatch.setattr(callbacks, "save_weights", full)
-    with pytest.raises(TrainingError, match=r"No space left on device\); the last whole one is of step 1"):
+    with pytest.raises(TrainingError, match=r"No space left on device\); the last complete one is of step 1"):
         train(tiny(4), tmp_path / "run", data, validation=data, save_seconds=0)
     assert [path.name for path in checkpoints.iterdir()] == ["step-00000001"]
     monkeypatch.undo()
@@ -73,29 +76,37 @@ def test_two_runs_in_one_folder(tmp_path, data):
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, cwd=ROOT)
     assert owner.stdout.readline() == b"held\n"
-    with pytest.raises(TrainingError, match=f"process {owner.pid} trains there"):
+    with pytest.raises(TrainingError, match=f"process {owner.pid} is training in it"):
         train(tiny(1), tmp_path / "run", data, validation=data)
     owner.kill()
     owner.wait()
     train(tiny(1), tmp_path / "run", data, validation=data)  # a dead owner does not hold it
 
 
-@pytest.mark.parametrize("damage", ["[1, 2]", '"text"', "null", "7", '{"settings": [1]}', "{"])
-def test_files_of_any_json_that_are_no_run_are_one_line(tmp_path, data, damage):
-    train(tiny(2), tmp_path / "run", data, validation=data, save_seconds=0)
-    newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run of two steps with both checkpoints, and its data."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = write_noise(folder / "data")
+    train(tiny(2), folder / "run", data, validation=data, save_seconds=0)
+    return folder
+
+
+@pytest.mark.parametrize("damage", matrix(["[1, 2]", '"text"', "null", "7", '{"settings": [1]}', "{"], "[1, 2]"))
+def test_files_of_any_json_that_are_no_run_are_one_line(tmp_path, trained, damage):
+    run, data = shutil.copytree(trained / "run", tmp_path / "run"), trained / "data"
+    newest = sorted((run / "checkpoints").glob("step-*"))[-1]
     (newest / "state.json").write_text(damage)
-    train(tiny(2), tmp_path / "run", data, validation=data)  # goes on from the one before
-    assert load(tmp_path / "run")
-    (tmp_path / "run" / "run.json").write_text(damage)
+    train(tiny(2), run, data, validation=data)  # resumes from the one before
+    assert load(run)
+    (run / "run.json").write_text(damage)
     with pytest.raises(TrainingError, match=r"run.json is damaged"):
-        train(tiny(2), tmp_path / "run", data, validation=data)
+        train(tiny(2), run, data, validation=data)
 
 
-def test_a_run_tells_its_lives_and_how_to_train_on(tmp_path, data):
-    output = tmp_path / "a run"
-    for _ in range(2):
-        train(tiny(2), output, data, validation=data)
+def test_a_run_tells_its_lives_and_how_to_train_on(tmp_path, trained):
+    output, data = shutil.copytree(trained / "run", tmp_path / "a run"), trained / "data"
+    train(tiny(2), output, data, validation=data)
     told = json.loads((output / "run.json").read_text())
     assert [life["step"] for life in told["lives"]] == [0, 2] and told["lives"][1]["versions"]["keras"]
     with pytest.raises(TrainingError, match=r"is a run of 2 steps.*give --init=.*a run and another --output"):

@@ -89,7 +89,7 @@ def test_a_lost_worker_ends_the_other_and_both_go_on(folder):
     again = start_workers(folder, {}, {})
     errors = [process.communicate(timeout=600)[1] for process in again]
     assert [process.returncode for process in again] == [0, 0], errors
-    assert all("going on at step 2 of 4" in error for error in errors)
+    assert all("resuming at step 2 of 4" in error for error in errors)
     ours, others = state(folder, "multiworker"), state(folder, "multiworker-other")
     for name in ours:
         np.testing.assert_array_equal(ours[name], others[name], err_msg=name)

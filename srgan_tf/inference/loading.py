@@ -1,0 +1,103 @@
+"""Open a model of any kind as a `Runner`. Importing this needs no TensorFlow; running some kinds does."""
+
+from pathlib import Path
+
+from srgan_tf import machine
+from srgan_tf.choices import ENGINES, PRECISIONS
+from srgan_tf.errors import WeightsError, need_tensorflow
+from srgan_tf.inference.lite_engine import EngineRunner
+from srgan_tf.inference.litert import LiteRTRunner
+from srgan_tf.inference.model_info import ModelInfo
+from srgan_tf.inference.runners import Runner
+from srgan_tf.models import weights
+
+
+def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
+    """Return the engine that would run a model, "litert" or "tensorflow"; arguments as for `load_runner`.
+
+    Raises:
+        ValueError: the engine does not run it; names one that does. WeightsError: there is nothing of this name.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+    name = str(source) if isinstance(source, (str, Path)) else type(source).__name__
+    if name.endswith(".tflite"):
+        if engine == "tensorflow":
+            raise ValueError(f"{name}: a .tflite file runs by --engine=litert, not by TensorFlow")
+        return "litert"
+    if isinstance(source, (str, Path)):
+        weights.check_there(source)
+    possible = weights.is_shipped(name) and precision != "bfloat16"
+    if engine == "litert" and not possible:
+        raise ValueError(
+            f"{name}: LiteRT runs shipped weights and .tflite files, not in bfloat16; export your own by "
+            "`srgan-tf export --kinds=engine`, or use --engine=tensorflow"
+        )
+    if engine == "auto":
+        engine = "litert" if possible and not machine.has_gpu() else "tensorflow"
+    if engine == "tensorflow":
+        need_tensorflow(name)
+    return engine
+
+
+def load_runner(source, precision: str = "float32", engine: str = "tensorflow") -> Runner:
+    """Open whatever the package makes or imports.
+
+    Args:
+        source: a `Runner`, returned as it is; a generator; what `weights.load` takes; a SavedModel folder (signature
+            `serving_default` of uint8 RGB, or `float` of RGB in [0, 1], both ways, [n, h, w, 3]); a .tflite file
+            (float in [0, 1], or quantised; of any size or of a fixed one, which is then run tile by tile).
+        precision: one of `choices.PRECISIONS`, for generators; exported models have their own.
+        engine: one of `choices.ENGINES`, for shipped weights. "auto": LiteRT on CPUs, TensorFlow on a GPU.
+
+    Raises:
+        ValueError: the engine does not run this. WeightsError: the file is missing, damaged or of another shape.
+    """
+    if isinstance(source, Runner):
+        return source
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        if path.suffix == ".tflite":
+            return _load_tflite(path, precision)
+        if choose_engine(source, precision, engine) == "litert":
+            return EngineRunner(weights.read_shipped(str(source), ".tflite"), str(source), precision)
+        if (path / "saved_model.pb").exists():
+            from srgan_tf.inference.saved_models import SavedModelRunner
+
+            return SavedModelRunner(path)
+    from srgan_tf.inference.generators import GeneratorRunner
+
+    return GeneratorRunner.open(source, precision)
+
+
+def _load_tflite(path: Path, precision: str) -> Runner:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file; make it with export.py") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read it ({error.strerror})") from None
+    info = ModelInfo.from_tflite(content)
+    if info and info.kind == "engine":
+        return EngineRunner.open(path, content, precision)
+    return LiteRTRunner(path, content, info)
+
+
+def load_blend(first, second, amount: float, precision: str = "auto", engine: str = "auto") -> Runner:
+    """Open the blend of two weights of one architecture (`weights.blend`); see `load_runner`.
+
+    Args:
+        first, second: what `weights.load` takes.
+        amount: share of the second, 0 to 1.
+
+    Raises:
+        WeightsError: they do not blend, or as for `load_runner`.
+    """
+    sources = (first, second)
+    engines = {choose_engine(source, precision, engine) for source in sources}
+    if engines == {"litert"} and all(map(weights.is_shipped, sources)):
+        one, other = (weights.read_shipped(str(source), ".tflite") for source in sources)
+        return EngineRunner(one, f"{first} and {second}", precision, other, amount)
+    return load_runner(weights.blend(*map(weights.load, sources), amount), precision)

@@ -1,0 +1,180 @@
+"""Upscale a picture by one model, tile by tile, with every option settled. Importing this needs no TensorFlow."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from absl import logging
+
+from srgan_tf.data import cubic
+from srgan_tf.data.levels import LUMA, from_signed, to_levels, to_signed, to_unit
+from srgan_tf.inference import back_projection
+from srgan_tf.inference.runners import Runner
+from srgan_tf.inference.tiling import mean_of_flips, spans, tiled
+from srgan_tf.io import spill
+
+MEMORY = 640 << 20
+_ROWS = 64  # of LR, finished together: their float32 arrays stay in the processor's cache
+_MAX_TILE = 1024  # LR px per side
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A model and how to upscale a picture by it; `Upscaler.resolve` makes one.
+
+    Attributes:
+        runner: the model.
+        scale: of the result, at most the model's; less is reached by MATLAB's bicubic downscaling.
+        back_projection: "full", "colour" or "none"; see `Upscaler`.
+        memory: bytes for the pixels in work, which sets the size of the tiles.
+        ensemble: average over the eight flips and turns of each tile.
+        description: what was found in the picture and what is done about it; "" if nothing was "auto".
+
+    Raises:
+        ValueError: the model's largest tile is too small.
+    """
+
+    runner: Runner
+    scale: int
+    back_projection: str = "full"
+    memory: int = MEMORY
+    ensemble: bool = False
+    description: str = ""
+
+    def __post_init__(self):
+        if self.runner.max_tile < self._smallest:
+            raise ValueError(
+                f"tile must be at least {self._smallest} px, of which {self.overlap} on each side are overlap, "
+                f"not {self.runner.max_tile}"
+            )
+
+    @property
+    def _extra_context(self) -> int:
+        """LR pixels on each side that the steps after the model depend on."""
+        return back_projection.reach(self.back_projection) + 2 * (self.scale < self.runner.scale)
+
+    @property
+    def overlap(self) -> int:
+        """LR pixels on each side that a tile sees beyond those it produces."""
+        return self.runner.tile_overlap or self.runner.context + self._extra_context
+
+    @property
+    def _smallest(self) -> int:
+        return 2 * self.overlap + 16
+
+    def tile_size(self, height: int, width: int, bands: int = 3, itemsize: int = 1) -> tuple[int, int]:
+        """Return height and width of tiles in LR pixels: of those that fit into memory, the ones that overlap least."""
+        overlap = 2 * self.overlap
+        largest, memory = min(_MAX_TILE, self.runner.max_tile), self.memory - self.runner.fixed_bytes
+        # A tile, and three bands of finished rows: one in work, one waiting, one being written.
+        per_row = 3 * width * self.scale**2 * bands * itemsize
+        computed, best = np.inf, (self._smallest, self._smallest)
+        for columns in range(1, max(2, (width - overlap) // 16 + 1)):
+            across = min(width, -(-(width - overlap) // columns) + overlap)
+            down = int(min(largest, (memory + overlap * per_row) / (self.runner.bytes_per_pixel * across + per_row)))
+            if across > max(largest, self._smallest) or down < min(self._smallest, height):
+                continue
+            rows = 1 if height <= down else -(-(height - overlap) // (down - overlap))
+            pixels = (height + (rows - 1) * overlap) * (width + (columns - 1) * overlap)
+            if pixels < computed:
+                computed, best = pixels, (down, across)
+        return best
+
+    def num_tiles(self, height: int, width: int, bands: int = 3, itemsize: int = 1) -> int:
+        """Return how often the model runs for a picture."""
+        sizes = (height, width), self.tile_size(height, width, bands, itemsize)
+        return int(np.prod([len(spans(size, window, self.overlap)) for size, window in zip(*sizes)]))
+
+    def rows(self, pixels: np.ndarray, dtype=None, on_tile: Callable[[], None] | None = None) -> Iterator[np.ndarray]:
+        """Yield the picture `scale` times larger, as arrays [n, width, bands] from the top.
+
+        Args:
+            pixels: uint8 or uint16 [height, width, bands].
+            dtype: of the result, np.uint8 or np.uint16; that of pixels by default.
+            on_tile: called after each tile.
+        """
+        height, width, bands = pixels.shape
+        dtype, scale = np.dtype(dtype or pixels.dtype), self.scale
+        grey_rgb = bands >= 3 and _is_grey(pixels)
+        if grey_rgb:  # processed as grey, to avoid colour casts
+            pixels = pixels[..., 2:]
+        tall, wide = self.tile_size(height, width, bands, dtype.itemsize)
+        columns = spans(width, wide, self.overlap)
+        for down in spans(height, tall, self.overlap):
+            seen = pixels[None, down.start : down.stop]
+            band = np.empty((scale * (down.last - down.first), scale * width, pixels.shape[2]), dtype)
+            inner = slice(scale * (down.first - down.start), scale * (down.last - down.start))
+            tiles = self.runner.map(lambda at, seen=seen: self._tile(seen[:, :, at.start : at.stop], dtype), columns)
+            for across, made in zip(columns, tiles):
+                there = slice(scale * (across.first - across.start), scale * (across.last - across.start))
+                band[:, scale * across.first : scale * across.last] = made[0, inner, there]
+                if on_tile:
+                    on_tile()
+            spill.release(pixels)
+            yield np.concatenate([band[..., :1], band[..., :1], band], -1) if grey_rgb else band
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 or uint16 [height, width, bands] → the same, `scale` times larger."""
+        return np.concatenate(list(self.rows(pixels)))
+
+    def _tile(self, x: np.ndarray, dtype) -> np.ndarray:
+        """[1, height, width, bands] → the same, `scale` times larger; halves the tiles when memory runs out."""
+        side = max(x.shape[1:3])
+        while True:
+            side = min(side, self.runner.max_tile)
+            try:
+                return tiled(partial(self._picture, dtype=dtype), x, side, self.overlap, self.scale)
+            except MemoryError:
+                side //= 2
+                if side < 2 * self.overlap + 8:
+                    raise MemoryError(f"out of memory even with tiles of {2 * side} px; close other programs") from None
+                self.runner.max_tile = side
+                logging.warning("out of memory: continuing with tiles of %d px", side)
+
+    def _picture(self, x: np.ndarray, dtype) -> np.ndarray:
+        height, width, bands = x.shape[1:]
+        levels = np.empty((1, self.scale * height, self.scale * width, bands), dtype)
+        unit = to_unit(x[0])
+        colour, alpha = (unit[..., :-1], unit[..., -1:]) if bands in (2, 4) else (unit, None)
+        lr = np.repeat(colour, 3, -1) if colour.shape[-1] == 1 else colour
+        sr = self._run(lr[None])[0]
+        reach, own = max(self._extra_context, 2), self.runner.scale  # alpha's interpolation reaches 2
+        for rows in spans(height, _ROWS + 2 * reach, reach):
+            seen = slice(rows.start, rows.stop)
+            part = sr[own * rows.start : own * rows.stop]
+            made = self._postprocess(part, lr[seen], None if alpha is None else alpha[seen], colour.shape[-1] == 1)
+            inner = slice(self.scale * (rows.first - rows.start), self.scale * (rows.last - rows.start))
+            levels[0, self.scale * rows.first : self.scale * rows.last] = to_levels(from_signed(made[inner]), dtype)
+        return levels
+
+    def _postprocess(self, sr: np.ndarray, lr: np.ndarray, alpha: np.ndarray | None, grey: bool) -> np.ndarray:
+        """Back-project a model's SR [height, width, 3] in [-1, 1]; bring it to the result's size and bands."""
+        if self.back_projection != "none":
+            sr = back_projection.back_project(sr, lr, self.runner.scale, self.back_projection)
+        if self.scale < self.runner.scale:
+            sr = cubic.resize(sr, cubic.shrinking_to(self.scale, self.runner.scale))
+        if grey:
+            sr = (sr @ LUMA)[..., None]
+        if alpha is not None:
+            # Bicubic: a model of photographs would add texture to what must stay wholly opaque.
+            sr = np.concatenate([sr, cubic.resize(to_signed(alpha), cubic.enlarging(self.scale))], -1)
+        return sr
+
+    def _run(self, lr: np.ndarray) -> np.ndarray:
+        """Run the model on a picture padded, by its edge pixels, to sides that the model takes."""
+        height, width = lr.shape[1:3]
+        multiple, scale = self.runner.info.tile_multiple, self.runner.scale
+        if multiple > 1:
+            lr = np.pad(lr, [(0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)], "edge")
+        sr = mean_of_flips(self.runner, lr) if self.ensemble else self.runner(lr)
+        return sr[:, : height * scale, : width * scale]
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    """Return whether three colour bands are equal, looking at some rows at a time."""
+    return all(
+        np.array_equal(pixels[top : top + _ROWS, :, band], pixels[top : top + _ROWS, :, 0])
+        for top in range(0, len(pixels), _ROWS)
+        for band in (1, 2)
+    )
