@@ -32,7 +32,7 @@ _HOMES = {
 
 _LIGHT = ("Upscaler", "upscale", "upscale_bytes")  # need no TensorFlow themselves
 
-# What type checkers and editors read in place of _HOMES; they would take a __getattr__ for leave to any name.
+# Explicit imports; type checkers let `__getattr__` accept anything.
 if TYPE_CHECKING:
     from srgan_tf.data.batches import Photos, patches
     from srgan_tf.evaluation.evaluate import evaluate

@@ -214,8 +214,8 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
     one_file = files.is_picture(output) and not output.is_dir()
     record = Record(output.parent if one_file else output, made_by | {name: flags[name].value for name in shared})
 
-    ending_of = partial(result_suffix, format=flags.format)
-    jobs, problems = plan(arguments, output, suffix, ending_of, record.results())
+    suffix_of = partial(result_suffix, format=flags.format)
+    jobs, problems = plan(arguments, output, suffix, suffix_of, record.results())
     todo, there, unknown = [], 0, 0
     for job in jobs:
         if job.source and job.target and job.target.exists() and job.target.samefile(str(job.source)):

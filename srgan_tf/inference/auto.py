@@ -43,9 +43,6 @@ class ModelPair:
         sources: what `load_runner` takes, of clean and of degraded pictures.
         precision, engine: as for `load_runner`.
 
-    Attributes:
-        first: the model of clean pictures.
-
     Raises:
         ValueError, WeightsError: as for `load_runner`; or their scales differ.
     """
@@ -54,11 +51,12 @@ class ModelPair:
         self.sources, self._options = sources, (precision, engine)
         self._active: Runner | None = None
         self.get = cache(self._load)
-        self.first = self.get(0.0)
-        if sources != SHIPPED and self.get(1.0).scale != self.first.scale:
-            raise WeightsError(
-                f"{sources[0]} has scale {self.first.scale}, {sources[1]} {self.get(1.0).scale}; give two of one scale"
-            )
+        if sources != SHIPPED:
+            scales = [self.get(share).scale for share in (0.0, 1.0)]
+            if len(set(scales)) > 1:
+                raise WeightsError(
+                    f"{sources[0]} has scale {scales[0]}, {sources[1]} {scales[1]}; give two of one scale"
+                )
 
     def snap(self, share: float) -> float:
         """Round a share to 0 or 1 if the models cannot blend, as exported ones."""

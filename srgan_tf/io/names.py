@@ -20,7 +20,7 @@ class Found:
     below: PurePath
 
 
-def named(found: Iterable[Found], suffix: str, ending_of: Callable[[PurePath], str]) -> dict[Found, PurePath]:
+def named(found: Iterable[Found], suffix: str, suffix_of: Callable[[PurePath], str]) -> dict[Found, PurePath]:
     """Return each source's path below the output.
 
     Those that would share one get as many of their folders' names as make them differ, all of them alike, so that none
@@ -28,16 +28,16 @@ def named(found: Iterable[Found], suffix: str, ending_of: Callable[[PurePath], s
 
     Args:
         suffix: added to the stems.
-        ending_of: a source → the ending of its result, such as ".png".
+        suffix_of: a source → the ending of its result, such as ".png".
     """
     found = list(found)
-    whole, above = _clashing_by_ending(found, ending_of), dict.fromkeys(found, 0)
+    whole, above = _clashing_by_ending(found, suffix_of), dict.fromkeys(found, 0)
     names, asked = {}, found
     while asked:
         for one in asked:
             stem = one.below.name if one in whole else one.below.stem
             folders = one.base.parts[1:][-above[one] :] if above[one] else ()
-            names[one] = type(one.below)(*folders) / one.below.parent / f"{stem}{suffix}{ending_of(one.source)}"
+            names[one] = type(one.below)(*folders) / one.below.parent / f"{stem}{suffix}{suffix_of(one.source)}"
         groups = defaultdict(list)
         for one, name in names.items():
             groups[str(name).lower()].append(one)  # some file systems ignore case
@@ -49,14 +49,14 @@ def named(found: Iterable[Found], suffix: str, ending_of: Callable[[PurePath], s
     return names
 
 
-def _clashing_by_ending(found: list[Found], ending_of) -> set[Found]:
+def _clashing_by_ending(found: list[Found], suffix_of) -> set[Found]:
     """Return those of a.png and a.jpg in one folder, written in one format, whose name must keep their ending.
 
     A source in that format already keeps its name, so that it does not depend on what else is there.
     """
     groups = defaultdict(list)
     for one in found:
-        groups[one.base / one.below.parent, one.below.stem, ending_of(one.source)].append(one)
+        groups[one.base / one.below.parent, one.below.stem, suffix_of(one.source)].append(one)
     return {
         one
         for (*_, ending), group in groups.items()
