@@ -128,10 +128,11 @@ def resident() -> int:
 
 def actors(count: str, seconds: str, pictures: str) -> None:
     from srgan_tf.bulk import pipeline, work
+    from srgan_tf.planning.plan import Job
 
     pool, jobs = (
         pipeline.Pool(int(count)),
-        [pipeline.Job(f"/in/{i}.jpg", f"/out/{i}.jpg") for i in range(int(pictures))],
+        [Job(f"/in/{i}.jpg", f"/out/{i}.jpg") for i in range(int(pictures))],
     )
     ended, sizes, started = [], [], time.time()
     with pipeline.cluster(num_cpus=pool.workers + 1):
@@ -152,12 +153,12 @@ def actors(count: str, seconds: str, pictures: str) -> None:
 
 def names(count: str) -> None:
     from srgan_tf.inference.pictures import result_suffix
-    from srgan_tf.io.names import Found, named
+    from srgan_tf.planning.naming import Source, named
 
     keys = [PurePosixPath(f"bucket/in/{i // 1000:06}/{i}.jpg") for i in range(int(count))]
     base, folder = PurePosixPath("/bucket/in"), PurePosixPath("bucket/in")
     started = time.perf_counter()
-    found = [Found(key, base, key.relative_to(folder)) for key in keys]
+    found = [Source(str(key), base, key.relative_to(folder)) for key in keys]
     made = named(found, "_x4", result_suffix)
     seconds = time.perf_counter() - started
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -21,7 +21,18 @@ def has_int8() -> bool:
 
     AVX2 alone has none: there 8-bit weights take as long as float32 (docs/engines.md).
     """
+    if _int8 is not None:
+        return _int8
     return bool(_flags() & {"avx512_vnni", "avx512vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+
+
+def set_int8(has: bool) -> None:
+    """Set what `has_int8` returns from now on, as where several machines are to make the same pictures."""
+    global _int8
+    _int8 = has
+
+
+_int8: bool | None = None
 
 
 def has_gpu() -> bool:

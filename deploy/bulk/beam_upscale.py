@@ -22,7 +22,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from srgan_tf.errors import ImageError, ModelError
 from srgan_tf.io import files
-from srgan_tf.io.names import Found, named
+from srgan_tf.planning.naming import Source, named
 
 FAILED = "failed"
 
@@ -103,7 +103,7 @@ def jobs(sources: list[str], output: str, suffix: str, format: str | None) -> li
     """
     from srgan_tf.inference.pictures import result_suffix
 
-    found = {}
+    found = []
     for source in sources:
         base = source.rstrip("/")
         (match,) = FileSystems.match([f"{base}/**"])
@@ -114,9 +114,9 @@ def jobs(sources: list[str], output: str, suffix: str, format: str | None) -> li
         for path in paths:
             key = PurePosixPath(path.replace("://", "/"))
             folder = PurePosixPath(base.replace("://", "/"))
-            found[Found(key, PurePosixPath("/") / folder, key.relative_to(folder))] = path
+            found.append(Source(path, PurePosixPath("/") / folder, key.relative_to(folder)))
     names = named(found, suffix, partial(result_suffix, format=format))
-    return [(found[one], f"{output}/{name}") for one, name in names.items()]
+    return [(one.url, f"{output}/{name}") for one, name in names.items()]
 
 
 def main(words: list[str]) -> int:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from srgan_tf.errors import ImageError
+from srgan_tf.planning.manifest import json_lines
 
 try:
     import fcntl
@@ -13,7 +14,7 @@ except ImportError:  # Windows
 
 
 def read(path) -> dict[str, dict]:
-    """Return the last letter of each target; {} if the file is missing. Truncated lines are skipped.
+    """Return the last letter of each target; {} if the file is missing. Damaged lines are skipped.
 
     Returns:
         target → {"source", "target", "reason", "attempt"}.
@@ -22,19 +23,14 @@ def read(path) -> dict[str, dict]:
         ImageError: the file cannot be read.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        data = Path(path).read_bytes()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{path}: cannot read it ({error})") from None
-    letters = {}
-    for line in lines:
-        try:
-            letter = json.loads(line)
-            letters[letter["target"]] = {name: letter[name] for name in ("source", "target", "reason", "attempt")}
-        except (ValueError, KeyError, TypeError):
-            continue
-    return letters
+    except OSError as error:
+        raise ImageError(f"{path}: cannot read it ({error.strerror})") from None
+    kinds = {"source": str, "target": str, "reason": str, "attempt": int}
+    whole = [one for one in json_lines(data) if all(isinstance(one.get(name), kind) for name, kind in kinds.items())]
+    return {one["target"]: {name: one[name] for name in kinds} for one in whole}
 
 
 class DeadLetterLog:

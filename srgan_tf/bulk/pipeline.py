@@ -23,6 +23,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from srgan_tf.bulk.work import FAILED, Settings, Worker
 from srgan_tf.errors import StrategyError
 from srgan_tf.io.files import reason
+from srgan_tf.planning.plan import Job
 
 PROGRAM = 700 << 20  # bytes of a worker without its tiles: docs/bulk.md
 _RETRIES = 3  # per task whose worker died
@@ -31,17 +32,8 @@ _DIED = "its worker died each time (out of memory, or a decoder crashed); try it
 
 
 @dataclass(frozen=True)
-class Job:
-    """One picture to upscale, from URL to URL, and its number of earlier attempts."""
-
-    source: str
-    target: str
-    tried: int = 0
-
-
-@dataclass(frozen=True)
 class JobResult:
-    """Outcome of a job: a state of `work`, the reason of a failure, pixels made, start and end (Unix time)."""
+    """Outcome of a job: a state of `work`, the reason of a failure or notes, pixels made, start and end (Unix time)."""
 
     job: Job
     state: str
@@ -168,7 +160,7 @@ def _table(jobs: Sequence[Job], numbers: Sequence[int]) -> pyarrow.Table:
     return pyarrow.table(
         {
             "number": pyarrow.array(numbers, pyarrow.int64()),
-            "source": [job.source for job in some],
-            "target": [job.target for job in some],
+            "source": [os.fsencode(job.source) for job in some],  # names need not be UTF-8
+            "target": [os.fsencode(job.target) for job in some],
         }
     )

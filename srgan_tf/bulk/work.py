@@ -1,6 +1,7 @@
 """A worker: load a model once, then upscale pictures from URL to URL."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,8 +11,8 @@ from pathlib import PurePosixPath
 import pyvips
 
 from srgan_tf import machine
-from srgan_tf.bulk import storage
 from srgan_tf.errors import ImageError, ModelError
+from srgan_tf.planning import storage
 
 MADE, THERE, FAILED, FULL = "made", "there", "failed", "full"  # states of a job; FULL: no space in the output
 
@@ -25,6 +26,7 @@ class Settings:
         options: of `Upscaler`.
         quality, page, max_pixels: as for `upscale_bytes`.
         threads: per worker.
+        int8: use 8-bit weights, whatever this machine's processor has, so that all results are alike.
         overwrite: replace existing results.
     """
 
@@ -34,6 +36,7 @@ class Settings:
     page: int | None = None
     max_pixels: int = 100_000_000
     threads: int = 1
+    int8: bool = True
     overwrite: bool = False
 
 
@@ -42,6 +45,7 @@ class Worker:
 
     def __init__(self, settings: Settings):
         machine.limit_threads(settings.threads)
+        machine.set_int8(settings.int8)
         machine.keep_memory()
         from srgan_tf.inference.upscaling import Upscaler
 
@@ -51,12 +55,13 @@ class Worker:
     def __call__(self, batch: dict) -> Iterator[dict]:
         """Upscale columns `number`, `source`, `target`.
 
-        Yields `gathered` results: `number`, `state`, `reason`, `pixels` made, and the times `began` and `ended`.
+        Yields `gathered` results: `number`, `state`, `reason` (of a failure, or notes), `pixels` made, and the times
+        `began` and `ended`.
         """
         return gathered(self._results(batch))
 
     def _results(self, batch: dict) -> Iterator[dict]:
-        jobs = list(zip(map(str, batch["source"]), map(str, batch["target"])))
+        jobs = list(zip(map(os.fsdecode, batch["source"]), map(os.fsdecode, batch["target"])))
         ahead = self._ahead(*jobs[0])
         for i, (source, target) in enumerate(jobs):
             data, ahead = ahead, self._ahead(*jobs[i + 1]) if i + 1 < len(jobs) else None
@@ -78,13 +83,13 @@ class Worker:
             if read is None:
                 return THERE, "", 0
             settings = self._settings
-            format = PurePosixPath(target).suffix[1:]
+            format, notes = PurePosixPath(target).suffix[1:], []
             large, _ = upscale_bytes(
-                read, self._upscaler, source, format, settings.quality, settings.page, settings.max_pixels
+                read, self._upscaler, source, format, settings.quality, settings.page, settings.max_pixels, notes
             )
             storage.write(target, large)
             made = pyvips.Image.new_from_buffer(large, "")  # reads the header only
-            return MADE, "", made.width * made.height
+            return MADE, "; ".join(notes), made.width * made.height
         except storage.FullError as error:
             return FULL, str(error), 0
         except (ImageError, ModelError, MemoryError, OSError) as error:

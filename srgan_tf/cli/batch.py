@@ -8,15 +8,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from absl import logging
 
 from srgan_tf import choices
 from srgan_tf.cli import fail
-from srgan_tf.cli.plan import Job, plan
-from srgan_tf.cli.record import Record
 from srgan_tf.errors import ImageError, ModelError
+from srgan_tf.planning import storage
+from srgan_tf.planning.manifest import Manifest
+from srgan_tf.planning.plan import Job, Plan, plan
+
+SHARED = ("scale", "back_projection", "ensemble", "format", "quality", "page")  # flags that results depend on
 
 
 def define(flag) -> None:
@@ -86,30 +89,34 @@ class BatchProgress:
         self._share = share
 
 
-def make(flags, job: Job, picture, pipeline, on_tile: Callable[[], None]) -> None:
+def make(flags, job: Job, picture, pipeline, suffix: str, on_tile: Callable[[], None]) -> None:
     """Upscale one decoded picture to its job's target."""
-    from srgan_tf.inference.pictures import result_suffix, write_picture
+    from srgan_tf.inference.pictures import as_bytes, write_picture
     from srgan_tf.io import encoding
 
     if job.target is None:
         if sys.stdout is None or sys.stdout.closed:
             raise ImageError("standard output is closed")
-        suffix = result_suffix(f"x{picture.format}", flags.format)
-        write_picture(pipeline, picture, sys.stdout.buffer, flags.quality, on_tile, str(job), suffix)
+        sys.stdout.buffer.write(as_bytes(pipeline, picture, str(job), suffix, flags.quality, on_tile))
         sys.stdout.buffer.flush()
-        return
-    try:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(
-            f"{job.target.parent}: cannot create this folder ({error.strerror}); choose another --output"
-        ) from None
-    write_picture(pipeline, picture, job.target, flags.quality, on_tile)
-    if flags.compare:
-        encoding.write_comparison(job.compared, picture, job.target, pipeline.scale)
+    elif storage.is_url(job.target):
+        storage.write(job.target, as_bytes(pipeline, picture, str(job), suffix, flags.quality, on_tile))
+    else:
+        folder = Path(job.target).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            fix = "choose another --output"
+            raise ImageError(f"{folder}: cannot create this folder ({error.strerror}); {fix}") from None
+        write_picture(pipeline, picture, job.target, flags.quality, on_tile)
+        if job.compared:
+            encoding.write_comparison(job.compared, picture, job.target, pipeline.scale)
 
 
-def _standard_input() -> bytes:
+def _source(job: Job):
+    """Return what `images.load` takes."""
+    if job.source:
+        return storage.File(job.source) if storage.is_url(job.source) else job.source
     try:
         return sys.stdin.buffer.read()
     except (AttributeError, ValueError, OSError):
@@ -117,12 +124,13 @@ def _standard_input() -> bytes:
 
 
 def work(
-    flags, jobs: list[Job], upscaler, record: Record, at_once: int = 1, cancel=lambda: None
+    flags, jobs: list[Job], upscaler, manifest: Manifest, at_once: int = 1, cancel=lambda: None
 ) -> tuple[int, list[str]]:
     """Run the jobs, `at_once` pictures at a time plus one read ahead; return the number of results and the errors.
 
     `cancel` is called when Ctrl-C or SIGTERM ends the batch early, to interrupt waiting threads.
     """
+    from srgan_tf.inference.pictures import notes_of, suffix_for
     from srgan_tf.io import images
     from srgan_tf.progress import clock
 
@@ -131,18 +139,20 @@ def work(
     def do(job: Job) -> bool:
         started = time.monotonic()
         try:
-            source = job.source or _standard_input()
+            source = _source(job)
             picture = images.load(source, int(flags.max_megapixels * 1e6), flags.page, lenient=True)
-            if picture.notes and not flags.quiet:
-                progress.bar.say(f"note: {job}: {'; '.join(picture.notes)}")
+            suffix = PurePath(job.target).suffix if job.target else suffix_for("", picture, flags.format)
+            notes = notes_of(picture, f"x{suffix}")
+            if notes and not flags.quiet:
+                progress.bar.say(f"note: {job}: {'; '.join(notes)}")
             with turns:
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
                 pipeline = upscaler.resolve(picture.pixels, picture.quality)
                 tiles = pipeline.num_tiles(height, width, bands, picture.pixels.itemsize)
-                make(flags, job, picture, pipeline, progress.begin(str(job), tiles))
+                make(flags, job, picture, pipeline, suffix, progress.begin(str(job), tiles))
                 if job.source and job.target:
-                    record.add(job.source, job.target)
+                    manifest.add(job.source, job.target)
         except (ImageError, ModelError, MemoryError, OSError) as error:
             if not progress.stopped:
                 problems.append(" ".join(str(error).split()))
@@ -190,13 +200,34 @@ def one_or_two(flags, name: str) -> tuple[str, ...]:
     return models
 
 
-def upscaler_of(flags, model, **options):
-    """Return the `Upscaler` that the flags ask for."""
-    from srgan_tf.inference import upscaling
+def options(flags) -> dict:
+    """Return the options of `Upscaler` that all programs have."""
+    return {name: flags[name].value for name in ("scale", "back_projection", "ensemble")}
 
-    return upscaling.Upscaler(
-        model, scale=flags.scale, back_projection=flags.back_projection, ensemble=flags.ensemble, **options
-    )
+
+def existing(planned: Plan) -> str:
+    """Describe what a plan left out, for the summary; "" for nothing."""
+    made = f"{planned.made} skipped, made before (--overwrite makes them again)" * bool(planned.made)
+    unknown = f"{planned.unknown} kept, not made by this program (--overwrite replaces them)" * bool(planned.unknown)
+    return "; ".join(filter(None, (made, unknown)))
+
+
+def manifest_of(flags, folder: str, upscaler, made_by: dict) -> Manifest:
+    """Return the manifest of a folder of results. made_by: what results depend on besides the shared flags."""
+    return Manifest(folder, made_by | {name: flags[name].value for name in SHARED}, upscaler.precision)
+
+
+def plan_of(flags, arguments: list[str], output: str, scale: int, manifest: Manifest) -> Plan:
+    """Plan a batch as the flags ask for, print its problems, and remove what killed runs left."""
+    from srgan_tf.inference.pictures import result_suffix
+
+    suffix = f"_x{scale}" if flags.suffix is None else flags.suffix
+    suffix_of, compare = partial(result_suffix, format=flags.format), "compare" in flags and flags.compare
+    planned = plan(arguments, output, suffix, suffix_of, manifest, flags.overwrite, compare)
+    for problem in planned.problems:
+        print(f"error: {problem}", file=sys.stderr)
+    storage.sweep(job.target for job in planned.jobs if job.target)
+    return planned
 
 
 def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int = 1, cancel=lambda: None) -> None:
@@ -204,38 +235,22 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
 
     made_by: what results depend on besides the shared flags: the model.
     """
-    from srgan_tf.inference.pictures import result_suffix
-    from srgan_tf.io import files
+    from srgan_tf.io.files import is_picture
     from srgan_tf.progress import clock
 
-    started, output = time.monotonic(), Path(flags.output)
-    suffix = f"_x{upscaler.scale}" if flags.suffix is None else flags.suffix
-    shared = ("scale", "back_projection", "ensemble", "format", "quality", "page")
-    one_file = files.is_picture(output) and not output.is_dir()
-    record = Record(output.parent if one_file else output, made_by | {name: flags[name].value for name in shared})
-
-    suffix_of = partial(result_suffix, format=flags.format)
-    jobs, problems = plan(arguments, output, suffix, suffix_of, record.results())
-    todo, there, unknown = [], 0, 0
-    for job in jobs:
-        if job.source and job.target and job.target.exists() and job.target.samefile(str(job.source)):
-            problems.append(f"{job.target}: would overwrite its input; choose another --output")
-        elif flags.overwrite or job.source is None or job.target is None or not os.path.lexists(job.target):
-            todo.append(job)
-        elif differs := record.differs(job.source, job.target):
-            problems.append(f"{job.target}: exists, but {differs}; --overwrite replaces it")
-        elif differs is None:
-            unknown += 1
-        else:
-            there += 1
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
-    made, failed = work(flags, todo, upscaler, record, at_once, cancel) if todo else (0, [])
+    started, output = time.monotonic(), flags.output
+    one_file = is_picture(Path(output)) and not os.path.isdir(output)
+    folder = (os.path.dirname(output) or ".") if one_file else output
+    manifest = manifest_of(flags, folder, upscaler, made_by)
+    planned = plan_of(flags, arguments, output, upscaler.scale, manifest)
+    if planned.jobs and storage.is_url(output):  # nothing can be appended there
+        manifest.add_all()
+    made, failed = work(flags, planned.jobs, upscaler, manifest, at_once, cancel) if planned.jobs else (0, [])
+    problems = len(planned.problems + failed)
     if not flags.quiet:
         parts = [f"{made} made in {clock(time.monotonic() - started)}"]
-        parts += [f"{there} skipped, made before (--overwrite makes them again)"] * bool(there)
-        parts += [f"{unknown} kept, not made by this program (--overwrite replaces them)"] * bool(unknown)
-        parts += [f"{len(problems + failed)} failed"] * bool(problems + failed)
+        parts += [existing(planned)] * bool(planned.made or planned.unknown)
+        parts += [f"{problems} failed"] * bool(problems)
         print("; ".join(parts), file=sys.stderr)
-    if problems or failed:
+    if problems:
         sys.exit(1)

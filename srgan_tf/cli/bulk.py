@@ -10,18 +10,19 @@ and are only tried again with --retry. Needs `pip install 'srgan_tf[bulk]'`; doc
 Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
-import json
 import math
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
-from srgan_tf.cli import Program, batch, fail, record, silence, upscale
+from srgan_tf import machine
+from srgan_tf.cli import Program, batch, fail, silence, upscale
 from srgan_tf.errors import ImageError, need
-
-MARK = ".srgan_tf_bulk.json"  # options of the results, in the output
-_SHARED = ("scale", "precision", "engine", "back_projection", "ensemble", "format", "quality", "page")
+from srgan_tf.planning import storage
+from srgan_tf.planning.manifest import Manifest
+from srgan_tf.planning.plan import Job, Plan, without_existing
 
 
 def define(flag) -> None:
@@ -45,133 +46,90 @@ def _without(flag, *names: str) -> SimpleNamespace:
 def main(flags, arguments: list[str]) -> None:
     if bool(arguments) == bool(flags.retry):
         fail("give pictures, folders, patterns or URLs, or only --retry=FILE (--help shows examples)", 2)
+    if "-" in arguments:
+        fail("-: bulk reads no standard input; use srgan-tf upscale", 2)
     need("ray", "srgan-tf bulk", "bulk")
     need("fsspec", "srgan-tf bulk", "bulk")
     batch.stop_as_on_ctrl_c()
     from srgan_tf.bulk import letters, pipeline
 
-    scale = _scale(flags)
+    names = upscale.names_of(flags)
+    engine = upscale.prepare(names, flags)
     with letters.DeadLetterLog(flags.failed) as failed:
-        jobs, summary = plan(flags, arguments, scale)
-        if jobs:
+        planned, before, manifest = plan(flags, arguments, names, engine)
+        made, count = "0 made", 0
+        if planned.jobs:
+            manifest.add_all()
             with ExitStack() as stack:
                 with silence():  # Ray logs to stderr
                     stack.enter_context(pipeline.cluster(flags.address))
                 batch.stop_as_on_ctrl_c()  # replaces Ray's handler, which prints a C++ trace
                 need_bytes = int(flags.memory * 2**30) + pipeline.PROGRAM
                 pool = pipeline.pool(flags.workers, flags.threads, need_bytes, flags.engine != "litert")
-                summary.update(work(flags, jobs, pool, failed))
+                made, count = work(flags, names, planned.jobs, pool, failed)
+    parts = [made, batch.existing(planned)]
+    parts += [f"{len(planned.problems)} arguments or names not used"] * bool(planned.problems)
+    parts += [f"{count} failed (--retry={flags.failed} tries them again)"] * bool(count)
+    parts += [f"{before} failed before (--retry={flags.failed} tries them again)"] * bool(before)
     if not flags.quiet:
-        print("; ".join(text for text in summary.values() if text), file=sys.stderr)
-    if summary["problems"] or summary["failed"] or summary["before"]:
+        print("; ".join(filter(None, parts)), file=sys.stderr)
+    if planned.problems or count or before:
         sys.exit(1)
 
 
-def _scale(flags) -> int:
-    """Return the scale of results. Loads the model, so that its errors appear once and not per worker."""
-    from srgan_tf.inference import upscaling
+def plan(flags, arguments: list[str], names: tuple[str, ...], engine: str) -> tuple[Plan, int, Manifest]:
+    """Plan the run; return the plan, the number of jobs left out as they failed before, and the manifest.
 
-    upscale.prepare(upscale.names_of(flags), flags)
-    with silence():
-        return upscaling.Upscaler(model(flags), **options(flags)).scale
-
-
-def model(flags) -> str | tuple[str, ...]:
-    """Return the model argument of `Upscaler`."""
-    names = upscale.names_of(flags)
-    return names if len(names) == 2 else names[0]
-
-
-def options(flags) -> dict:
-    """Return the options of `Upscaler`."""
-    names = ("scale", "precision", "engine", "back_projection", "strength", "ensemble")
-    return {name: flags[name].value for name in names} | {"memory": int(flags.memory * 2**30)}
-
-
-def plan(flags, arguments: list[str], scale: int) -> tuple[list, dict[str, str]]:
-    """Return the jobs that are left, and lines for the final summary."""
-    from srgan_tf.bulk import letters, storage
+    Loads the model, so that its errors appear once and not per worker.
+    """
+    from srgan_tf.bulk import letters
+    from srgan_tf.inference.upscaling import Upscaler
 
     if flags.output.startswith("memory:"):
         raise ImageError(f"--output={flags.output}: workers do not share this process's memory; give a folder or URL")
-    there = storage.listed(flags.output)
-    storage.sweep(flags.output, there)
-    known, problems = letters.read(flags.retry or flags.failed), []
-    jobs = _again(flags, known) if flags.retry else _named(flags, arguments, scale, known, problems)
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
-    left = jobs if flags.overwrite else [job for job in jobs if storage.opened(job.target)[1] not in there]
-    fresh = left if flags.overwrite or flags.retry else [job for job in left if not job.tried]
-    if fresh:
-        _mark(flags, there)
-    skipped, before = len(jobs) - len(left), len(left) - len(fresh)
-    return fresh, {
-        "made": "0 made",
-        "there": f"{skipped} skipped, made before (--overwrite makes them again)" * bool(skipped),
-        "problems": f"{len(problems)} arguments or names not used" * bool(problems),
-        "failed": "",
-        "before": f"{before} failed before (--retry={flags.failed} tries them again)" * bool(before),
-    }
+    output, sources = storage.absolute(flags.output), [storage.absolute(argument) for argument in arguments]
+    if output in sources:
+        raise ImageError(f"--output={flags.output}: is also an input; give another folder")
+    with silence():  # LiteRT logs to stderr
+        upscaler = Upscaler(upscale.model_of(names), **upscale.options(flags))
+    manifest = batch.manifest_of(flags, output, upscaler, upscale.identity(names, flags, engine))
+    if (differs := manifest.changed()) and not flags.overwrite:
+        raise ImageError(f"--output={flags.output}: {differs}; give another folder, or --overwrite")
+    known = letters.read(flags.retry or flags.failed)
+    if flags.retry:
+        planned = _again(flags, output, known)
+        return (planned if flags.overwrite else without_existing(planned, output, manifest)), 0, manifest
+    planned = batch.plan_of(flags, sources, output, upscaler.scale, manifest)
+    attempts = {target: letter["attempt"] for target, letter in known.items()}
+    jobs = [replace(job, attempts=attempts.get(job.target, 0)) for job in planned.jobs]
+    planned.jobs = jobs if flags.overwrite else [job for job in jobs if not job.attempts]
+    return planned, len(jobs) - len(planned.jobs), manifest
 
 
-def _named(flags, arguments: list[str], scale: int, known: dict[str, dict], problems: list[str]) -> list:
-    """Return one job per picture of the arguments; append errors to `problems`."""
-    from srgan_tf.bulk import storage
-    from srgan_tf.bulk.pipeline import Job
-    from srgan_tf.inference.pictures import result_suffix
-    from srgan_tf.io.names import named
-
-    found, wrong = storage.find(arguments, flags.output)
-    problems += wrong
-    suffix, (system, folder) = f"_x{scale}" if flags.suffix is None else flags.suffix, storage.opened(flags.output)
-    jobs = []
-    for one, name in named(found, suffix, partial(result_suffix, format=flags.format)).items():
-        target = storage.url_of(system, f"{folder.rstrip('/')}/{name}")
-        jobs.append(Job(found[one], target, known[target]["attempt"] if target in known else 0))
-    return jobs
-
-
-def _again(flags, known: dict[str, dict]) -> list:
-    """Return one job per dead letter whose result belongs to the output."""
-    from srgan_tf.bulk import storage
-    from srgan_tf.bulk.pipeline import Job
-
-    folder = storage.opened(flags.output)[1].rstrip("/")
-    below = [target for target in known if storage.opened(target)[1].startswith(f"{folder}/")]
+def _again(flags, output: str, known: dict[str, dict]) -> Plan:
+    """Return a plan of the dead letters whose results belong to the output."""
+    below = [letter for target, letter in known.items() if target.startswith(f"{output}/")]
     if not below:
         raise ImageError(
             f"--retry={flags.retry}: lists no pictures of --output={flags.output}; give the output of that run"
         )
-    return [Job(known[target]["source"], target, known[target]["attempt"]) for target in below]
+    return Plan([Job(letter["source"], letter["target"], attempts=letter["attempt"]) for letter in below])
 
 
-def _mark(flags, there: dict[str, dict]) -> None:
-    """Record the options in the output; refuse to add results of other options."""
-    from srgan_tf.bulk import storage
-
-    url = f"{flags.output.rstrip('/')}/{MARK}"
-    now = {name: flags[name].value for name in _SHARED} | upscale.identity(upscale.names_of(flags), flags)
-    if storage.opened(url)[1] in there and not flags.overwrite:
-        differs = record.changed(json.loads(storage.read(url)), now)
-        if differs:
-            raise ImageError(f"--output={flags.output}: {differs}; give another folder, or --overwrite")
-    else:
-        storage.write(url, json.dumps(now).encode())
-
-
-def work(flags, jobs: list, pool, failed) -> dict[str, str]:
-    """Run the jobs, record failures as they happen, and return lines for the summary."""
+def work(flags, names: tuple[str, ...], jobs: list[Job], pool, failed) -> tuple[str, int]:
+    """Run the jobs, record failures as they happen; return a summary of what was made, and the number of failures."""
     from srgan_tf.bulk import pipeline
     from srgan_tf.bulk import work as states
     from srgan_tf.progress import Bar, clock
 
     settings = states.Settings(
-        model(flags),
-        options(flags),
+        upscale.model_of(names),
+        upscale.options(flags),
         quality=flags.quality,
         page=flags.page,
         max_pixels=int(flags.max_megapixels * 1e6),
         threads=pool.threads,
+        int8=machine.has_int8(),
         overwrite=flags.overwrite,
     )
     began, ended, pixels, count = math.inf, 0.0, 0, dict.fromkeys((states.MADE, states.THERE, states.FAILED), 0)
@@ -186,17 +144,16 @@ def work(flags, jobs: list, pool, failed) -> dict[str, str]:
                 began, ended = min(began, result.began), max(ended, result.ended)
             pixels += result.pixels
             if result.state == states.FAILED:
-                failed.add(result.job.source, result.job.target, result.reason, result.job.tried + 1)
+                failed.add(result.job.source, result.job.target, result.reason, result.job.attempts + 1)
                 bar.say(f"error: {result.reason}")
+            elif result.reason and not flags.quiet:
+                bar.say(f"note: {result.job}: {result.reason}")
             bar.move(1)
     seconds = max(ended - began, 1e-3)
     rate = f"{count[states.MADE] / seconds:.2f} pictures/s, {pixels / seconds / 1e6:.2f} megapixels/s written"
     made = f"{count[states.MADE]} made in {clock(seconds)}, {rate}"
     others = f", {count[states.THERE]} made meanwhile by another run" * bool(count[states.THERE])
-    summary = {"made": made + others, "failed": ""}
-    if count[states.FAILED]:
-        summary["failed"] = f"{count[states.FAILED]} failed (--retry={flags.failed} tries them again)"
-    return summary
+    return made + others, count[states.FAILED]
 
 
 command = Program(main, define, __doc__)

@@ -35,7 +35,7 @@ def main(flags, arguments: list[str]) -> None:
     need("tensorflow", "srgan-tf client", "serving")
     import_tensorflow()
     try:
-        from srgan_tf.inference import serving
+        from srgan_tf.inference import serving, upscaling
     except ImportError as error:
         fail(f"{error}; pip install 'srgan_tf[serving]'")
     models = batch.one_or_two(flags, "model")
@@ -45,7 +45,8 @@ def main(flags, arguments: list[str]) -> None:
         remote = [serving.ServingRunner(model=model, **options) for model in models]
         for one in remote:
             stack.callback(one.close)
-        upscaler = batch.upscaler_of(flags, tuple(remote) if len(remote) == 2 else remote[0])
+        model = tuple(remote) if len(remote) == 2 else remote[0]
+        upscaler = upscaling.Upscaler(model, **batch.options(flags))
         made_by = {name: flags[name].value for name in ("model", "label")}
         batch.run_all(flags, arguments, upscaler, made_by, flags.concurrency, lambda: [one.close() for one in remote])
 

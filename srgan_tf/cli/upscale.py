@@ -57,13 +57,25 @@ def prepare(names: tuple[str, ...], flags) -> str:
     return " and ".join(sorted(engines))
 
 
-def identity(names: tuple[str, ...], flags) -> dict:
-    """Return what results depend on of --weights and --strength."""
+def model_of(names: tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return the model argument of `Upscaler`."""
+    return names if len(names) == 2 else names[0]
+
+
+def options(flags) -> dict:
+    """Return the options of `Upscaler`."""
+    own = {name: flags[name].value for name in ("precision", "engine", "strength")}
+    return batch.options(flags) | own | {"memory": int(flags.memory * 2**30)}
+
+
+def identity(names: tuple[str, ...], flags, engine: str) -> dict:
+    """Return what results depend on: the weights, the engine, and the flags that only these programs have."""
     from srgan_tf.inference import auto
     from srgan_tf.models import weights
 
     of_two = {"strength": flags.strength, "rule": auto.RULE} if len(names) == 2 else {}
-    return {"weights": ", ".join(map(weights.identity, names))} | of_two
+    own = {"weights": ", ".join(map(weights.identity, names)), "engine": engine, "precision": flags.precision}
+    return own | of_two
 
 
 def main(flags, arguments: list[str]) -> None:
@@ -72,6 +84,7 @@ def main(flags, arguments: list[str]) -> None:
 
     machine.keep_memory()
     from srgan_tf.inference import loading
+    from srgan_tf.inference.upscaling import Upscaler
     from srgan_tf.models import weights
 
     names = names_of(flags)
@@ -80,17 +93,17 @@ def main(flags, arguments: list[str]) -> None:
     if flags.blend and len(names) == 2:
         fail(f"--blend goes with one of --weights, not {flags.weights}; --strength blends two", 2)
     sources = [*names, *([flags.blend] if flags.blend else [])]
-    engine, model, made_by = prepare(sources, flags), names if len(names) == 2 else names[0], identity(names, flags)
+    engine = prepare(sources, flags)
+    model, made_by = model_of(names), identity(names, flags, engine)
     if flags.blend:
         made_by |= {"blend": weights.identity(flags.blend), "blend_amount": flags.blend_amount}
     with silence():  # LiteRT logs to stderr
         if flags.blend:
             model = loading.load_blend(*sources, flags.blend_amount, flags.precision, flags.engine)
-        options = {"precision": flags.precision, "engine": flags.engine, "memory": int(flags.memory * 2**30)}
-        upscaler = batch.upscaler_of(flags, model, strength=flags.strength, **options)
+        upscaler = Upscaler(model, **options(flags))
     if flags.verbose:
         logging.info("%s, %s, %d px of context", engine, upscaler.precision, upscaler.context)
-    batch.run_all(flags, arguments, upscaler, made_by | {"engine": engine, "precision": flags.precision})
+    batch.run_all(flags, arguments, upscaler, made_by)
 
 
 command = Program(main, define, __doc__)

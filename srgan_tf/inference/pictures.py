@@ -1,7 +1,6 @@
 """From a picture to a picture `scale` times larger: files, bytes and arrays. Importing this needs no TensorFlow."""
 
-import io
-import shutil
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ def upscale(image, model="auto", output=None, quality: int = 95, **options):
     """Upscale one picture; for many, make an `Upscaler` once.
 
     Args:
-        image: a path; bytes of a picture file; or uint8 or uint16 [height, width] or [height, width, bands], where
-            bands are grey, grey + alpha, RGB or RGB + alpha.
+        image: a path; bytes of a picture file, or a binary file that has them; or uint8 or uint16 [height, width] or
+            [height, width, bands], where bands are grey, grey + alpha, RGB or RGB + alpha.
         model, options: as of `Upscaler`.
         output: a path to write to, with the metadata of the file; None returns the pixels.
         quality: 1-100, for JPEG, WebP and AVIF.
@@ -37,10 +36,17 @@ def upscale(image, model="auto", output=None, quality: int = 95, **options):
         >>> srgan_tf.upscale("photo.jpg", output="photo_x4.png")
     """
     upscaler = model if isinstance(model, Upscaler) else Upscaler(model, **options)
-    is_file = isinstance(image, (str, Path, bytes))
-    if not is_file and output is None:
+    if hasattr(image, "read"):
+        image = image.read()
+    if isinstance(image, bytes):
+        image = _Named("the picture", image)
+    if isinstance(image, (str, Path, _Named)):
+        picture = images.load(image, lenient=True)
+        _log(image, notes_of(picture, output))
+    elif output is None:
         return upscaler(image)
-    picture = images.load(image) if is_file else Picture(as_pixels(image))
+    else:
+        picture = Picture(as_pixels(image))
     pipeline = upscaler.resolve(picture.pixels, picture.quality)
     if output is None:
         return pipeline(picture.pixels)
@@ -48,8 +54,18 @@ def upscale(image, model="auto", output=None, quality: int = 95, **options):
     return output
 
 
+def notes_of(picture: Picture, output=None) -> list[str]:
+    """Return a line per thing that was chosen or filled in when a picture was read, or that its output cannot hold."""
+    return [*picture.notes, *(encoding.losses(output, picture.pixels) if output is not None else [])]
+
+
+def _log(name, notes: list[str]) -> None:
+    if notes:
+        logging.getLogger("srgan_tf").warning("%s: %s", name, "; ".join(notes))
+
+
 def upscale_bytes(
-    data: bytes,
+    data: bytes | BinaryIO,
     model="auto",
     name: str = "the picture",
     format: str | None = None,
@@ -62,7 +78,7 @@ def upscale_bytes(
     """Upscale a picture file from bytes to bytes: upright, with its alpha, depth, profile and metadata.
 
     Args:
-        data: of a picture file of any kind that `upscale.py` reads.
+        data: of a picture file of any kind that `upscale.py` reads; or a binary file that has them.
         model, options: as of `Upscaler`; for many pictures, make an `Upscaler` once and give it as model.
         name: of the picture, such as its path or key: errors begin with it, and its suffix chooses the format.
         format: to write, one of `choices.FORMATS`; by default that of the name's suffix or, if that is no picture's,
@@ -70,7 +86,8 @@ def upscale_bytes(
         quality: 1-100, for JPEG, WebP and AVIF.
         page: which page or frame, from 1, of files with several; the first by default.
         max_pixels: the largest height * width that is decoded.
-        notes: list to append to: what was chosen among several, or could not be kept, a line each.
+        notes: list to append to: what was chosen, filled in or could not be kept, a line each; by default they are
+            warnings of the logger "srgan_tf", as those of `upscale`.
 
     Returns:
         The new file's bytes and its suffix, such as ".jpg".
@@ -83,13 +100,20 @@ def upscale_bytes(
         >>> large, suffix = srgan_tf.upscale_bytes(small, name="holiday/a.jpg")
     """
     upscaler = model if isinstance(model, Upscaler) else Upscaler(model, **options)
+    data = data.read() if hasattr(data, "read") else data
     picture = images.load(_Named(name, data), max_pixels, page, lenient=True)
-    if notes is not None:
-        notes += picture.notes
-    suffix = result_suffix(name if files.is_picture(Path(name)) else f"x{picture.format}", format)
-    file = io.BytesIO()
-    write_picture(upscaler.resolve(picture.pixels, picture.quality), picture, file, quality, name=name, suffix=suffix)
-    return file.getvalue(), suffix
+    suffix = suffix_for(name, picture, format)
+    lines = notes_of(picture, f"x{suffix}")
+    if notes is None:
+        _log(name, lines)
+    else:
+        notes += lines
+    return as_bytes(upscaler.resolve(picture.pixels, picture.quality), picture, name, suffix, quality), suffix
+
+
+def suffix_for(name: str, picture: Picture, format: str | None = None) -> str:
+    """Return the suffix of what is made of a picture: by the format asked for, else by its name, else by its data."""
+    return result_suffix(name if files.is_picture(Path(name)) else f"x{picture.format}", format)
 
 
 def result_suffix(name, format: str | None = None) -> str:
@@ -104,33 +128,20 @@ def result_suffix(name, format: str | None = None) -> str:
 def write_picture(
     pipeline: Pipeline,
     picture: Picture,
-    output: str | Path | BinaryIO,
+    output: str | Path,
     quality: int = 95,
     on_tile: Callable[[], None] | None = None,
-    name: str = "",
-    suffix: str = "",
 ) -> None:
     """Upscale a decoded picture into a file, which is written while later rows are still computed.
 
     Args:
-        output: a path, whose suffix is the format; or a binary stream, which receives nothing if this fails.
+        output: a path, whose suffix is the format.
         quality: 1-100, for JPEG, WebP and AVIF.
         on_tile: called after each tile.
-        name, suffix: of the picture, for errors, and of the format; for streams.
 
     Raises:
         ImageError: the file cannot be written, or its format cannot hold the size (checked before computing).
     """
-    if not isinstance(output, (str, Path)):
-        with tempfile.TemporaryDirectory(prefix="srgan_tf-") as folder:  # metadata are patched in the finished file
-            path = Path(folder) / f"output{suffix}"
-            try:
-                write_picture(pipeline, picture, path, quality, on_tile)
-            except ImageError as error:
-                raise ImageError(str(error).replace(str(path), name)) from None
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, output)
-        return
     height, width, bands = picture.pixels.shape
     shape = (height * pipeline.scale, width * pipeline.scale, bands)
     sixteen = picture.pixels.dtype == np.uint16 and encoding.format_of(output) in encoding.SIXTEEN_BIT
@@ -138,6 +149,24 @@ def write_picture(
     encoding.check_writable(output, *shape[:2])
     rows = pipeline.rows(picture.pixels, dtype, on_tile)
     encoding.write_rows(output, rows, shape, dtype, picture.metadata, quality)
+
+
+def as_bytes(
+    pipeline: Pipeline,
+    picture: Picture,
+    name: str,
+    suffix: str,
+    quality: int = 95,
+    on_tile: Callable[[], None] | None = None,
+) -> bytes:
+    """Upscale a decoded picture to the bytes of a file; see `write_picture`. name: of the picture, for errors."""
+    with tempfile.TemporaryDirectory(prefix="srgan_tf-") as folder:  # metadata are patched in the finished file
+        path = Path(folder) / f"output{suffix}"
+        try:
+            write_picture(pipeline, picture, path, quality, on_tile)
+        except ImageError as error:
+            raise ImageError(str(error).replace(str(path), name)) from None
+        return path.read_bytes()
 
 
 @dataclass(frozen=True)

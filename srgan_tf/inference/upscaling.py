@@ -54,6 +54,7 @@ class Upscaler:
         strength: float | None = None,
         ensemble: bool = False,
     ):
+        self._arguments = (model, scale, precision, engine, memory, back_projection, strength, ensemble)
         pair = auto.SHIPPED if model == "auto" else model if isinstance(model, tuple) else None
         if strength is not None and (pair is None or not 0 <= strength <= 1):
             raise ValueError(f"strength must be 0 to 1, and goes with model='auto', not {strength!r} with {model!r}")
@@ -68,6 +69,10 @@ class Upscaler:
         kind = "full" if back_projection == "auto" else back_projection
         self._default = Pipeline(runner, scale or runner.scale, kind, memory, ensemble)
         self.scale = self._default.scale
+
+    def __reduce__(self):
+        """Pickle the arguments alone, for processes and clusters, which open the model anew."""
+        return type(self), self._arguments
 
     @property
     def precision(self) -> str:

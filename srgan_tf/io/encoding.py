@@ -48,6 +48,16 @@ def check_writable(path, height: int, width: int) -> None:
         )
 
 
+def losses(path, pixels: np.ndarray) -> list[str]:
+    """Return a line per property of a picture that the format of the path's ending cannot hold."""
+    ending, lines = format_of(path), []
+    if ending == ".jpg" and pixels.shape[2] in (2, 4) and pixels[..., -1].min() < np.iinfo(pixels.dtype).max:
+        lines.append("transparency became white, as JPEG has none; PNG, WebP, TIFF and AVIF keep it")
+    if pixels.dtype == np.uint16 and ending not in SIXTEEN_BIT:
+        lines.append("16 bits per channel became 8; PNG and TIFF keep them")
+    return lines
+
+
 def write_rows(path, rows: Iterable, shape: tuple, dtype, metadata=None, quality: int = 95) -> None:
     """Write a picture while its rows are being made, in another thread, holding only a few of them in memory.
 

@@ -1,6 +1,7 @@
 """Read JPEG files: libvips decodes, Pillow parses the head; how much of a damaged picture is missing, neither says."""
 
 import io
+import threading
 from contextlib import suppress
 
 import numpy as np
@@ -12,6 +13,7 @@ from srgan_tf.io.opened import Opened, check_size, choose
 
 _BLOCK = 17  # rows of the largest block, and one that its chroma reaches into
 _LOST, _FEW = 0.05, 2 * _BLOCK**2  # of the pixels may be missing where a file ends early; or two blocks
+_READING = threading.Lock()
 _HARMLESS = ("extraneous bytes", "JFIF revision", "Adobe color transform")  # libjpeg's warnings on whole pictures
 
 
@@ -22,15 +24,14 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
         ValueError, pyvips.Error: it is damaged. TooLarge.
     """
     choose(1, page, "page")
-    pyvips.vips_lib.vips_error_clear()  # texts of the file before
     image, head = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="warning"), None
     check_size(image.width, image.height, max_pixels)
     with suppress(OSError, SyntaxError, ValueError, LookupError, TypeError):
         head = Image.open(io.BytesIO(data), formats=["JPEG"])
     try:
         image, notes = spill.decode(image).copy(), []
-    except pyvips.Error as error:
-        image, notes = _decode_despite(str(error), data, head, lenient)
+    except pyvips.Error:
+        image, notes = _decode_despite(_warnings(data), data, head, lenient)
     if head is None:
         return Opened(image, ".jpg", notes)
     exif = image.get("exif-data") if "exif-data" in image.get_fields() else b""
@@ -39,10 +40,29 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
     return Opened(image, ".jpg", notes, jpeg_tables.quality_of(head.quantization.get(0)))
 
 
-def _decode_despite(warning: str, data: bytes, head, lenient: bool) -> tuple[pyvips.Image, list[str]]:
+def _warnings(data: bytes) -> list[str]:
+    """Return what libjpeg says of a damaged file.
+
+    Threads share libvips' texts and take each other's, so they are read until two readings agree.
+    """
+    before, lines = None, []
+    with _READING:
+        for _ in range(20):
+            pyvips.vips_lib.vips_error_clear()
+            try:
+                spill.decode(pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="warning"))
+            except pyvips.Error as error:
+                lines = [line.strip() for line in str(error).splitlines()]
+                lines = [line.removeprefix("VipsJpeg: ") for line in lines if line.startswith("VipsJpeg: ")]
+            if lines and lines == before:
+                break
+            before = lines
+    return lines
+
+
+def _decode_despite(lines: list[str], data: bytes, head, lenient: bool) -> tuple[pyvips.Image, list[str]]:
     """Decode what libjpeg warned of, if all or nearly all of its pixels are right; else raise ValueError."""
-    lines = [line.strip().removeprefix("VipsJpeg: ") for line in warning.splitlines() if "VipsJpeg: " in line]
-    # Threads share libvips' texts.
+    warning = " ".join(lines)
     if lines and all(any(text in line for text in _HARMLESS) for line in lines):
         notes = ["the file holds stray bytes, which were skipped; parts may be wrong"] * ("extraneous" in warning)
         return spill.decode(pyvips.Image.new_from_buffer(data, "", fail_on="truncated")).copy(), notes

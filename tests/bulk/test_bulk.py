@@ -1,17 +1,20 @@
 """`srgan-tf bulk` on a local Ray: from an object store and back, again, once more, and what it refuses."""
 
 import json
+import os
 import re
 import sys
 
 import pytest
 import runs
 from pictures import broken, folder, whole
+from PIL import Image
 from s3_server import s3  # noqa: F401
 
 pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'srgan_tf[bulk]'")
 
-from srgan_tf.bulk import storage
+from srgan_tf.planning import storage
+from srgan_tf.planning.plan import Job
 
 
 @pytest.fixture
@@ -29,8 +32,10 @@ def test_from_a_store_and_back(s3, tmp_path, needs_ray):  # noqa: F811
     assert first.returncode == 1 and "10 made" in first.stderr and "2 failed" in first.stderr, first.stderr
     assert len(re.findall(rf"^error: {s3}/in/00/\d+\.\w+: ", first.stderr, re.M)) == 2
     assert re.search(r"10 made in .* pictures/s, .* megapixels/s", first.stderr)
-    made = {key.partition("/out/")[2]: storage.read(f"s3://{key}") for key in storage.listed(f"{s3}/out")}
-    assert json.loads(made.pop(".srgan_tf_bulk.json"))["quality"] == 95
+    system, path = storage.opened(f"{s3}/out")
+    made = {key.partition("/out/")[2]: system.cat_file(key) for key in system.find(path)}
+    note = json.loads(made.pop(".srgan_tf.jsonl"))
+    assert note["options"]["quality"] == 95 and note["made_by"]
     assert made == expected
 
     again = runs.run(f"{s3}/in", f"--output={s3}/out", cwd=tmp_path)
@@ -74,6 +79,24 @@ def test_results_of_other_options_are_not_mixed(tmp_path, needs_ray):
     folder(tmp_path / "in", 2)
     other = runs.run("in", "--output=out", "--quality=80", cwd=tmp_path)
     assert other.returncode == 1 and "--quality was 95; give another folder, or --overwrite" in other.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 or UTF-16 elsewhere")
+def test_names_that_are_not_utf_8_and_notes_go_through(tmp_path, needs_ray):
+    (tmp_path / "in").mkdir()
+    good, bad = (tmp_path / "in" / os.fsdecode(name) for name in (b"caf\xe9.png", b"\xff\xfe.png"))
+    good.write_bytes(whole(0))
+    bad.write_bytes(broken(2))
+    Image.new("RGBA", (8, 8), (9, 9, 9, 9)).save(tmp_path / "in/clear.png")
+    done = runs.run("in", "--output=out", "--format=jpg", cwd=tmp_path)
+    assert done.returncode == 1 and "2 made" in done.stderr and "1 failed" in done.stderr, done.stderr
+    assert os.path.exists(os.fsencode(tmp_path) + b"/out/caf\xe9_x4.jpg")
+    assert re.search("^note: .*clear.png: transparency became white", done.stderr, re.M)
+    (letter,) = (json.loads(line) for line in (tmp_path / "failed.jsonl").read_text().splitlines())
+    assert letter["source"] == str(bad)
+    bad.write_bytes(whole(1))
+    again = runs.run("--retry=failed.jsonl", "--output=out", "--format=jpg", cwd=tmp_path)
+    assert (again.returncode, "1 made" in again.stderr) == (0, True), again.stderr
 
 
 @pytest.mark.parametrize("missing", ["ray", "fsspec"])
@@ -120,7 +143,7 @@ def test_a_picture_that_kills_its_worker_each_time_fails_alone(needs_ray):
     from srgan_tf.bulk import pipeline, work
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    jobs = [pipeline.Job("poison" if i == 5 else f"{i}", f"out/{i}") for i in range(40)]
+    jobs = [Job("poison" if i == 5 else f"{i}", f"out/{i}") for i in range(40)]
     with pipeline.cluster(num_cpus=2):
         told = list(pipeline.run(jobs, work.Settings("none"), pipeline.Pool(2), Poisoned))
     assert sorted(one.job.target for one in told) == sorted(job.target for job in jobs)  # once each
@@ -143,7 +166,7 @@ def test_workers_that_cannot_start_are_an_error_and_no_failures_of_pictures(need
     from srgan_tf.errors import StrategyError
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    jobs = [pipeline.Job(f"{i}", f"out/{i}") for i in range(8)]
+    jobs = [Job(f"{i}", f"out/{i}") for i in range(8)]
     said = r"workers cannot start.*OSError: no such weights here"
     with pipeline.cluster(num_cpus=2), pytest.raises(StrategyError, match=said):
         list(pipeline.run(jobs, work.Settings("none"), pipeline.Pool(2), Unable))

@@ -12,13 +12,15 @@ pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'srga
 
 import srgan_tf
 from srgan_tf import machine
-from srgan_tf.bulk import storage, work
+from srgan_tf.bulk import work
+from srgan_tf.planning import storage
 
 
 @pytest.fixture(scope="module")
 def worker():
     with pytest.MonkeyPatch.context() as patch:  # the tests' own process keeps its threads
         patch.setattr(machine, "limit_threads", lambda threads: None)
+        patch.setattr(machine, "set_int8", lambda has: None)
         made = work.Worker(work.Settings("compact"))
     return made
 
@@ -41,6 +43,15 @@ def test_pictures_are_made_skipped_and_refused(worker):
     assert results[3]["reason"] == f"{root}/d.png: no such file"
     assert storage.read(f"{root}/out/a.png") == srgan_tf.upscale_bytes(whole(0), "compact", "a.png")[0]
     assert storage.read(f"{root}/out/c.png") == b"there"
+
+
+def test_all_workers_round_weights_or_none_does(monkeypatch):
+    """As the driver's processor says, so that pictures do not depend on which worker made them."""
+    monkeypatch.setattr(machine, "limit_threads", lambda threads: None)
+    for int8, precision in ((True, "8-bit weights"), (False, "float32")):
+        monkeypatch.setattr(machine, "_int8", None)
+        made = work.Worker(work.Settings("compact", int8=int8))
+        assert made._upscaler.precision == precision
 
 
 def test_a_full_output_is_told_apart(worker, monkeypatch):

@@ -1,6 +1,7 @@
 """Bytes in, bytes out: the very file that upscale.py makes, and its refusals under the picture's own name."""
 
 import io
+import pickle
 
 import numpy as np
 import pytest
@@ -68,7 +69,49 @@ def test_the_file_that_the_program_makes(flags, tmp_path, upscaler):
         made, ending = srgan_tf.upscale_bytes(data, upscaler, name=name, notes=notes, **options)
         stem = name.split(".")[0]
         assert made == (tmp_path / "out" / f"{stem}_x4{ending}").read_bytes(), name
-        assert bool(notes) == (name in ("pages.tif", "cut.jpg")), name
+        assert bool(notes) == (name in {"pages.tif", "cut.jpg", *(["deep.png"] if flags else [])}), name
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "said"),
+    [
+        ("pages.tif", "png", "the first of 2 pages"),
+        ("cut.jpg", "jpg", "lacks its end"),
+        ("deep.png", "jpg", "16 bits per channel became 8"),
+        ("profiled.png", "jpg", "transparency became white"),
+    ],
+)
+def test_every_way_in_gives_the_same_notes(name, format, said, tmp_path, upscaler, caplog, capfd):
+    """Of what was chosen or filled in, and of what the format cannot hold."""
+    source, output = tmp_path / name, str(tmp_path / f"made.{format}")
+    source.write_bytes(FILES[name])
+    notes: list[str] = []
+    srgan_tf.upscale_bytes(FILES[name], upscaler, format=format, notes=notes)
+    assert said in "; ".join(notes)
+    for image in (str(source), FILES[name], io.BytesIO(FILES[name])):
+        srgan_tf.upscale(image, upscaler, output)
+        assert caplog.messages.pop().endswith("; ".join(notes))
+    srgan_tf.upscale_bytes(FILES[name], upscaler, name, format)
+    assert caplog.messages.pop() == f"{name}: {'; '.join(notes)}"
+    program = main.program("upscale")
+    program.main(program.parse([f"--output={output}", "--weights=compact", "--overwrite"])[0], [str(source)])
+    assert f"note: {source}: {'; '.join(notes)}" in " ".join(capfd.readouterr().err.split())
+
+
+def test_what_a_format_holds_gives_no_note(tmp_path, upscaler, caplog):
+    opaque = Image.fromarray(pixels()).convert("RGBA")
+    opaque.save(tmp_path / "opaque.png")
+    srgan_tf.upscale(tmp_path / "opaque.png", upscaler, tmp_path / "made.jpg")
+    srgan_tf.upscale(FILES["deep.png"], upscaler, tmp_path / "made.tif")
+    srgan_tf.upscale(FILES["profiled.png"], upscaler, tmp_path / "made.webp")
+    assert not caplog.messages
+
+
+def test_an_upscaler_goes_to_other_processes_as_what_it_was_made_from():
+    one = srgan_tf.Upscaler("compact", scale=2, back_projection="none")
+    again = pickle.loads(pickle.dumps(one))
+    np.testing.assert_array_equal(again(pixels()), one(pixels()))
+    assert again.scale == 2
 
 
 def test_what_the_file_carries_goes_along(upscaler):

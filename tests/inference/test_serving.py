@@ -20,7 +20,6 @@ pytest.importorskip("tensorflow_serving", reason="needs tensorflow-serving-api: 
 from ports import free_port
 from serving_server import SLOW, Server
 
-from srgan_tf.cli import record
 from srgan_tf.errors import ModelError
 from srgan_tf.export import saved_model
 from srgan_tf.inference import serving, upscaling
@@ -28,6 +27,7 @@ from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.runners import Runner
 from srgan_tf.io import images
 from srgan_tf.models.srresnet import Generator
+from srgan_tf.planning import manifest
 
 ROOT = Path(__file__).parents[2]
 CONTEXT, TILE = 12, 80
@@ -205,7 +205,7 @@ def drive(exported, direct, tmp_path, sizes, rates, kills, *options) -> collecti
     names = {path: out / path.parent / f"{path.stem}_x4.png" for path in pictures}
     for path, made in names.items():
         assert same(images.read(made), upscaler(pictures[path])), path
-    left = {path for path in out.rglob("*") if path.is_file()} - {out / record.NAME}
+    left = {path for path in out.rglob("*") if path.is_file()} - {out / manifest.NAME}
     assert left == set(names.values())  # nothing half done
     return collections.Counter(line.strip() for line in server.log)
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,29 @@ def test_a_jpeg_cut_earlier_is_refused(left, taken, progressive):
     else:
         with pytest.raises(ImageError, match=r"cut off|premature end"):
             images.load(data, lenient=True)
+
+
+def test_threads_that_read_damaged_files_at_once_do_not_disturb_each_other():
+    """libvips keeps what it says of errors for all threads together."""
+    names = ("j_noeoi.jpg", "j_cut20.jpg")
+    whole = (CASES / names[0]).read_bytes()
+    files = [
+        *((CASES / name).read_bytes() for name in names),
+        photo()[: len(photo()) // 2],
+        b"\x89PNG\r\n\x1a\n" + whole,
+    ]
+
+    def told(data):
+        try:
+            return images.load(data, lenient=True).notes
+        except ImageError as error:
+            return str(error)
+
+    expected = [told(data) for data in files]
+    assert "lacks its end" in expected[0][0] and "cut off" in expected[2]
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: [told(data) for data in files], range(60)):
+            assert found[:3] == expected[:3]
 
 
 def photo(**options) -> bytes:

@@ -1,19 +1,23 @@
 """Sources found and results written on disks, in memory and on an S3-compatible server."""
 
 import errno
+import io
 import os
 import threading
 import time
 from uuid import uuid4
 
 import pytest
+from PIL import Image
 from s3_server import s3  # noqa: F401
 
-pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'srgan_tf[bulk]'")
-
-from srgan_tf.bulk import storage
+from srgan_tf.cli import main
 from srgan_tf.errors import ImageError
-from srgan_tf.io.names import named
+from srgan_tf.planning import storage
+from srgan_tf.planning.manifest import Manifest
+from srgan_tf.planning.plan import plan
+
+fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'srgan_tf[bulk]'")
 
 
 @pytest.fixture(params=["local", "memory", "s3"])
@@ -27,9 +31,13 @@ def root(request, tmp_path):
 
 
 def targets(root, *sources, output="out"):
-    found, problems = storage.find([f"{root}/{source}" for source in sources], f"{root}/{output}")
-    names = named(found, "_x4", lambda path: ".png" if path.suffix != ".jpg" else ".jpg")
-    return {found[one].rpartition(root.split("/")[-1])[2][1:]: str(name) for one, name in names.items()}, problems
+    root = storage.absolute(root)
+    output, manifest = f"{root}/{output}", Manifest(f"{root}/{output}", {})
+    suffix_of = lambda name: ".jpg" if name.endswith(".jpg") else ".png"  # noqa: E731
+    made = plan([f"{root}/{source}".rstrip("/") for source in sources], output, "_x4", suffix_of, manifest, True)
+    return {
+        job.source.removeprefix(f"{root}/"): job.target.removeprefix(f"{output}/") for job in made.jobs
+    }, made.problems
 
 
 def test_names_are_those_of_the_batch_and_results_are_no_sources(root):
@@ -50,20 +58,17 @@ def test_names_are_those_of_the_batch_and_results_are_no_sources(root):
     made, problems = targets(root, "d1", "nowhere", "d2/*.bmp")
     assert set(made) == {"d1/a.png"}
     assert ["no such file" in problems[0], "no pictures found" in problems[1]] == [True, True]
-    assert "is also an input" in targets(root, "d1", output="d1")[1][0]
 
 
 def test_what_is_written_is_there_and_listed_once(root):
-    assert storage.listed(f"{root}/none") == {}
     url = f"{root}/deep/er/a.png"
+    assert not storage.existing(f"{root}/deep")(url)
     assert not storage.exists(url)
     storage.write(url, b"first")
     storage.write(url, b"second")
     assert storage.exists(url) and storage.read(url) == b"second"
-    (path,) = storage.listed(f"{root}/deep")
-    system, wanted = storage.opened(url)
-    assert path == wanted and storage.url_of(system, path).endswith("/deep/er/a.png")
-    assert storage.read(storage.url_of(system, path)) == b"second"
+    there = storage.existing(f"{root}/deep")
+    assert there(url) and not there(f"{root}/deep/er/b.png")
     with pytest.raises(ImageError, match=r"b\.png: no such file"):
         storage.read(f"{root}/deep/b.png")
 
@@ -76,11 +81,12 @@ def test_a_write_that_fails_leaves_nothing(where, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    system = storage.opened(root)[0]
-    monkeypatch.setattr(*(storage.Path, "write_bytes") if where == "local" else (system, "mv"), full)
+    place = (storage.Path, "write_bytes") if where == "local" else (storage.opened(root)[0], "mv")
+    monkeypatch.setattr(*place, full)
     with pytest.raises(storage.FullError, match=r"a\.png: No space left.*run the same command again"):
         storage.write(f"{root}/a.png", b"after")
-    assert [path.rpartition("/")[2] for path in storage.listed(root)] == ["a.png"]
+    system, path = fsspec.core.url_to_fs(root)
+    assert [key.rpartition("/")[2] for key in system.find(path)] == ["a.png"]
     assert storage.read(f"{root}/a.png") == b"before"
 
 
@@ -108,7 +114,7 @@ def test_old_left_overs_are_swept_and_young_ones_kept(tmp_path):
     for name, age in ((".partial-old.png", 7200), (".partial-young.png", 60), ("a.png", 7200)):
         (tmp_path / name).write_bytes(b"x")
         os.utime(tmp_path / name, (time.time() - age,) * 2)
-    storage.sweep(str(tmp_path), storage.listed(str(tmp_path)))
+    storage.sweep([str(tmp_path / "b_x4.png")])
     assert {path.name for path in tmp_path.iterdir()} == {".partial-young.png", "a.png"}
 
 
@@ -117,7 +123,7 @@ def test_unusable_urls_are_one_line(tmp_path):
         with pytest.raises(ImageError, match=rf"^{url}: cannot open this file system") as told:
             storage.opened(url) if url.startswith("nosuch") else _without("gcsfs", url)
         assert "\n" not in str(told.value)
-    _, problems = storage.find(["nosuch://a/b"], str(tmp_path))
+    problems = plan(["nosuch://a/b"], str(tmp_path), "_x4", str, Manifest(str(tmp_path), {})).problems
     assert len(problems) == 1 and problems[0].startswith("nosuch://a/b: ")
 
 
@@ -133,6 +139,26 @@ def test_keys_that_paths_cannot_tell_apart_are_refused(s3):  # noqa: F811
     prefix = f"{s3}/{uuid4().hex}"
     for key in ("a/b.png", "a//b.png"):
         storage.write(f"{prefix}/{key}", b"x")
-    found, problems = storage.find([prefix], f"{s3}/out")
-    assert [url.endswith("a/b.png") for url in found.values()] == [True]
+    made, problems = targets(prefix, "")
+    assert set(made) == {"a/b.png"}
     assert len(problems) == 1 and "a//b.png: its key has empty or dotted parts" in problems[0]
+
+
+def test_the_program_reads_and_writes_urls(root, capsys):
+    file = io.BytesIO()
+    Image.new("RGB", (9, 7), (90, 60, 30)).save(file, "PNG")
+    root = storage.absolute(root)
+    storage.write(f"{root}/in/a.png", file.getvalue())
+    program = main.program("upscale")
+    flags, arguments = program.parse([f"{root}/in", f"--output={root}/out", "--weights=compact"])
+    program.main(flags, arguments)
+    with Image.open(io.BytesIO(storage.read(f"{root}/out/a_x4.png"))) as made:
+        assert made.size == (36, 28)
+    program.main(flags, arguments)
+    assert "0 made" in (said := capsys.readouterr().err.splitlines()[-1]) and "1 skipped, made before" in said
+    flags, arguments = program.parse(
+        [f"{root}/in", f"--output={root}/out", "--weights=compact", "--back-projection=none"]
+    )
+    with pytest.raises(SystemExit):
+        program.main(flags, arguments)
+    assert "a_x4.png: exists, but --back_projection was auto" in capsys.readouterr().err

@@ -8,19 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-LONGEST_NAME = 255  # bytes, where the file system does not say
-
 
 @dataclass(frozen=True)
-class Found:
-    """A source, the folder that an argument named (its own for a file), absolute, and its path below that."""
+class Source:
+    """A picture's path or URL, the folder that an argument named (its own for a file), and its path below that."""
 
-    source: PurePath
+    url: str
     base: PurePath
     below: PurePath
 
 
-def named(found: Iterable[Found], suffix: str, suffix_of: Callable[[PurePath], str]) -> dict[Found, PurePath]:
+def named(sources: Iterable[Source], suffix: str, suffix_of: Callable[[str], str]) -> dict[Source, PurePath]:
     """Return each source's path below the output.
 
     Those that would share one get as many of their folders' names as make them differ, all of them alike, so that none
@@ -30,14 +28,14 @@ def named(found: Iterable[Found], suffix: str, suffix_of: Callable[[PurePath], s
         suffix: added to the stems.
         suffix_of: a source → the ending of its result, such as ".png".
     """
-    found = list(found)
-    whole, above = _clashing_by_ending(found, suffix_of), dict.fromkeys(found, 0)
-    names, asked = {}, found
+    sources = list(sources)
+    whole, above = _clashing_by_ending(sources, suffix_of), dict.fromkeys(sources, 0)
+    names, asked = {}, sources
     while asked:
         for one in asked:
             stem = one.below.name if one in whole else one.below.stem
             folders = one.base.parts[1:][-above[one] :] if above[one] else ()
-            names[one] = type(one.below)(*folders) / one.below.parent / f"{stem}{suffix}{suffix_of(one.source)}"
+            names[one] = type(one.below)(*folders) / one.below.parent / f"{stem}{suffix}{suffix_of(one.url)}"
         groups = defaultdict(list)
         for one, name in names.items():
             groups[str(name).lower()].append(one)  # some file systems ignore case
@@ -49,17 +47,17 @@ def named(found: Iterable[Found], suffix: str, suffix_of: Callable[[PurePath], s
     return names
 
 
-def _clashing_by_ending(found: list[Found], suffix_of) -> set[Found]:
+def _clashing_by_ending(sources: list[Source], suffix_of) -> set[Source]:
     """Return those of a.png and a.jpg in one folder, written in one format, whose name must keep their ending.
 
     A source in that format already keeps its name, so that it does not depend on what else is there.
     """
     groups = defaultdict(list)
-    for one in found:
-        groups[one.base / one.below.parent, one.below.stem, suffix_of(one.source)].append(one)
+    for one in sources:
+        groups[one.base / one.below.parent, one.below.stem, suffix_of(one.url)].append(one)
     return {
         one
         for (*_, ending), group in groups.items()
         for one in group
-        if len(group) > 1 and one.source.suffix.lower() != ending
+        if len(group) > 1 and PurePath(one.url).suffix.lower() != ending
     }

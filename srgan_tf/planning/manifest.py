@@ -1,0 +1,130 @@
+"""Manifest of results, so that reruns can resume: JSON lines in OUTPUT/.srgan_tf.jsonl, of which the last counts."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from srgan_tf.errors import ImageError
+from srgan_tf.planning import storage
+
+NAME = ".srgan_tf.jsonl"
+_BULK = ".srgan_tf_bulk.json"  # where `bulk` kept the options up to version 0.9
+
+
+def json_lines(data: bytes) -> Iterator[dict]:
+    """Yield the objects of a JSON lines file, without damaged lines, as where a run was killed."""
+    for line in data.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+class Manifest:
+    """The manifest of a folder: a line per result of `upscale`; of `bulk`, and behind a URL, one line for all.
+
+    Args:
+        folder: of the results, a path or URL.
+        options: what results depend on besides their sources.
+        made_by: engine and arithmetic that were used; kept for people, not compared.
+    """
+
+    def __init__(self, folder: str, options: dict, made_by: str = ""):
+        self.folder, self.options, self._made_by = str(folder), options, made_by
+        self._made: dict[str, dict] = {}
+        self._all: dict | None = self._old_options()
+        for entry in json_lines(_read(f"{self.folder}/{NAME}")):
+            if not isinstance(entry.get("options"), dict):
+                continue
+            if isinstance(entry.get("result"), str):
+                self._made[entry["result"]] = entry
+            else:
+                self._all = entry["options"]
+
+    def _old_options(self) -> dict | None:
+        for entry in json_lines(_read(f"{self.folder}/{_BULK}")):
+            return entry | {"engine": self.options.get("engine")} if entry.get("engine") == "auto" else entry
+        return None
+
+    def results(self) -> set[str]:
+        """Return the real paths of local results of earlier runs, --compare's included."""
+        made = [Path(self.folder, name) for name in self._made]
+        compared = [one.with_name(f"{name}_compare.png") for one in made for name in (one.stem, one.name)]
+        return {os.path.realpath(one) for one in (*made, *compared)}
+
+    def differs(self, source: str, target: str) -> str | None:
+        """Return why an existing result is stale: "" if it is not, None if unknown."""
+        entry = self._made.get(self._name(target))
+        if entry is None:
+            return None if self._all is None else self.changed()
+        now = _source(source)
+        if entry.get("source") != now["source"]:
+            return f"it was made of {entry.get('source')}"
+        if any(entry.get(name) != now[name] for name in now):
+            return "its source has changed"
+        return self._changed(entry["options"])
+
+    def changed(self) -> str:
+        """Describe which options differ from those of all results of an earlier `bulk`; "" if none."""
+        return self._changed(self._all) if self._all is not None else ""
+
+    def _changed(self, before: dict) -> str:
+        differing = {name: before.get(name) for name, now in self.options.items() if before.get(name) != now}
+        return ", ".join(f"--{name} was {'not given' if old is None else old}" for name, old in differing.items())
+
+    def add(self, source: str, target: str) -> None:
+        """Add a result. If the manifest cannot be written, the next run keeps the result as unknown."""
+        if storage.is_url(target):
+            return
+        entry = self._made[self._name(target)] = {"result": self._name(target), **_source(source), **self._how()}
+        with suppress(OSError):
+            self._append(entry)
+
+    def add_all(self) -> None:
+        """Add these options as those of all results without a line of their own.
+
+        Raises:
+            ImageError: the manifest cannot be written.
+        """
+        place, self._all = f"{self.folder}/{NAME}", self.options
+        if storage.is_url(place):
+            storage.write(place, _read(place) + f"\n{json.dumps(self._how())}\n".encode())
+            return
+        try:
+            Path(self.folder).mkdir(parents=True, exist_ok=True)
+            self._append(self._how())
+        except OSError as error:
+            raise ImageError(f"{place}: cannot write it ({error.strerror}); choose another --output") from None
+
+    def _append(self, entry: dict) -> None:
+        with open(Path(self.folder, NAME), "a+b") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":  # cut off where a run was killed
+                    file.write(b"\n")
+            file.write(f"{json.dumps(entry)}\n".encode())
+
+    def _how(self) -> dict:
+        return {"options": self.options, "made_by": self._made_by}
+
+    def _name(self, target: str) -> str:
+        url = storage.is_url(target)
+        return target.removeprefix(f"{self.folder}/") if url else os.path.relpath(target, self.folder)
+
+
+def _source(source: str) -> dict:
+    if storage.is_url(source):
+        return {"source": source}
+    stat = os.stat(source)
+    return {"source": os.path.realpath(source), "bytes": stat.st_size, "time": stat.st_mtime}
+
+
+def _read(place: str) -> bytes:
+    try:
+        return storage.read(place)
+    except ImageError:
+        return b""

@@ -1,0 +1,190 @@
+"""Plan a batch: find its pictures, name their results, and leave out what exists."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath, PurePosixPath
+
+from srgan_tf.errors import ImageError
+from srgan_tf.io import files
+from srgan_tf.planning import storage
+from srgan_tf.planning.manifest import Manifest
+from srgan_tf.planning.naming import Source, named
+
+_LONGEST_NAME = 255  # bytes, where the file system does not say
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to upscale.
+
+    Attributes:
+        source: path or URL; None for standard input.
+        target: path or URL; None for standard output.
+        compared: file for --compare, if asked for.
+        attempts: how often it failed before.
+    """
+
+    source: str | None
+    target: str | None
+    compared: str | None = None
+    attempts: int = 0
+
+    def __str__(self):
+        return self.source or "standard input"
+
+
+@dataclass
+class Plan:
+    """The jobs of a batch, how many results exist already, and one error line per argument or name not used.
+
+    Attributes:
+        made: results that exist as these options make them.
+        unknown: files in the place of results, that no manifest tells of.
+    """
+
+    jobs: list[Job] = field(default_factory=list)
+    made: int = 0
+    unknown: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def plan(
+    arguments: Iterable[str],
+    output: str,
+    suffix: str,
+    suffix_of: Callable[[str], str],
+    manifest: Manifest,
+    overwrite: bool = False,
+    compare: bool = False,
+) -> Plan:
+    """Plan what is to be made of the arguments.
+
+    Args:
+        arguments: files, folders, patterns, URLs of these; "-" for standard input.
+        output: a folder; or, for a single picture, a file name.
+        suffix: appended to stems.
+        suffix_of: source → file suffix of its result, such as ".png".
+        manifest: of earlier results, which are inputs only if named explicitly.
+        overwrite: plan existing results too.
+        compare: name files for --compare.
+
+    Raises:
+        ImageError: the output cannot be listed.
+    """
+    made = Plan()
+    for job in _all_jobs(list(dict.fromkeys(arguments)), output, suffix, suffix_of, manifest, made.problems):
+        if job.source and job.target and _same(job.source, job.target):
+            made.problems.append(f"{job.target}: would overwrite its input; choose another --output")
+        elif compare and job.compared and _is_too_long(job.compared):
+            made.problems.append(f"{job.source}: its comparison's name is too long; rename it, or omit --compare")
+        else:
+            made.jobs.append(job if compare else Job(job.source, job.target))
+    return made if overwrite else without_existing(made, output, manifest)
+
+
+def without_existing(planned: Plan, output: str, manifest: Manifest) -> Plan:
+    """Leave out the jobs whose results exist, and count them.
+
+    Raises:
+        ImageError: the output cannot be listed.
+    """
+    exists, jobs = storage.existing(output), []
+    for job in planned.jobs:
+        if not (job.source and job.target and exists(job.target)):
+            jobs.append(job)
+        elif differs := manifest.differs(job.source, job.target):
+            planned.problems.append(f"{job.target}: exists, but {differs}; --overwrite replaces it")
+        elif differs is None:
+            planned.unknown += 1
+        else:
+            planned.made += 1
+    planned.jobs = jobs
+    return planned
+
+
+def _all_jobs(arguments, output, suffix, suffix_of, manifest, problems: list[str]) -> list[Job]:
+    streams = [Job(None, None)] if "-" in arguments else []
+    sources = _sources([a for a in arguments if a != "-"], output, manifest.results(), problems)
+    if files.is_picture(PurePath(output)) and not os.path.isdir(output):
+        if len(sources) + len(streams) != 1:
+            problems.append(f"--output={output}: a file name takes one picture, not {len(sources)}; give a folder")
+            return []
+        compared = str(Path(output).with_name(f"{Path(output).stem}_compare.png"))
+        return [Job(sources[0].url if sources else None, output, compared)]
+    names, jobs = named(sources, suffix, suffix_of), []
+    stems = Counter(name.with_suffix("") for name in names.values())
+    for source, name in sorted(names.items(), key=lambda item: item[0].url):
+        alone = stems[name.with_suffix("")] == 1 or name.suffix == ".png"  # else a_x4.png has the plain name
+        compared = name.with_name(f"{name.stem if alone else name.name}_compare.png")
+        target = _join(output, name)
+        if _is_too_long(target):
+            problems.append(f"{source.url}: its result's name is too long; rename it, or give a shorter --suffix")
+        else:
+            jobs.append(Job(source.url, target, _join(output, compared)))
+    return [*streams, *jobs]
+
+
+def _sources(arguments: list[str], output: str, earlier: set[str], problems: list[str]) -> list[Source]:
+    """Return the pictures that the arguments name, each once, by its longest path below an argument."""
+    sources: dict[str, Source] = {}
+    below_output = _identity(storage.absolute(output)) + "/"
+    for argument in arguments:
+        unread: list[str] = []
+        try:
+            base, found = storage.find(argument) if storage.is_url(argument) else _local(argument, unread)
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        except OSError as error:
+            problems.append(f"{argument[:100]}: cannot read it ({files.reason(error)})")
+            continue
+        problems += [f"{folder}: cannot read this folder" for folder in unread]
+        outright = [below for _, below in found] == [PurePath(argument).name]
+        # An output inside the folder that an argument names holds results, not sources.
+        inside = below_output.startswith(_identity(base) + "/") and below_output != _identity(base) + "/"
+        some = bool(unread)
+        for url, below in found:
+            identity = _identity(url)
+            if not outright and (identity in earlier or (inside and identity.startswith(below_output))):
+                continue
+            some = True
+            if storage.is_url(url) and ("//" in url.split("://")[1] or {".", ".."} & set(url.split("/"))):
+                problems.append(f"{url}: its key has empty or dotted parts; rename it")
+                continue
+            known = sources.get(identity)
+            if known is None or len(PurePath(below).parts) > len(known.below.parts):
+                kind = PurePosixPath if storage.is_url(url) else PurePath
+                sources[identity] = Source(url, kind("/", _identity(base).split("://")[-1]), kind(below))
+        if not some:
+            problems.append(f"{argument}: no pictures found ({', '.join(files.EXTENSIONS)})")
+    return list(sources.values())
+
+
+def _local(argument: str, unread: list[str]) -> tuple[str, list[tuple[str, str]]]:
+    path = Path(argument)
+    found = files.find(argument, unread)
+    base = path if path.is_dir() else files.fixed_part(path)
+    base = base.parent if found == [base] else base
+    return str(base), [(str(one), str(one.relative_to(base))) for one in found]
+
+
+def _identity(place: str) -> str:
+    """Return one name for all paths to a file."""
+    return place if storage.is_url(place) else os.path.realpath(place)
+
+
+def _join(output: str, name: PurePath) -> str:
+    return f"{output.rstrip('/')}/{name.as_posix()}" if storage.is_url(output) else str(Path(output) / name)
+
+
+def _is_too_long(target: str) -> bool:
+    return not storage.is_url(target) and len(os.fsencode(os.path.basename(target))) > _LONGEST_NAME
+
+
+def _same(source: str, target: str) -> bool:
+    try:
+        return source == target or os.path.samefile(source, target)
+    except OSError:  # one of them is missing, or a URL
+        return False
