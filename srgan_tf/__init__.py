@@ -2,12 +2,12 @@
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
 
-from srgan_tf import settings
 from srgan_tf.errors import need_tensorflow
 
 __version__ = "0.2.0"
+
+TYPE_CHECKING = False  # as in `typing`, whose import takes longer than all the rest of this file
 
 # Imported on first use: `import srgan_tf` and the programs' --help must not wait for TensorFlow.
 _HOMES = {
@@ -50,6 +50,8 @@ else:
 
     def __getattr__(name):
         if name in _HOMES:
+            from srgan_tf import settings
+
             settings.check_files()
             if name not in _LIGHT:
                 need_tensorflow(f"srgan_tf.{name}")

@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from srgan_tf.errors import printable
+
 _COUNTED = "{desc}{percentage:3.0f}% {bar:20} {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 _SHARES = "{desc}{percentage:3.0f}% {bar:20} [{elapsed}<{remaining}{postfix}]"
 
@@ -80,7 +82,7 @@ class Bar:
     def move(self, amount: float, text: str = "") -> None:
         """Advance by `amount` and show `text` beside the bar."""
         with self._lock:
-            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.set_postfix_str(printable(text), refresh=False)
             self._bar.update(amount)
 
     def show(self, text: str) -> None:
@@ -90,6 +92,7 @@ class Bar:
 
     def say(self, line: str) -> None:
         """Print a message above the bar."""
+        line = printable(line)
         with self._lock:
             if self._lines or self._bar.disable:
                 self.stream.write(f"{line}\n")

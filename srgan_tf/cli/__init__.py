@@ -22,8 +22,8 @@ from typing import NoReturn
 from absl import flags as absl_flags
 from absl import logging
 
-from srgan_tf import settings
-from srgan_tf.errors import need_tensorflow
+from srgan_tf import settings, signals
+from srgan_tf.errors import need_tensorflow, printable
 
 HELP = ("-h", "--help", "-help", "--helpfull")
 
@@ -50,6 +50,8 @@ class Program:
         `--help` prints the description and the flags without importing TensorFlow.
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        signals.on_end(end)
+        _open_streams()
         program, words = typed()
         if any(word in HELP for word in words):
             print_help(self.help(" ".join(program)))
@@ -89,6 +91,22 @@ class Program:
             lines = [f"  --{name}: {values[name].help}{_default(values[name].default)}" for name in names]
             parts.append("\n".join([f"{title}:", *lines]))
         return "\n\n".join(parts)
+
+
+def end(number: int) -> None:
+    """End the program on a signal; its clean-up is not interrupted by more of them."""
+    signals.ignore()
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
+def _open_streams() -> None:
+    """Give closed standard streams' numbers to the null device: files opened later would take them, and log lines."""
+    for stream in range(3):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _with_underscores(words: Sequence[str]) -> list[str]:
@@ -153,7 +171,7 @@ def _raised_here(error: Exception) -> bool:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print the problem and its fix in one line, and exit."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,7 +1,6 @@
 """What `upscale` and `client` share: flags, progress, and upscaling a batch."""
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from absl import logging
 
 from srgan_tf import choices
 from srgan_tf.cli import fail
-from srgan_tf.errors import ImageError, ModelError
+from srgan_tf.errors import ImageError, ModelError, printable
 from srgan_tf.planning import storage
 from srgan_tf.planning.manifest import Manifest
 from srgan_tf.planning.plan import Job, Plan, plan
@@ -180,16 +179,10 @@ def work(
 
 
 def begin(flags, arguments: list[str]) -> None:
-    """Check arguments and set up signals and logging, before a model is loaded."""
+    """Check arguments and set up logging, before a model is loaded."""
     if not arguments:
         fail("no input: give pictures, folders or patterns, or - for standard input (--help shows examples)", 2)
-    stop_as_on_ctrl_c()
     logging.set_verbosity(logging.ERROR if flags.quiet else logging.INFO if flags.verbose else logging.WARNING)
-
-
-def stop_as_on_ctrl_c() -> None:
-    """On SIGTERM, exit without leaving partial files."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def one_or_two(flags, name: str) -> tuple[str, ...]:
@@ -225,7 +218,7 @@ def plan_of(flags, arguments: list[str], output: str, scale: int, manifest: Mani
     suffix_of, compare = partial(result_suffix, format=flags.format), "compare" in flags and flags.compare
     planned = plan(arguments, output, suffix, suffix_of, manifest, flags.overwrite, compare)
     for problem in planned.problems:
-        print(f"error: {problem}", file=sys.stderr)
+        print(f"error: {printable(problem)}", file=sys.stderr)
     storage.sweep(job.target for job in planned.jobs if job.target)
     return planned
 

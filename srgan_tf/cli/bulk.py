@@ -17,8 +17,8 @@ from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
-from srgan_tf import machine
-from srgan_tf.cli import Program, batch, fail, silence, upscale
+from srgan_tf import machine, signals
+from srgan_tf.cli import Program, batch, end, fail, silence, upscale
 from srgan_tf.errors import ImageError, need
 from srgan_tf.planning import storage
 from srgan_tf.planning.manifest import Manifest
@@ -50,7 +50,6 @@ def main(flags, arguments: list[str]) -> None:
         fail("-: bulk reads no standard input; use srgan-tf upscale", 2)
     need("ray", "srgan-tf bulk", "bulk")
     need("fsspec", "srgan-tf bulk", "bulk")
-    batch.stop_as_on_ctrl_c()
     from srgan_tf.bulk import letters, pipeline
 
     names = upscale.names_of(flags)
@@ -63,7 +62,7 @@ def main(flags, arguments: list[str]) -> None:
             with ExitStack() as stack:
                 with silence():  # Ray logs to stderr
                     stack.enter_context(pipeline.cluster(flags.address))
-                batch.stop_as_on_ctrl_c()  # replaces Ray's handler, which prints a C++ trace
+                signals.on_end(end)  # replaces Ray's handler, which prints a C++ trace
                 need_bytes = int(flags.memory * 2**30) + pipeline.PROGRAM
                 pool = pipeline.pool(flags.workers, flags.threads, need_bytes, flags.engine != "litert")
                 made, count = work(flags, names, planned.jobs, pool, failed)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from srgan_tf.data.bundled import photographs
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import ExportError
+from srgan_tf.inference.litert import interpreter
 from srgan_tf.inference.loading import load_runner
 
 SIDE = 64  # LR px per side of the photographs, for models of any size
@@ -95,7 +96,8 @@ def _saved_model(path, lr: np.ndarray):
 
 
 def _lite(path, lr: np.ndarray):
-    return [load_runner(path, "auto")(lr)], "serving_default"
+    signatures = interpreter(Path(path).read_bytes()).get_signature_list()
+    return [load_runner(path, "auto")(lr)], ", ".join(signatures)
 
 
 def _bytes(path: Path) -> int:

@@ -147,7 +147,8 @@ class _Served(tf.Module):
             part = to_lr_range(part) if part.dtype == tf.uint8 else part
             return in_pieces(tail, network.trunk(part), PIECE, network.tail_context, network.scale, dtype)
 
-        return in_pieces(tile, lr, TILE, network.context, network.scale, dtype)
+        sr = in_pieces(tile, lr, TILE, network.context, network.scale, dtype)
+        return tf.ensure_shape(sr, [None, None, None, 3])  # for clients, which see the signature alone
 
     def _size(self, item):
         """Return the pixels of file i by its header; TensorFlow's decoders check no size before decoding."""

@@ -24,9 +24,13 @@ def pack(model) -> bytes:
     return bytes(builder.Output())
 
 
-def with_metadata(content: bytes, entries: dict[str, bytes]) -> bytes:
-    """Return a .tflite file with further metadata buffers, by name."""
+def finished(content: bytes, entries: dict[str, bytes]) -> bytes:
+    """Return a .tflite file with further metadata buffers, by name, and a signature.
+
+    The signature `serving_default` takes `lr` and returns `sr`, and `features` where the trunk's result is marked.
+    """
     model, classes = unpack(content), schema()
+    model.signatureDefs = [_signature(classes, model.subgraphs[0])]
     for name, data in entries.items():
         buffer, entry = classes.BufferT(), classes.MetadataT()
         buffer.data = np.frombuffer(data, np.uint8)
@@ -34,6 +38,22 @@ def with_metadata(content: bytes, entries: dict[str, bytes]) -> bytes:
         model.buffers.append(buffer)
         model.metadata = [*(model.metadata or []), entry]
     return pack(model)
+
+
+def _signature(classes, graph):
+    def named(names, indices):
+        maps = []
+        for name, index in zip(names, indices):
+            one = classes.TensorMapT()
+            one.name, one.tensorIndex = name, int(index)
+            maps.append(one)
+        return maps
+
+    made = classes.SignatureDefT()
+    made.signatureKey, made.subgraphIndex = "serving_default", 0
+    made.inputs = named(["lr"], graph.inputs)
+    made.outputs = named(["features", "sr"][-len(graph.outputs) :], graph.outputs)
+    return made
 
 
 class Builder(flatbuffers.Builder):

@@ -66,8 +66,8 @@ class ModelInfo:
         return None
 
     def into_tflite(self, content: bytes, **others: bytes) -> bytes:
-        """Return a .tflite file with this record, and further metadata buffers by name."""
-        return flatbuffer.with_metadata(content, others | {NAME: json.dumps(self.to_dict()).encode()})
+        """Return a .tflite file with this record, further metadata buffers by name, and a signature."""
+        return flatbuffer.finished(content, others | {NAME: json.dumps(self.to_dict()).encode()})
 
     @classmethod
     def from_saved_model(cls, folder) -> "ModelInfo | None":

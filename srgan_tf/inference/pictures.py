@@ -148,7 +148,16 @@ def write_picture(
     dtype = np.uint16 if sixteen else np.uint8
     encoding.check_writable(output, *shape[:2])
     rows = pipeline.rows(picture.pixels, dtype, on_tile)
-    encoding.write_rows(output, rows, shape, dtype, picture.metadata, quality)
+    encoding.write_rows(output, rows, shape, dtype, _scaled(picture.metadata, pipeline.scale), quality)
+
+
+def _scaled(metadata: dict[str, tuple], scale: int) -> dict[str, tuple]:
+    if "xmp-data" not in metadata:
+        return metadata
+    from srgan_tf.io import xmp
+
+    kind, packet = metadata["xmp-data"]
+    return metadata | {"xmp-data": (kind, xmp.scaled(packet, scale))}
 
 
 def as_bytes(

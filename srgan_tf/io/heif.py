@@ -39,6 +39,11 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
         raise OSError(str(error)) from None
     if space is not None and not space.is_srgb and "icc-profile-data" not in image.get_fields():
         image.set_type(BLOB, "icc-profile-data", colour.profile(space, image.bands < 3))
+    further = {
+        "depth map": found.info.get("depth_images"),
+        "further pictures (as an HDR gain map)": found.info.get("aux"),
+    }
+    notes += [f"left out: {name}" for name, there in further.items() if there]
     return Opened(image, ".heic" if is_heic else ".heif", notes)
 
 
@@ -56,7 +61,7 @@ def _by_pi_heif(found) -> pyvips.Image:
     image = _stretched(pixels.reshape(*pixels.shape[:2], -1), found.info["bit_depth"])
     fields = {
         "exif-data": metadata.block(metadata.upright(found.info.get("exif") or b"", *found.size)),
-        "xmp-data": metadata.upright_xmp(found.info.get("xmp") or b""),
+        "xmp-data": found.info.get("xmp"),
         "icc-profile-data": found.info.get("icc_profile"),
     }
     for name, value in fields.items():

@@ -4,6 +4,7 @@ libvips decodes, as it keeps 16 bits and metadata where Pillow drops them; Pillo
 out. The modules beside this one correct what either gets wrong, one format each.
 """
 
+import io
 import logging
 import os
 import struct
@@ -15,7 +16,7 @@ import pyvips
 from PIL import Image
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import encoding, heif, jpeg, metadata, pillow_formats, png, spill, tiff
+from srgan_tf.io import encoding, heif, jpeg, pillow_formats, png, spill, tiff
 from srgan_tf.io.files import reason
 from srgan_tf.io.opened import Opened, Picture, TooLarge, check_size, choose
 
@@ -110,12 +111,22 @@ def _by_libvips(data: bytes, max_pixels: int, page: int | None) -> Opened:
     loader = image.get("vips-loader").removesuffix("_buffer").removesuffix("load")
     count = image.get("n-pages") if "n-pages" in image.get_fields() else 1
     number, notes = choose(count, page, {"gif": "frame", "webp": "frame"}.get(loader, "page"))
+    if loader == "gif":
+        _check_gif(data, number)
     return Opened(opened(page=number) if number else image, f".{loader}", notes)
+
+
+def _check_gif(data: bytes, number: int) -> None:
+    """Raise OSError where pixels of a frame, or of those that it is drawn on, are missing: libvips makes some up."""
+    with Image.open(io.BytesIO(data), formats=["GIF"]) as file:
+        for frame in range(number + 1):
+            file.seek(frame)
+            file.load()
 
 
 def _decode(opened: Opened) -> Picture:
     image = spill.decode(opened.image)  # turning upright needs access in any order
-    was_turned = "orientation" in image.get_fields() and image.get("orientation") > 1
+    orientation = image.get("orientation") if "orientation" in image.get_fields() else 1
     image = image.autorot()
     notes = list(opened.notes)
     if image.interpretation == "cmyk":
@@ -131,11 +142,14 @@ def _decode(opened: Opened) -> Picture:
         image = image[:3]
     if image.hasalpha():
         image = _fill_transparent(image)
-    return Picture(spill.pixels(image), _metadata(image, was_turned), opened.format, notes, opened.quality)
+    fields, left_out = _metadata(image, orientation)
+    notes += [f"left out: {', '.join(left_out)}"] * bool(left_out)
+    return Picture(spill.pixels(image), fields, opened.format, notes, opened.quality)
 
 
-def _metadata(image: pyvips.Image, was_turned: bool) -> dict[str, tuple]:
-    fields = {}
+def _metadata(image: pyvips.Image, orientation: int) -> tuple[dict[str, tuple], list[str]]:
+    """Return the fields that go along, and what they no longer tell of."""
+    fields, left_out = {}, []
     for name in image.get_fields():
         if not name.startswith(_KEPT):
             continue
@@ -143,13 +157,17 @@ def _metadata(image: pyvips.Image, was_turned: bool) -> dict[str, tuple]:
             value = image.get(name)
         except UnicodeDecodeError:  # text in some national encoding
             continue
-        if name == "xmp-data" and was_turned:
-            value = metadata.upright_xmp(value)
+        if name == "xmp-data":
+            from srgan_tf.io import xmp
+
+            value, left_out = xmp.upright(value, orientation)
+            if not value:
+                continue
         fields[name] = (image.get_typeof(name), value)
     for name in ("xres", "yres"):
         if image.get(name) != 1:  # libvips' default
             fields[name] = (pyvips.GValue.gdouble_type, image.get(name))
-    return fields
+    return fields, left_out
 
 
 def _fill_transparent(image: pyvips.Image) -> pyvips.Image:

@@ -34,6 +34,8 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
         image, notes = _decode_despite(_warnings(data), data, head, lenient)
     if head is None:
         return Opened(image, ".jpg", notes)
+    if (count := getattr(head, "n_frames", 1)) > 1:  # MPO
+        notes.append(f"left out: {count - 1} further pictures of the file, such as an HDR gain map or a stereo partner")
     exif = image.get("exif-data") if "exif-data" in image.get_fields() else b""
     if not head.info.get("jfif_unit") and 282 not in metadata.parse(exif).get(0, {}):
         image = image.copy(xres=1, yres=1)  # a ratio of the sides, or libvips' default

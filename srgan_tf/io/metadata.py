@@ -6,7 +6,6 @@ all of WebP and AVIF. No library adds EXIF to a TIFF file whose writer, libvips'
 
 import io
 import os
-import re
 import shutil
 import struct
 import warnings
@@ -112,11 +111,6 @@ def upright(data: bytes, width: int, height: int) -> dict[int, Tags]:
         tags = found.get(parent, {})
         tags |= {tag: (4 if value > 65_535 else 3, value) for tag, value in values.items() if tag in tags}
     return found
-
-
-def upright_xmp(xmp: bytes) -> bytes:
-    """Return an XMP packet whose own orientation says "upright"; its length stays."""
-    return re.sub(rb"(tiff:Orientation(?:\s*=\s*[\"']|[^>]*>)\s*)[2-8]", rb"\g<1>1", xmp)
 
 
 def exif_of_tiff(data: bytes, start: int, left_out: set[int]) -> bytes:

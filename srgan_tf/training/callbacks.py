@@ -5,7 +5,6 @@ import json
 import math
 import os
 import shutil
-import signal
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from srgan_tf import signals
 from srgan_tf.data import enlarge
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import TrainingError
@@ -107,14 +107,13 @@ class Checkpoints(keras.callbacks.Callback):
             shutil.rmtree(path)
 
     def catch_signals(self) -> None:
-        def stop(number, frame):
+        def stop(number):
             if self.stop_signal is not None:  # the second signal ends at once
                 raise KeyboardInterrupt
             self.stop_signal = number
             print("\nstopping after this step …", file=sys.stderr, flush=True)
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
+        signals.on_end(stop)
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1

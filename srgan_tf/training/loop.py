@@ -211,6 +211,6 @@ def summary(recipe: Recipe, output, validation=None, command: str = "") -> str:
         f"sheets:  {folder}/sheets\n"
         f"curves:  {output}/curves.png\n"
         f"weights: {output}\n"
-        f"next:    python upscale.py photo.jpg --weights={shlex.quote(str(output))}\n"
-        f"         python evaluate.py --weights={shlex.quote(','.join(sources))} --benchmark=Set5 --data_dir=FOLDER"
+        f"next:    srgan-tf upscale photo.jpg --weights={shlex.quote(str(output))}\n"
+        f"         srgan-tf evaluate --weights={shlex.quote(','.join(sources))} --benchmark=Set5 --data_dir=FOLDER"
     )

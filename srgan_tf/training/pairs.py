@@ -43,7 +43,12 @@ def make_lr(hr: tf.Tensor, scale: int, degradation: str, everyday: float, seed: 
         scale: HR size over LR size.
         degradation, everyday: as for `SRGAN`.
         seed: two integers, of the random degradation.
+
+    Raises:
+        ValueError: the sides of HR, where they are static, are no multiples of the scale.
     """
+    if any(side and side % scale for side in hr.shape[1:3]):
+        raise ValueError(f"HR crops of {hr.shape[1]} x {hr.shape[2]} do not divide by the scale, {scale}; crop them so")
 
     def usual():
         if degradation == "bicubic":

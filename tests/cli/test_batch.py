@@ -42,6 +42,13 @@ def test_tiles_of_pictures_at_once_and_failures_add_up(terminal, monkeypatch):
     assert text.endswith(" \r")  # no bar is left
 
 
+def test_names_do_not_command_the_terminal(terminal, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal)
+    watch = BatchProgress(1, quiet=True)
+    watch.bar.say("error: a\x1b[2J\x9b31m caf\xe9 \u202f.png: no such file")
+    assert terminal.getvalue() == "error: a\\x1b[2J\\x9b31m caf\xe9 \u202f.png: no such file\n"
+
+
 def test_what_is_stopped_makes_no_more_tiles(terminal, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     watch = BatchProgress(1, quiet=True)

@@ -221,17 +221,52 @@ def test_missing_weights_are_one_line(tmp_path):
     assert b"Traceback" not in process.stderr
 
 
-def test_interrupting_leaves_no_half_file(tmp_path, tiny):
+@pytest.mark.parametrize(
+    "signals", [["SIGINT"] * 4, ["SIGTERM"], ["SIGHUP"]], ids=lambda names: f"{names[0]}{len(names)}"
+)
+def test_interrupting_leaves_no_half_file(signals, tmp_path, tiny):
     images.write(tmp_path / "large.png", picture(3000))
     words = command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny)
     process = forks.Popen(words, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob(".partial-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    for name in signals:
+        process.send_signal(getattr(signal, name))
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    number = getattr(signal, signals[0])
+    assert process.returncode == 128 + number and b"Traceback" not in errors, errors
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_a_kill_left_is_removed_an_hour_later(tmp_path, tiny):
+    images.write(tmp_path / "a.png", picture(8))
+    (tmp_path / "out").mkdir()
+    for name, age in ((".partial-old.png", 7200), (".partial-young.png", 60)):
+        (tmp_path / "out" / name).write_bytes(b"x")
+        os.utime(tmp_path / "out" / name, (time.time() - age,) * 2)
+    assert run(tmp_path / "a.png", "--output", tmp_path / "out", "--weights", tiny).returncode == 0
+    assert {path.name for path in (tmp_path / "out").glob(".partial*")} == {".partial-young.png"}
+
+
+def test_signals_that_are_ignored_stay_so(monkeypatch):
+    """As by `nohup`, and by shells for what runs in the background."""
+    from srgan_tf import signals
+
+    told, before = {signal.SIGHUP: signal.SIG_IGN}, {}
+    monkeypatch.setattr(signal, "getsignal", lambda number: told.get(number, signal.SIG_DFL))
+    monkeypatch.setattr(signal, "signal", lambda number, handler: before.update({number: handler}))
+    signals.on_end(print)
+    assert set(before) == {signal.SIGINT, signal.SIGTERM}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX shells")
+def test_closed_standard_streams_do_no_harm(tmp_path, tiny):
+    """A file opened later would take standard error's number, and log lines with it."""
+    images.write(tmp_path / "a.png", picture(8))
+    words = " ".join(map(shlex.quote, map(str, command(tmp_path / "a.png", "--output", tmp_path, "--weights", tiny))))
+    assert subprocess.run(f"{words} 2>&- >&- <&-", shell=True).returncode == 0
+    assert images.read(tmp_path / "a_x4.png").shape == (32, 48, 3)
 
 
 def originals() -> list[bytes]:

@@ -74,6 +74,13 @@ def file(pixels, format="PNG"):
     return buffer.getvalue()
 
 
+def test_clients_see_the_channels_of_the_result(exported):
+    """As `saved_model_cli show` prints them."""
+    signatures = tf.saved_model.load(str(exported)).signatures
+    for name in ("serving_default", "float"):
+        assert signatures[name].structured_outputs["sr"].shape.as_list() == [None, None, None, 3]
+
+
 def test_all_signatures_give_what_the_generator_gives(served, lr, wanted):
     (byte,), (unit,) = served("serving_default", lr=lr).values(), served("float", lr=lr / 255).values()
     assert byte.dtype == np.uint8 and np.abs(byte.astype(int) - wanted).max() <= 1

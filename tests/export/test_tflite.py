@@ -164,6 +164,24 @@ def test_files_pass_their_check(generator, files, kind):
     assert row.size == (files / f"{kind}.tflite").stat().st_size
 
 
+@pytest.mark.parametrize("kind", LITE_KINDS)
+def test_files_run_by_their_signature(files, kind):
+    """As LiteRT's newer API and Android's `runSignature` take them."""
+    made = interpreter(files / f"{kind}.tflite")
+    (name, ends), *others = made.get_signature_list().items()
+    assert (name, ends["inputs"], ends["outputs"][-1], others) == ("serving_default", ["lr"], "sr", [])
+    lr = np.random.default_rng(0).integers(0, 256, (1, 48, 48, 3), np.uint8)
+    sr = made.get_signature_runner()(lr=lr if kind == "int8" else lr / np.float32(255))["sr"]
+    wanted = loading.load_runner(files / f"{kind}.tflite", "float32")(lr)
+    np.testing.assert_array_equal(sr if kind == "int8" else np.floor(sr * 255 + 0.5), wanted)
+
+
+@pytest.mark.parametrize("name", weights.shipped())
+def test_shipped_files_have_a_signature(name):
+    made = interpreter(weights.PRETRAINED / f"{name}.tflite")
+    assert made.get_signature_runner().get_output_details()["sr"]["shape"][-1] == 3
+
+
 def test_int8_takes_and_gives_the_pictures_own_values(files):
     made = interpreter(files / "int8.tflite")
     for details in (made.get_input_details()[0], made.get_output_details()[0]):

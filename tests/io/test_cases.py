@@ -222,3 +222,22 @@ def test_an_icon_larger_inside_than_it_says_is_refused_before_decoding(monkeypat
     monkeypatch.setattr(Image.core, "map_buffer", lambda *_: pytest.fail("it was decoded"), raising=False)
     with pytest.raises(ImageError, match="3000 x 3000 pixels are more than the limit"):
         images.load(icon, max_pixels=1_000_000)
+
+
+def test_a_gif_that_ends_properly_but_early_is_refused():
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 50, 3)).astype(np.uint8)
+    first, file = Image.fromarray(pixels).convert("P"), io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=[first.rotate(180)])
+    whole = file.getvalue()
+    for number in (0, 1):
+        at = [i for i in range(len(whole)) if whole[i : i + 5] == b",\0\0\0\0"][number] + 10
+        at += 3 * 2 ** ((whole[at - 1] & 7) + 1) * (whole[at - 1] >> 7) + 1  # a colour table, and the size of codes
+        blocks = [at]
+        while whole[blocks[-1]]:
+            blocks.append(blocks[-1] + 1 + whole[blocks[-1]])
+        for left in (len(blocks) - 2, len(blocks) // 2, 0):
+            damaged = whole[: blocks[left]] + whole[blocks[-1] :]
+            with pytest.raises(ImageError, match="not a readable picture"):
+                images.load(damaged, page=number + 1)
+            if number:
+                np.testing.assert_array_equal(images.load(damaged, page=1).rgb(), images.load(whole, page=1).rgb())
