@@ -12,7 +12,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import tensorflow as tf
 
 from srgan_tf import machine
-from srgan_tf.data import Photos, patches
+from srgan_tf.data.batches import Photos, patches
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.training.build import build
 from srgan_tf.training.recipes import RECIPES

@@ -22,7 +22,7 @@ def worker(index: int, ports: list[int], steps: int) -> None:
     import dataclasses
 
     from srgan_tf import machine
-    from srgan_tf.data import Photos, patches
+    from srgan_tf.data.batches import Photos, patches
     from srgan_tf.data.bundled import PHOTOS
     from srgan_tf.training import strategy
     from srgan_tf.training.build import build

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from srgan_tf.data import downscale, enlarge
+from srgan_tf.data.bicubic import downscale, enlarge
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.io import files, images
 from srgan_tf.models import vgg

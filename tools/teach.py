@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from srgan_tf import Upscaler
-from srgan_tf.data import downscale
+from srgan_tf.data.bicubic import downscale
 from srgan_tf.io import files, images
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan_tf.data import enlarge
 from srgan_tf.data.benchmarks import Pair, find_benchmark
+from srgan_tf.data.bicubic import enlarge
 from srgan_tf.errors import BenchmarkError, WeightsError
 from srgan_tf.evaluation import lpips, metrics, sheets, tables
 from srgan_tf.inference.generators import GeneratorRunner

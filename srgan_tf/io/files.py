@@ -99,5 +99,6 @@ def reason(error: Exception) -> str:
     """Return the most specific line of an error: libvips ends with the cause."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("unable to call Vips")]  # and then it says why
+    return lines[-1] if lines else "its header or data are damaged"

@@ -46,6 +46,8 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
         first.setdefault(kind, body)
         if kind in (b"tEXt", b"zTXt", b"iTXt") and len(texts) < 1000:
             texts += _text(data[:33] + chunk(kind, body) + chunk(b"IEND", b""))
+    if b"CgBI" in first:
+        raise ValueError("it is in Apple's own variant of PNG: revert it by pngcrush -revert-iphone-optimizations")
     number, notes = choose(max(frames, 1), page, "frame")
     image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
     check_size(image.width, image.height, max_pixels)

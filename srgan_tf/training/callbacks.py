@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from srgan_tf import signals
-from srgan_tf.data import enlarge
+from srgan_tf.data.bicubic import enlarge
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import TrainingError
 from srgan_tf.io import files

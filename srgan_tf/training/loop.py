@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from srgan_tf import machine
-from srgan_tf.data import Photos, patches
+from srgan_tf.data.batches import Photos, patches
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import BenchmarkError, ImageError, TrainingError
 from srgan_tf.evaluation import evaluate, page, sheets

@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan_tf.data import Photos, downscale, patches, shards
-from srgan_tf.data.batches import random_crop
+from srgan_tf.data import shards
+from srgan_tf.data.batches import Photos, patches, random_crop
+from srgan_tf.data.bicubic import downscale
 from srgan_tf.errors import ImageError
 
 

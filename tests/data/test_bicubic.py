@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan_tf.data import cubic, downscale, enlarge
+from srgan_tf.data import cubic
+from srgan_tf.data.bicubic import downscale, enlarge
 from srgan_tf.evaluation.metrics import psnr
 
 

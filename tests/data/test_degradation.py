@@ -9,7 +9,8 @@ import tensorflow as tf
 from conftest import ROOT
 from PIL import Image
 
-from srgan_tf.data import degradation, downscale
+from srgan_tf.data import degradation
+from srgan_tf.data.bicubic import downscale
 from srgan_tf.models.srresnet import Generator
 from srgan_tf.training.model import SRGAN
 

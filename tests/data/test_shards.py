@@ -7,7 +7,8 @@ import tensorflow as tf
 from conftest import ROOT
 from PIL import Image
 
-from srgan_tf.data import Photos, patches, shards
+from srgan_tf.data import shards
+from srgan_tf.data.batches import Photos, patches
 from srgan_tf.errors import ImageError
 
 

@@ -17,8 +17,8 @@ from PIL import Image
 
 from srgan_tf import cli
 from srgan_tf.cli import evaluate as program
-from srgan_tf.data import enlarge
 from srgan_tf.data.benchmarks import find_benchmark
+from srgan_tf.data.bicubic import enlarge
 from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation import evaluate, sheets, tables
 from srgan_tf.inference import loading, runners

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from benchmark_files import pictures
 
-from srgan_tf.data import enlarge
+from srgan_tf.data.bicubic import enlarge
 from srgan_tf.evaluation import lpips
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import matrix
 from flatbuffers import encode, number_types, table
 from PIL import Image
 
@@ -63,7 +64,7 @@ def interpreter(path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"scale": 4}, {"scale": 3, "batch_norm": False}, {"scale": 8, "output_activation": "tanh"}],
+    matrix([{"scale": 4}, {"scale": 3, "batch_norm": False}, {"scale": 8, "output_activation": "tanh"}], {"scale": 4}),
 )
 def test_the_form_for_devices_is_the_same_function(arguments):
     generator = unusual(**arguments)

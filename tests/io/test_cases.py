@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import encoding, images
+from srgan_tf.io import encoding, images, png
 
 tifffile = pytest.importorskip("tifffile")
 CASES = Path(__file__).parent / "cases"
@@ -241,3 +241,16 @@ def test_a_gif_that_ends_properly_but_early_is_refused():
                 images.load(damaged, page=number + 1)
             if number:
                 np.testing.assert_array_equal(images.load(damaged, page=1).rgb(), images.load(whole, page=1).rgb())
+
+
+def test_refusals_say_why():
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PNG")
+    whole = file.getvalue()
+    for data, why in [
+        (whole[:8] + png.chunk(b"CgBI", b"\x50\0\x20\2") + whole[8:], "Apple's own variant of PNG"),
+        (whole[:8] + png.chunk(b"IHDR", bytes(4) + whole[20:29]) + whole[33:], "damaged"),  # no width
+    ]:
+        with pytest.raises(ImageError, match=why) as refused:
+            images.load(data)
+        assert "unable to call" not in str(refused.value)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan_tf.data import enlarge
+from srgan_tf.data.bicubic import enlarge
 from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation.metrics import psnr, to_uint8
 from srgan_tf.models.srresnet import Generator, OutputConv

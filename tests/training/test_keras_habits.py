@@ -14,7 +14,7 @@ from conftest import ROOT
 
 import srgan_tf
 from srgan_tf import compat
-from srgan_tf.data import downscale
+from srgan_tf.data.bicubic import downscale
 from srgan_tf.errors import SettingsError
 from srgan_tf.evaluation.metrics import SSIM
 from srgan_tf.models import GENERATORS, generator_class

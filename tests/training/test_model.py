@@ -6,7 +6,7 @@ from conftest import matrix
 
 from srgan_tf import compat
 from srgan_tf.choices import TRAINING_PRECISIONS
-from srgan_tf.data import downscale
+from srgan_tf.data.bicubic import downscale
 from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
 from srgan_tf.models.srresnet import Generator
 from srgan_tf.models.vgg import FeatureNetwork
@@ -142,11 +142,12 @@ def gan(precision="float32", loss=None, judges="pixels", **options):
 
 @pytest.mark.parametrize("judges", ["pixels", "features"])
 @pytest.mark.parametrize("precision", matrix(TRAINING_PRECISIONS, "mixed_float16"))
+@pytest.mark.usefixtures("small_discriminator")
 def test_gan_step_in_every_precision(precision, judges):
     ours = gan(precision, judges=judges)
     before = [w.copy() for w in ours.discriminator.get_weights()]
     data = tf.data.Dataset.from_tensors(crops()).repeat()
-    logs = ours.fit(data, steps_per_epoch=3, verbose=0, shuffle=False).history
+    logs = ours.fit(data, steps_per_epoch=2, verbose=0, shuffle=False).history
     parts = {"loss", "loss/content", "loss/adversarial", "loss/mse", "ratio/adversarial_content", "ratio/content_mse"}
     names = {*parts, "loss/d", "d/real", "d/fake", "grad/g", "grad/d"}
     assert set(logs) == names and all(np.isfinite(v).all() for v in logs.values())
@@ -177,6 +178,7 @@ def test_generators_loss_is_the_weighted_sum_of_its_parts(judges):
 
 
 @pytest.mark.parametrize("judges", ["pixels", "features"])
+@pytest.mark.usefixtures("small_discriminator")
 def test_discriminator_alone_learns_when_generator_stands_still(judges):
     ours = gan(loss={"adversarial": "relativistic", "label_smoothing": 0.1}, judges=judges)
     ours.optimizer.learning_rate = 0.0
@@ -186,6 +188,7 @@ def test_discriminator_alone_learns_when_generator_stands_still(judges):
 
 
 @pytest.mark.parametrize("judges", ["pixels", "features"])
+@pytest.mark.usefixtures("small_discriminator")
 def test_gan_saves_loads_and_goes_on(tmp_path, judges):
     ours = gan(judges=judges)
     ours.train_step(crops())
@@ -200,6 +203,7 @@ def test_gan_saves_loads_and_goes_on(tmp_path, judges):
 
 
 @pytest.mark.parametrize("judges", ["pixels", "features"])
+@pytest.mark.usefixtures("small_discriminator")
 def test_simultaneous_updates_are_those_of_a_d_that_waits(judges):
     """D's step is the alternating one's, which comes first there too; G's is that against a D of rate 0."""
     hr, made = crops(2, 32), {}

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, matrix
 from noise import write_noise
 
-from srgan_tf.data import downscale
+from srgan_tf.data.bicubic import downscale
 from srgan_tf.errors import ImageError, TrainingError
 from srgan_tf.io import images
 from srgan_tf.models.weights import load
