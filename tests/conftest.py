@@ -20,6 +20,11 @@ def matrix(values, *always) -> list:
     return [one if one in always else pytest.param(one, marks=pytest.mark.matrix) for one in values]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    return (os.cpu_count() or 1) + 1  # some tests wait for processes and servers
+
+
 def pytest_addoption(parser):
     parser.addoption("--part", help="K/N: run the tests whose names hash to K of N, for a share of a long matrix")
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,5 +101,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = [line.strip() for line in str(error).splitlines()]
-    lines = [line for line in lines if line and not line.startswith("unable to call Vips")]  # and then it says why
+    lines = [
+        line for line in lines if not re.fullmatch(r"|unable to call Vips\w+|\(\d+\.\d+\)", line)
+    ]  # these say nothing
     return lines[-1] if lines else "its header or data are damaged"

@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 
 from srgan_tf.errors import ImageError
 from srgan_tf.io import encoding, images, png
+from srgan_tf.io.files import reason
 
 tifffile = pytest.importorskip("tifffile")
 CASES = Path(__file__).parent / "cases"
@@ -254,3 +255,4 @@ def test_refusals_say_why():
         with pytest.raises(ImageError, match=why) as refused:
             images.load(data)
         assert "unable to call" not in str(refused.value)
+    assert reason(ValueError("heif: Invalid input\n (2.100)\n")) == "heif: Invalid input"
