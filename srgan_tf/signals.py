@@ -1,9 +1,9 @@
 """Signals that end a program: Ctrl-C, SIGTERM, and SIGHUP of a closed terminal."""
 
-import os
 import signal
-import stat
 from collections.abc import Callable
+
+from srgan_tf import streams
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -13,7 +13,7 @@ def on_end(handler: Callable[[int], None]) -> None:
 
     def handle(number: int, _) -> None:
         if number not in (signal.SIGINT, signal.SIGTERM):
-            _leave_terminal()
+            streams.leave_terminal()
         handler(number)
 
     for number in _ENDING:
@@ -25,12 +25,3 @@ def ignore() -> None:
     """Ignore these signals from now on, so that they do not interrupt what cleans up."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _leave_terminal() -> None:
-    """Send what is still printed nowhere: a closed terminal raises OSError."""
-    silent = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        if stat.S_ISCHR(os.fstat(stream).st_mode):
-            os.dup2(silent, stream)
-    os.close(silent)

@@ -13,7 +13,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
@@ -22,7 +21,7 @@ from typing import NoReturn
 from absl import flags as absl_flags
 from absl import logging
 
-from srgan_tf import settings, signals
+from srgan_tf import settings, signals, streams
 from srgan_tf.errors import need_tensorflow, printable
 
 HELP = ("-h", "--help", "-help", "--helpfull")
@@ -51,7 +50,7 @@ class Program:
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         signals.on_end(end)
-        _open_streams()
+        streams.open_closed()
         program, words = typed()
         if any(word in HELP for word in words):
             print_help(self.help(" ".join(program)))
@@ -97,16 +96,6 @@ def end(number: int) -> None:
     """End the program on a signal; its clean-up is not interrupted by more of them."""
     signals.ignore()
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-
-
-def _open_streams() -> None:
-    """Give closed standard streams' numbers to the null device: files opened later would take them, and log lines."""
-    for stream in range(3):
-        try:
-            os.fstat(stream)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _with_underscores(words: Sequence[str]) -> list[str]:
@@ -175,24 +164,11 @@ def fail(message: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
-@contextmanager
-def silence():
-    """Silence stderr, including native libraries."""
-    kept, silent = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(silent)
-
-
 def import_tensorflow() -> None:
     """Import TensorFlow without its log lines."""
     need_tensorflow(" ".join(typed()[0]))
     settings.check_files()
-    with silence():
+    with streams.silence():
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")

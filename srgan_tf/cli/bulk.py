@@ -17,8 +17,8 @@ from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
-from srgan_tf import machine, signals
-from srgan_tf.cli import Program, batch, end, fail, silence, upscale
+from srgan_tf import machine, signals, streams
+from srgan_tf.cli import Program, batch, end, fail, upscale
 from srgan_tf.errors import ImageError, need
 from srgan_tf.planning import storage
 from srgan_tf.planning.manifest import Manifest
@@ -60,7 +60,7 @@ def main(flags, arguments: list[str]) -> None:
         if planned.jobs:
             manifest.add_all()
             with ExitStack() as stack:
-                with silence():  # Ray logs to stderr
+                with streams.silence():  # Ray logs to stderr
                     stack.enter_context(pipeline.cluster(flags.address))
                 signals.on_end(end)  # replaces Ray's handler, which prints a C++ trace
                 need_bytes = int(flags.memory * 2**30) + pipeline.PROGRAM
@@ -89,8 +89,7 @@ def plan(flags, arguments: list[str], names: tuple[str, ...], engine: str) -> tu
     output, sources = storage.absolute(flags.output), [storage.absolute(argument) for argument in arguments]
     if output in sources:
         raise ImageError(f"--output={flags.output}: is also an input; give another folder")
-    with silence():  # LiteRT logs to stderr
-        upscaler = Upscaler(upscale.model_of(names), **upscale.options(flags))
+    upscaler = Upscaler(upscale.model_of(names), **upscale.options(flags))
     manifest = batch.manifest_of(flags, output, upscaler, upscale.identity(names, flags, engine))
     if (differs := manifest.changed()) and not flags.overwrite:
         raise ImageError(f"--output={flags.output}: {differs}; give another folder, or --overwrite")

@@ -11,8 +11,9 @@ not kept.
 
 import os
 
+from srgan_tf import streams
 from srgan_tf.choices import EXPORT_KINDS
-from srgan_tf.cli import Program, command_line, fail, import_tensorflow, silence
+from srgan_tf.cli import Program, command_line, fail, import_tensorflow
 
 
 def define(flag) -> None:
@@ -41,7 +42,7 @@ def main(flags, arguments: list[str]) -> None:
     import_tensorflow()
     from srgan_tf.export.bundle import export
 
-    with silence():  # the converter and LiteRT log to stderr
+    with streams.silence():  # the converter and LiteRT log to stderr
         export(
             os.path.expanduser(flags.weights),
             os.path.expanduser(flags.output),

@@ -10,7 +10,7 @@ Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 
 from absl import logging
 
 from srgan_tf import choices
-from srgan_tf.cli import Program, batch, fail, import_tensorflow, silence
+from srgan_tf.cli import Program, batch, fail, import_tensorflow
 
 
 def define(flag) -> None:
@@ -97,10 +97,8 @@ def main(flags, arguments: list[str]) -> None:
     model, made_by = model_of(names), identity(names, flags, engine)
     if flags.blend:
         made_by |= {"blend": weights.identity(flags.blend), "blend_amount": flags.blend_amount}
-    with silence():  # LiteRT logs to stderr
-        if flags.blend:
-            model = loading.load_blend(*sources, flags.blend_amount, flags.precision, flags.engine)
-        upscaler = Upscaler(model, **options(flags))
+        model = loading.load_blend(*sources, flags.blend_amount, flags.precision, flags.engine)
+    upscaler = Upscaler(model, **options(flags))
     if flags.verbose:
         logging.info("%s, %s, %d px of context", engine, upscaler.precision, upscaler.context)
     batch.run_all(flags, arguments, upscaler, made_by)

@@ -103,7 +103,7 @@ class _Part:
         self._model = interpreter(content=content)
         (given,), (made,) = self._model.get_input_details(), self._model.get_output_details()
         self._input, self._output, self._shape = given["index"], made["index"], None
-        self._resize((1, 8, 8, int(given["shape"][3])))  # allocate now, while stderr is silenced
+        self._resize((1, 8, 8, int(given["shape"][3])))
 
     def _resize(self, shape: tuple) -> None:
         self._model.resize_tensor_input(self._input, shape)

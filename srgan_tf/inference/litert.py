@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan_tf import machine
+from srgan_tf import machine, streams
 from srgan_tf.data.levels import to_levels, to_signed
 from srgan_tf.errors import WeightsError
 from srgan_tf.inference.model_info import ModelInfo
@@ -78,7 +78,15 @@ def interpreter(content: bytes):
     """Return LiteRT's interpreter of a file's content, on the processors that this process may use."""
     from ai_edge_litert.interpreter import Interpreter
 
-    return Interpreter(model_content=content, num_threads=machine.cores())
+    made = Interpreter(model_content=content, num_threads=machine.cores())
+    if not _allocated:
+        _allocated.append(True)
+        with streams.silence():  # the first allocation of a process logs its delegate
+            made.allocate_tensors()
+    return made
+
+
+_allocated: list[bool] = []
 
 
 def _quantize(levels: np.ndarray, details: dict) -> np.ndarray:

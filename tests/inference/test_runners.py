@@ -1,10 +1,13 @@
 """Every kind of model gives the same SR as the generator it was made from."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 from lite_models import lite_file, unit_function
 
 from srgan_tf.errors import WeightsError
@@ -155,3 +158,10 @@ def test_foreign_models_are_refused_by_their_shapes(tmp_path, shape, made, messa
     path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function]).convert())
     with pytest.raises(WeightsError, match=f"foreign.tflite.*{message}"):
         loading.load_runner(path)
+
+
+def test_nothing_is_logged_when_a_model_is_opened_and_runs(tmp_path):
+    """In a process of its own: LiteRT logs its delegate once."""
+    code = "import srgan_tf, numpy; srgan_tf.upscale(numpy.zeros((8, 8, 3), 'uint8'), model='compact')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,38 @@
+"""Standard streams as file descriptors, which native libraries write to as well."""
+
+import os
+import stat
+import sys
+from contextlib import contextmanager
+
+
+@contextmanager
+def silence():
+    """Silence stderr, including native libraries."""
+    kept, silent = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silent)
+
+
+def open_closed() -> None:
+    """Give closed standard streams' numbers to the null device: files opened later would take them, and log lines."""
+    for stream in range(3):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def leave_terminal() -> None:
+    """Send what is still printed nowhere: a closed terminal raises OSError."""
+    silent = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(silent, stream)
+    os.close(silent)
