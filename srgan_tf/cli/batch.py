@@ -213,13 +213,14 @@ def manifest_of(flags, folder: str, upscaler, made_by: dict) -> Manifest:
 def plan_of(flags, arguments: list[str], output: str, scale: int, manifest: Manifest) -> Plan:
     """Plan a batch as the flags ask for, print its problems, and remove what killed runs left."""
     from srgan_tf.inference.pictures import result_suffix
+    from srgan_tf.io import files
 
     suffix = f"_x{scale}" if flags.suffix is None else flags.suffix
     suffix_of, compare = partial(result_suffix, format=flags.format), "compare" in flags and flags.compare
     planned = plan(arguments, output, suffix, suffix_of, manifest, flags.overwrite, compare)
     for problem in planned.problems:
         print(f"error: {printable(problem)}", file=sys.stderr)
-    storage.sweep(job.target for job in planned.jobs if job.target)
+    files.sweep(os.path.dirname(job.target) for job in planned.jobs if job.target and not storage.is_url(job.target))
     return planned
 
 

@@ -74,6 +74,7 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
 def _next_version(base: Path):
     """Yield a temporary folder, which becomes the next version if the block succeeds."""
     base.mkdir(parents=True, exist_ok=True)
+    files.sweep([base])
     aside, version = Path(tempfile.mkdtemp(prefix=".partial-", dir=base)), None
     try:
         yield aside, lambda: version

@@ -3,8 +3,10 @@
 import logging
 import os
 import re
+import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from srgan_tf.errors import ImageError
@@ -87,6 +89,14 @@ def write_aside(path):
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def sweep(folders) -> None:
+    """Remove what killed runs left aside in these folders, older than an hour: writing a file takes less."""
+    for path in (path for folder in set(map(Path, folders)) for path in folder.glob(".partial-*")):
+        with suppress(OSError):  # another run's, gone or not ours
+            if path.stat().st_mtime < time.time() - 3600:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def umask() -> int:

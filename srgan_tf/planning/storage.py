@@ -2,8 +2,7 @@
 
 import errno
 import os
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,6 @@ from srgan_tf.io import files
 # A put is atomic there, and a rename would be a copy. Elsewhere files are written aside and renamed.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "hf"}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_STALE = 3600  # seconds; writing a picture takes less
 
 
 class FullError(OSError):
@@ -178,14 +176,3 @@ def write(place: str, data: bytes) -> None:
         finally:
             if system.exists(aside):
                 system.rm_file(aside)
-
-
-def sweep(targets: Iterable[str]) -> None:
-    """Remove partial files of killed runs, older than an hour, from the targets' folders on the local disk."""
-    for folder in {Path(target).parent for target in targets if not is_url(target)}:
-        for path in folder.glob(".partial-*"):
-            try:
-                if path.stat().st_mtime < time.time() - _STALE:
-                    path.unlink()
-            except OSError:  # another run's, gone or not ours
-                continue

@@ -13,6 +13,7 @@ from s3_server import s3  # noqa: F401
 
 from srgan_tf.cli import main
 from srgan_tf.errors import ImageError
+from srgan_tf.io import files
 from srgan_tf.planning import storage
 from srgan_tf.planning.manifest import Manifest
 from srgan_tf.planning.plan import plan
@@ -111,10 +112,15 @@ def test_readers_never_see_half_a_file(root):
 
 
 def test_old_left_overs_are_swept_and_young_ones_kept(tmp_path):
-    for name, age in ((".partial-old.png", 7200), (".partial-young.png", 60), ("a.png", 7200)):
-        (tmp_path / name).write_bytes(b"x")
+    for name, age in (
+        (".partial-old.png", 7200),
+        (".partial-young.png", 60),
+        ("a.png", 7200),
+        (".partial-model", 7200),
+    ):
+        (tmp_path / name).mkdir() if name == ".partial-dir" else (tmp_path / name).write_bytes(b"x")
         os.utime(tmp_path / name, (time.time() - age,) * 2)
-    storage.sweep([str(tmp_path / "b_x4.png")])
+    files.sweep([tmp_path, tmp_path / "none"])
     assert {path.name for path in tmp_path.iterdir()} == {".partial-young.png", "a.png"}
 
 
