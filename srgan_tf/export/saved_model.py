@@ -147,7 +147,7 @@ class _Served(tf.Module):
             part = to_lr_range(part) if part.dtype == tf.uint8 else part
             return in_pieces(tail, network.trunk(part), PIECE, network.tail_context, network.scale, dtype)
 
-        return in_pieces(tile, lr, TILE, network.context, network.scale, dtype)
+        return in_pieces(tile, lr, TILE, network.context, network.scale, dtype, network.generator.tile_multiple)
 
     def _size(self, item):
         """Return the pixels of file i by its header; TensorFlow's decoders check no size before decoding."""

@@ -30,22 +30,25 @@ class BaseGenerator(keras.Model):
 
     Args:
         scale: SR size over LR size: 2, 3, 4 or 8.
-        degradation: of the training LR, "bicubic", "shrunk" or "real"; web/ uses it.
+        degradation: of the training LR, "bicubic", "shrunk" or "real", for which "auto" back-projects; or "unknown", as
+            of other projects' models, whose own colours it keeps.
 
     Attributes:
-        tile_multiple: tile sides must be multiples of this many LR pixels.
+        scales: that the architecture has.
+        tile_multiple: tiles must start at multiples of this many LR pixels, and their sides be multiples.
         rounding: in training, multiplier of the 8-bit quantisation step of what convolutions read; 0 disables.
     """
 
     batch_norm = False
+    scales: tuple[int, ...] = SCALES
     tile_multiple = 1
     rounding = 0.0
 
     def __init__(self, scale: int = 4, degradation: str = "bicubic", **kwargs):
         compat.check_settings()
         super().__init__(**kwargs)
-        if scale not in SCALES:
-            raise ValueError(f"scale must be 2, 3, 4 or 8, not {scale!r}")
+        if scale not in self.scales:
+            raise ValueError(f"scale must be one of {', '.join(map(str, self.scales))}, not {scale!r}")
         self.scale, self.degradation = scale, degradation
 
     # Implemented by subclasses.

@@ -1,0 +1,85 @@
+"""Find the weights in a file of PyTorch or safetensors: name → tensor."""
+
+import math
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+from srgan_tf.errors import WeightsError, need
+from srgan_tf.models.foreign import pytorch
+from srgan_tf.models.foreign.pytorch import Storage, Tensor
+
+LARGEST = 1 << 30  # bytes: the largest ESRGAN has 67 MB, with its optimizer's state three times as many
+BROKEN = (  # raised by damaged files
+    *(pickle.UnpicklingError, zipfile.BadZipFile, struct.error, EOFError, ValueError, TypeError, KeyError, IndexError),
+    *(AttributeError, OverflowError, MemoryError, RecursionError, NotImplementedError),
+)
+# Where training programs put the weights, the best first.
+_KEYS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net", "generator")
+_PREFIXES = ("module.", "netG.", "net_g.")
+_SAFE_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "bfloat16", "I64": "<i8", "I32": "<i4", "U8": "u1"}
+
+
+def read_state(path) -> dict[str, Tensor]:
+    """Return the weights of a .pth, .pt, .ckpt or .safetensors file; its content, not its suffix, tells the format.
+
+    Raises:
+        WeightsError: the file is damaged, too large, or of another kind. MissingError: safetensors is not installed.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise WeightsError(f"{path}: {size / 1e9:.1f} GB, too large for an upscaler; is it a diffusion model?")
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read it ({error.strerror})") from None
+    if content[8:9] == b"{":
+        need("safetensors", str(path), "safetensors")
+    elif not content.startswith((pytorch.ZIP, pytorch.LEGACY)):
+        raise WeightsError(
+            f"{path}: begins with {content[:8]!r}, unlike PyTorch's and safetensors' files; download or save it again"
+        )
+    try:
+        found = _read_safetensors(content) if content[8:9] == b"{" else pytorch.read(content)
+        state = _weights(found)
+        if sum(tensor.nbytes for tensor in state.values()) > size:  # views that overlap, or repeat one element
+            raise ValueError("its tensors are larger than the file")
+        return state
+    except BROKEN as error:
+        raise WeightsError(f"{path}: cannot be read as weights ({error})") from None
+
+
+def _read_safetensors(content: bytes) -> dict[str, Tensor]:
+    import safetensors
+
+    try:
+        entries = safetensors.deserialize(content)
+    except safetensors.SafetensorError as error:
+        raise ValueError(error) from None
+    return {name: _safe_tensor(**entry) for name, entry in entries}
+
+
+def _safe_tensor(dtype: str, shape: list[int], data) -> Tensor:
+    if dtype not in _SAFE_DTYPES:
+        raise ValueError(f"it holds numbers of type {dtype}")
+    strides = [1]
+    for side in shape[:0:-1]:
+        strides.insert(0, side * strides[0])
+    storage = Storage(_SAFE_DTYPES[dtype], math.prod(shape), lambda: data)
+    return Tensor(storage, 0, tuple(shape), tuple(strides[: len(shape)]))
+
+
+def _weights(found) -> dict[str, Tensor]:
+    """Unwrap what a training program saved; drop common prefixes, and all that is no tensor."""
+    for _ in range(3):  # levels
+        if isinstance(found, dict) and (key := next((k for k in _KEYS if isinstance(found.get(k), dict)), None)):
+            found = found[key]
+    state = {str(k): v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
+    if not state:
+        raise ValueError("no weights by name in it; save model.state_dict() in PyTorch")
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
