@@ -194,6 +194,15 @@ class ExportOps(Ops):
     def shuffle(self, x, block):
         return Shuffled(self.plain(x), block) if block > 1 else x
 
+    def unshuffle(self, lr, block):
+        """As a convolution, which takes one pixel too, as LiteRT's files of any size have at first; without padding."""
+        channels = block**2 * lr.shape[-1]
+        kernel = np.eye(channels, dtype=np.float32).reshape(block, block, -1, channels)
+        return self.mark(tf.nn.conv2d(lr, kernel, block, "SAME"), "unshuffled")
+
+    def crop(self, x, lr):
+        return x
+
     def nearest(self, x, factor):
         return super().nearest(self.plain(x), factor)
 
@@ -297,7 +306,9 @@ def fake_quantised(network: Exported):
         if outliers in ranges:  # ReLU loses what it cannot lift above 0
             ranges[rest] = (max(ranges[rest][0], -ranges[outliers][1]), ranges[rest][1])
     ranges |= {name: (0, 255 / 256) for name in ranges if name.endswith("/sigmoid")}  # the only range of int8 LOGISTIC
-    ranges |= dict.fromkeys(("lr", "enlarged", "sr"), (0, 1))  # uint8 in and out are the pictures' own values
+    ranges |= dict.fromkeys(
+        ("lr", "unshuffled", "enlarged", "sr"), (0, 1)
+    )  # uint8 in and out are the pictures' own values
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from srgan_tf import compat
 from srgan_tf.choices import SCALES
+from srgan_tf.models.context import LARGE, measure_context
 from srgan_tf.models.ops import KerasOps, Ops, Survey, Trace
 
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -49,7 +50,7 @@ class BaseGenerator(keras.Model):
         super().__init__(**kwargs)
         if scale not in self.scales:
             raise ValueError(f"scale must be one of {', '.join(map(str, self.scales))}, not {scale!r}")
-        self.scale, self.degradation = scale, degradation
+        self.scale, self.degradation, self._context = scale, degradation, None
 
     # Implemented by subclasses.
 
@@ -101,7 +102,16 @@ class BaseGenerator(keras.Model):
 
     @property
     def context(self) -> int:
-        """Receptive field: LR pixels on each side of a pixel that its SR depends on; 40 for the paper's."""
+        """Overlap of tiles in LR pixels: the receptive field, or of a large one the part that counts, measured once."""
+        if self.receptive_field <= LARGE:
+            return self.receptive_field
+        if self._context is None:
+            self._context = min(self.receptive_field, measure_context(self))
+        return self._context
+
+    @property
+    def receptive_field(self) -> int:
+        """LR pixels on each side of a pixel that its SR depends on; 40 for the paper's."""
         survey = self._survey()
         return math.ceil(self.tail(self.trunk(Trace(0, 1, 3), survey), survey).reach)
 
@@ -147,6 +157,7 @@ class BaseGenerator(keras.Model):
                 raise ValueError(f"weight {name!r} has shape {np.shape(arrays[name])}, not {tuple(variable.shape)}")
             if not np.isfinite(arrays[name]).all():
                 raise ValueError(f"weight {name!r} is not finite")
+        self._context = None
         for name, variable in variables.items():
             variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
 

@@ -1,6 +1,5 @@
 """Find the weights in a file of PyTorch or safetensors: name → tensor."""
 
-import math
 import pickle
 import struct
 import zipfile
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from srgan_tf.errors import WeightsError, need
 from srgan_tf.models.foreign import pytorch
-from srgan_tf.models.foreign.pytorch import Storage, Tensor
+from srgan_tf.models.foreign.pytorch import Tensor
 
 LARGEST = 1 << 30  # bytes: the largest ESRGAN has 67 MB, with its optimizer's state three times as many
 BROKEN = (  # raised by damaged files
@@ -58,17 +57,9 @@ def _read_safetensors(content: bytes) -> dict[str, Tensor]:
         entries = safetensors.deserialize(content)
     except safetensors.SafetensorError as error:
         raise ValueError(error) from None
-    return {name: _safe_tensor(**entry) for name, entry in entries}
-
-
-def _safe_tensor(dtype: str, shape: list[int], data) -> Tensor:
-    if dtype not in _SAFE_DTYPES:
-        raise ValueError(f"it holds numbers of type {dtype}")
-    strides = [1]
-    for side in shape[:0:-1]:
-        strides.insert(0, side * strides[0])
-    storage = Storage(_SAFE_DTYPES[dtype], math.prod(shape), lambda: data)
-    return Tensor(storage, 0, tuple(shape), tuple(strides[: len(shape)]))
+    if unknown := {entry["dtype"] for _, entry in entries} - set(_SAFE_DTYPES):
+        raise ValueError(f"it holds numbers of type {unknown.pop()}")
+    return {name: Tensor.contiguous(_SAFE_DTYPES[one["dtype"]], one["shape"], one["data"]) for name, one in entries}
 
 
 def _weights(found) -> dict[str, Tensor]:

@@ -54,6 +54,12 @@ class Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
+    @classmethod
+    def contiguous(cls, dtype: str, shape, data) -> "Tensor":
+        """Return a tensor of these bytes."""
+        strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        return cls(Storage(dtype, math.prod(shape), lambda: data), 0, tuple(shape), tuple(strides))
+
     @property
     def nbytes(self) -> int:
         return math.prod(self.shape) * self.storage.itemsize
