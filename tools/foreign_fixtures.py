@@ -1,6 +1,8 @@
 """Write tests/models/foreign/data/: tiny models of other projects, by spandrel's classes on PyTorch, and their SR.
 
-python -m venv torchenv && torchenv/bin/pip install torch torchvision spandrel safetensors
+Those of ncnn are the first ones written in its format, and their SR is ncnn's.
+
+python -m venv torchenv && torchenv/bin/pip install torch torchvision spandrel safetensors ncnn
 torchenv/bin/python tools/foreign_fixtures.py
 """
 
@@ -8,6 +10,7 @@ import re
 from collections import OrderedDict
 from pathlib import Path
 
+import ncnn
 import numpy as np
 import torch
 from safetensors.torch import save_file
@@ -104,6 +107,96 @@ def safe(state, path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 
 
+class Ncnn:
+    """Write a model in ncnn's format, layer by layer; each reads the one before unless it names others."""
+
+    def __init__(self):
+        self.lines, self.weights, self.readers, self.last = ["Input data 0 1 data"], [], {"data": 0}, "data"
+
+    def add(self, kind: str, settings: str, *inputs: str, weights: tuple = ()) -> str:
+        inputs, self.last = inputs or (self.last,), f"{kind}{len(self.lines)}"
+        for name in inputs:
+            self.readers[name] += 1
+        self.readers[self.last] = 0
+        self.lines.append([kind, self.last, inputs, settings])
+        self.weights += weights
+        return self.last
+
+    def conv(self, weight, bias, *inputs: str, leaky: bool = False) -> str:
+        filters, _, size, _ = weight.shape
+        settings = f"0={filters} 1={size} 4={size // 2} 5=1 6={weight.numel()}"
+        settings += " 9=2 -23310=1,2.0e-01" if leaky else ""
+        half = weight.half().numpy().tobytes()
+        tagged = 0x01306B47.to_bytes(4, "little") + half + bytes(-len(half) % 4)
+        return self.add("Convolution", settings, *inputs, weights=(tagged, bias.float().numpy().tobytes()))
+
+    def save(self, path: Path) -> None:
+        """Copy what several layers read by Split, as ncnn asks for."""
+        lines, taken = [], dict.fromkeys(self.readers, 0)
+
+        def split(name: str) -> None:
+            if (count := self.readers[name]) > 1:
+                copies = " ".join(f"{name}_{i}" for i in range(count))
+                lines.append(f"Split split_{name} 1 {count} {name} {copies}")
+
+        def copy(name: str) -> str:
+            taken[name] += 1
+            return name if self.readers[name] == 1 else f"{name}_{taken[name] - 1}"
+
+        for line in self.lines:
+            if isinstance(line, str):
+                lines.append(line)
+                split("data")
+                continue
+            kind, name, inputs, settings = line
+            out = "output" if name == self.last else name
+            lines.append(f"{kind} {name} {len(inputs)} 1 {' '.join(map(copy, inputs))} {out} {settings}")
+            split(name)
+        path.write_text("\n".join(["7767517", f"{len(lines)} {2 * len(lines) + 9}", *lines]) + "\n")
+        path.with_suffix(".bin").write_bytes(b"".join(self.weights))
+        net = ncnn.Net()
+        net.opt.use_fp16_arithmetic = net.opt.use_fp16_storage = net.opt.use_fp16_packed = False
+        net.load_param(str(path))
+        net.load_model(str(path.with_suffix(".bin")))
+        planes = np.ascontiguousarray((LR / np.float32(255)).transpose(2, 0, 1))
+        given, extractor = ncnn.Mat(planes), net.create_extractor()
+        extractor.input("data", given)
+        _, sr = extractor.extract("output")
+        expected[path.name] = np.array(sr).transpose(1, 2, 0).astype(np.float16)
+        print(f"{path.name}: SR {expected[path.name].min():.2f} to {expected[path.name].max():.2f}")
+
+
+def write_ncnn() -> None:
+    state = torch.load(DATA / "compact-x2.pth")
+    net = Ncnn()
+    for i in range(0, 9, 2):
+        net.conv(state[f"body.{i}.weight"], state[f"body.{i}.bias"])
+        if i < 8:
+            slope = state[f"body.{i + 1}.weight"]
+            net.add("PReLU", f"0={len(slope)}", weights=(slope.float().numpy().tobytes(),))
+    shuffled = net.add("PixelShuffle", "0=2")
+    net.add("BinaryOp", "0=0", shuffled, net.add("Interp", "0=1 1=2.0 2=2.0", "data"))
+    net.save(DATA / "compact-x2.param")
+
+    state, net = torch.load(DATA / "real-esrgan-x4.pth")["params_ema"], Ncnn()
+    layer = lambda name: (state[f"{name}.weight"], state[f"{name}.bias"])  # noqa: E731
+    x = first = entered = net.conv(*layer("conv_first"), "data")
+    for j in (1, 2, 3):
+        seen = [x]
+        for k in (1, 2, 3, 4, 5):
+            read = net.add("Concat", "0=0", *seen) if len(seen) > 1 else x
+            seen.append(net.conv(*layer(f"body.0.rdb{j}.conv{k}"), read, leaky=k < 5))
+        x = net.add("Eltwise", "0=1 -23301=2,2.0e-01,1.0", seen[-1], x)
+    x = net.add("Eltwise", "0=1 -23301=2,2.0e-01,1.0", x, entered)
+    net.add("BinaryOp", "0=0", first, net.conv(*layer("conv_body"), x))
+    for name in ("conv_up1", "conv_up2"):
+        net.add("Interp", "0=1 1=2.0 2=2.0")
+        net.conv(*layer(name), leaky=True)
+    net.conv(*layer("conv_hr"), leaky=True)
+    net.conv(*layer("conv_last"))
+    net.save(DATA / "real-esrgan-x4.param")
+
+
 def main() -> None:
     DATA.mkdir(parents=True, exist_ok=True)
     rrdb = {"num_filters": 8, "num_blocks": 1}
@@ -120,6 +213,7 @@ def main() -> None:
     compact = {"num_feat": 8, "num_conv": 3}
     write("compact-x4.pth", Compact(**compact, upscale=4), zipped("params"))
     write("compact-x2.safetensors", Compact(**compact, upscale=2), safe, dtype=torch.float16)
+    write("compact-x2.pth", Compact(**compact, upscale=2), zipped())
     write("compact-x1.pth", Compact(**compact, upscale=1), legacy)
     span = {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 4}
     write("span-x4.pth", SPAN(**span, upscale=4), zipped("params_ema"), dtype=torch.float16)
@@ -127,6 +221,7 @@ def main() -> None:
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3))
     torch.save(module, DATA / "module.pth")
     torch.save(module, DATA / "module-legacy.pth", _use_new_zipfile_serialization=False)
+    write_ncnn()
     np.savez_compressed(DATA / "expected.npz", **expected)
 
 

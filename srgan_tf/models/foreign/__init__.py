@@ -1,10 +1,10 @@
-"""Import other projects' models: files of PyTorch and safetensors → our generators' weights. Needs no PyTorch."""
+"""Import other projects' models: files of PyTorch, safetensors and ncnn → our weights. Needs no PyTorch."""
 
 from srgan_tf.errors import WeightsError
 from srgan_tf.models.foreign import esrgan, span, srvgg
 from srgan_tf.models.foreign.checkpoint import BROKEN, read_state
 
-SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".param")
 ARCHITECTURES = (esrgan, span, srvgg)
 # Parts of names by which other architectures are known.
 _OTHERS = {

@@ -1,4 +1,4 @@
-"""Find the weights in a file of PyTorch or safetensors: name → tensor."""
+"""Find the weights in a file of PyTorch, safetensors or ncnn: name → tensor."""
 
 import pickle
 import struct
@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from srgan_tf.errors import WeightsError, need
-from srgan_tf.models.foreign import pytorch
+from srgan_tf.models.foreign import ncnn, pytorch
 from srgan_tf.models.foreign.pytorch import Tensor
 
 LARGEST = 1 << 30  # bytes: the largest ESRGAN has 67 MB, with its optimizer's state three times as many
@@ -21,33 +21,40 @@ _SAFE_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "bfloat16", "I
 
 
 def read_state(path) -> dict[str, Tensor]:
-    """Return the weights of a .pth, .pt, .ckpt or .safetensors file; its content, not its suffix, tells the format.
+    """Return the weights of a .pth, .pt, .ckpt, .safetensors or .param file, whose content tells the format.
 
     Raises:
         WeightsError: the file is damaged, too large, or of another kind. MissingError: safetensors is not installed.
     """
     path = Path(path)
-    try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise WeightsError(f"{path}: {size / 1e9:.1f} GB, too large for an upscaler; is it a diffusion model?")
-        content = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot read it ({error.strerror})") from None
-    if content[8:9] == b"{":
+    content = _content(path)
+    safe, there = content[8:9] == b"{", content.startswith((pytorch.ZIP, pytorch.LEGACY, ncnn.START))
+    if safe:
         need("safetensors", str(path), "safetensors")
-    elif not content.startswith((pytorch.ZIP, pytorch.LEGACY)):
+    elif not there:
         raise WeightsError(
             f"{path}: begins with {content[:8]!r}, unlike PyTorch's and safetensors' files; download or save it again"
         )
     try:
-        found = _read_safetensors(content) if content[8:9] == b"{" else pytorch.read(content)
-        state = _weights(found)
-        if sum(tensor.nbytes for tensor in state.values()) > size:  # views that overlap, or repeat one element
+        if content.startswith(ncnn.START):
+            return ncnn.read(content.decode(), _content(path.with_suffix(".bin")))
+        state = _weights(_read_safetensors(content) if safe else pytorch.read(content))
+        if sum(tensor.nbytes for tensor in state.values()) > len(content):  # views that overlap, or repeat one element
             raise ValueError("its tensors are larger than the file")
         return state
+    except WeightsError:
+        raise
     except BROKEN as error:
         raise WeightsError(f"{path}: cannot be read as weights ({error})") from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if (size := path.stat().st_size) > LARGEST:
+            raise WeightsError(f"{path}: {size / 1e9:.1f} GB, too large for an upscaler; is it a diffusion model?")
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read it ({error.strerror})") from None
 
 
 def _read_safetensors(content: bytes) -> dict[str, Tensor]:

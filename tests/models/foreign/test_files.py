@@ -184,3 +184,22 @@ def test_large_files_are_not_read(tmp_path):
 def test_what_is_not_supported_is_named(tmp_path, name, told):
     path = zipped(tmp_path / "a.pth", state(tensor(4, 0, (4,), (1,)), name), bytes(16))
     assert told in refused(path)
+
+
+def test_damaged_models_of_ncnn_are_refused(tmp_path):
+    param, content = (DATA / "compact-x2.param").read_text(), (DATA / "compact-x2.bin").read_bytes()
+    path, other = tmp_path / "a.param", tmp_path / "a.bin"
+    path.write_text(param)
+    with pytest.raises(WeightsError, match=r"a\.bin: cannot read it \(No such file"):
+        foreign.read(path)
+    for end in range(0, len(content), len(content) // 20):
+        other.write_bytes(content[:end])
+        refused(path)
+    other.write_bytes(content + bytes(4))
+    assert f"its .bin has {len(content) + 4} bytes, and its layers {len(content)}" in refused(path)
+    other.write_bytes(b"\x6c\x38\x0d\x00" + content[4:])  # 8 bits
+    assert "quantised models are not read" in refused(path)
+    path.write_text(param + "Interp small 1 1 output small 0=3 1=5.0e-01 2=5.0e-01\n")
+    assert "it shrinks its result" in refused(path)
+    path.write_text("7767517\n1 1\nInput")
+    refused(path)
