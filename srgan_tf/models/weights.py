@@ -81,7 +81,7 @@ def blend(a, b, amount: float):
             f"generators of different architecture do not blend: {differing or type(b).__name__} differs"
         )
     arrays, others = a.get_arrays(), b.get_arrays()
-    blended = type(a)(**first)
+    blended = type(a)(**first, degradation=a.degradation)
     blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
     return blended
 

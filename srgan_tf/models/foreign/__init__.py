@@ -33,7 +33,9 @@ def read(path) -> tuple[dict, dict]:
                 config, arrays = found
                 return {"degradation": "unknown", **config}, arrays
     except BROKEN as error:
-        raise WeightsError(f"{path}: {error}") from None
+        raise WeightsError(f"{path}: {str(error)[:200]}") from None
     looks = [kind for kind, parts in _OTHERS.items() if any(part in name for name in state for part in parts)]
-    what = f"looks like {looks[0]}" if looks else f"unknown architecture (its first tensor is {next(iter(state))!r})"
+    what = (
+        f"looks like {looks[0]}" if looks else f"unknown architecture (its first tensor is {next(iter(state))[:80]!r})"
+    )
     raise WeightsError(f"{path}: {what}; supported are models of ESRGAN, Real-ESRGAN, Compact and SPAN")

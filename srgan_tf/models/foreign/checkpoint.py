@@ -12,7 +12,7 @@ from srgan_tf.models.foreign.pytorch import Tensor
 LARGEST = 1 << 30  # bytes: the largest ESRGAN has 67 MB, with its optimizer's state three times as many
 BROKEN = (  # raised by damaged files
     *(pickle.UnpicklingError, zipfile.BadZipFile, struct.error, EOFError, ValueError, TypeError, KeyError, IndexError),
-    *(AttributeError, OverflowError, MemoryError, RecursionError, NotImplementedError),
+    *(AttributeError, ArithmeticError, MemoryError, RecursionError, NotImplementedError),
 )
 # Where training programs put the weights, the best first.
 _KEYS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net", "generator")
@@ -45,7 +45,7 @@ def read_state(path) -> dict[str, Tensor]:
     except WeightsError:
         raise
     except BROKEN as error:
-        raise WeightsError(f"{path}: cannot be read as weights ({error})") from None
+        raise WeightsError(f"{path}: cannot be read as weights ({str(error)[:200]})") from None
 
 
 def _content(path: Path) -> bytes:
@@ -74,7 +74,9 @@ def _weights(found) -> dict[str, Tensor]:
     for _ in range(3):  # levels
         if isinstance(found, dict) and (key := next((k for k in _KEYS if isinstance(found.get(k), dict)), None)):
             found = found[key]
-    state = {str(k): v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
+    state = (
+        {k: v for k, v in found.items() if type(k) is str and isinstance(v, Tensor)} if isinstance(found, dict) else {}
+    )
     if not state:
         raise ValueError("no weights by name in it; save model.state_dict() in PyTorch")
     for prefix in _PREFIXES:

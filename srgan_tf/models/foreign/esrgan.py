@@ -1,5 +1,6 @@
 """ESRGAN, Real-ESRGAN and BSRGAN: RRDB under the names of three programs (Wang et al. 2018, 2021)."""
 
+import itertools
 import math
 import re
 
@@ -34,14 +35,16 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     layers.colours(first[0].shape[2], unshuffle)
     layers.colours(last[0].shape[3])
     found |= {"head/conv": layers.after_unshuffle(first, unshuffle), "tail/conv": layers.signed(last)}
+    plus, channels = any(match[3] == "1x1" for match in dense.values()), first[0].shape[3]
+    blocks, growth = len(dense) // (18 if plus else 15), found["block00/dense0/conv0"][0].shape[3]
+    for i, j, k in itertools.product(range(blocks), range(3), range(5)):
+        made = growth if k < 4 else channels
+        layers.check(found, f"block{i:02d}/dense{j}/conv{k}", 3, channels + k * growth, made)
+    for name in ("trunk", "refine", *(f"upsample{i}" for i in range(len(ups)))):
+        layers.check(found, f"{name}/conv", 3, channels, channels)
     config = {
-        "generator": "RRDB",
-        "blocks": 1 + max(int(match[1]) for match in dense.values()),
-        "channels": first[0].shape[3],
-        "growth": found["block00/dense0/conv0"][0].shape[3],
-        "scale": 2 ** len(ups) // unshuffle,
-        "unshuffle": unshuffle,
-        "plus": any(match[3] == "1x1" for match in dense.values()),
+        **{"generator": "RRDB", "blocks": blocks, "channels": channels, "growth": growth},
+        **{"scale": 2 ** len(ups) // unshuffle, "unshuffle": unshuffle, "plus": plus},
     }
     return config, layers.named(found)
 

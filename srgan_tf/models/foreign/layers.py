@@ -28,6 +28,12 @@ def conv(state: dict, name: str) -> Conv:
     return kernel.transpose(2, 3, 1, 0), bias
 
 
+def check(found: dict[str, Conv], name: str, size: int, before: int, after: int) -> None:
+    """Raise ValueError unless a kernel has this shape: a file's few large layers must not ask for many."""
+    if name not in found or found[name][0].shape != (size, size, before, after):
+        raise ValueError(f"{name} is missing, or not a {size}x{size} convolution of {before} to {after} channels")
+
+
 def signed(layer: Conv) -> Conv:
     """Fold 2 y - 1."""
     return 2 * layer[0], 2 * layer[1] - 1

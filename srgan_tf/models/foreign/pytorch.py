@@ -6,8 +6,7 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ _DTYPES = {
 }
 
 
-@dataclass
-class Storage:
+class Storage(NamedTuple):
     """The flat array behind tensors; `read` returns its bytes."""
 
     dtype: str
@@ -32,22 +30,17 @@ class Storage:
     def itemsize(self) -> int:
         return 2 if self.dtype == _BFLOAT16 else np.dtype(self.dtype).itemsize
 
-    @property
-    def nbytes(self) -> int:
-        return self.count * self.itemsize
-
     def array(self) -> np.ndarray:
         content = self.read()
-        if len(content) < self.nbytes:
+        if len(content) < self.count * self.itemsize:
             raise ValueError("the file is truncated")
         if self.dtype == _BFLOAT16:
             return from_bfloat16(content, self.count)
         return np.frombuffer(content, self.dtype, self.count)
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """A view of a storage, whose bytes are read by `array` only."""
+class Tensor(NamedTuple):
+    """A view of a storage, whose bytes are read by `array` only. Immutable, since a pickle may set attributes."""
 
     storage: Storage
     offset: int
@@ -57,22 +50,35 @@ class Tensor:
     @classmethod
     def contiguous(cls, dtype: str, shape, data) -> "Tensor":
         """Return a tensor of these bytes."""
-        strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-        return cls(Storage(dtype, math.prod(shape), lambda: data), 0, tuple(shape), tuple(strides))
+        strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        return cls.checked(Storage(dtype, math.prod(shape), lambda: data), 0, tuple(shape), strides)
+
+    @classmethod
+    def checked(cls, storage, offset, shape, strides, *_) -> "Tensor":
+        """Return a tensor that lies within its storage.
+
+        Raises:
+            ValueError: it does not.
+        """
+        numbers = (offset, *shape, *strides) if (type(storage), type(shape), type(strides)) == _KINDS else ("",)
+        if any(type(number) is not int or number < 0 for number in numbers) or len(shape) != len(strides):
+            raise ValueError("a tensor has no size")
+        last = offset + sum((n - 1) * step for n, step in zip(shape, strides))
+        if math.prod(shape) and last >= storage.count:
+            raise ValueError("a tensor reaches beyond its storage")
+        return cls(storage, offset, shape, strides)
 
     @property
     def nbytes(self) -> int:
         return math.prod(self.shape) * self.storage.itemsize
 
     def array(self) -> np.ndarray:
-        if len(self.shape) != len(self.strides) or min((self.offset, 1, *self.shape, *self.strides)) < 0:
-            raise ValueError("a tensor has a negative size")
-        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides))
-        if self.nbytes and last >= self.storage.count:
-            raise ValueError("a tensor reaches beyond its storage")
         flat = self.storage.array()
         strides = [step * flat.itemsize for step in self.strides]
         return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides, writeable=False)
+
+
+_KINDS = (Storage, tuple, tuple)
 
 
 def from_bfloat16(content, count: int = -1) -> np.ndarray:
@@ -84,22 +90,27 @@ class _Unpickler(pickle.Unpickler):
     """Build tensors and plain containers; refuse every other class by its name.
 
     Args:
-        file: of the pickle.
+        stream: of the pickle.
         storage: a function of key, dtype and count that returns a `Storage`.
     """
 
-    def __init__(self, file, storage):
-        super().__init__(file, encoding="latin1")  # of Python 2's pickles
-        self._storage = storage
+    def __init__(self, stream: io.BytesIO, storage):
+        super().__init__(stream, encoding="latin1")  # of Python 2's pickles
+        self._storage, self._left = storage, len(stream.getbuffer())
         # Made anew for each file, since a pickle may set attributes of what it is given.
         self._known = {
-            ("collections", "OrderedDict"): OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, shape, strides, *_: Tensor(
-                storage, offset, tuple(shape), tuple(strides)
-            ),
+            ("collections", "OrderedDict"): lambda items=(): OrderedDict(self._copied(items)),
+            ("torch._utils", "_rebuild_tensor_v2"): lambda *arguments: Tensor.checked(*arguments),
             ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-            ("torch", "Size"): lambda sizes: tuple(sizes),
+            ("torch", "Size"): lambda sizes: sizes,
         }
+
+    def _copied(self, items):
+        """Let a pickle copy no more items than it has bytes."""
+        self._left -= len(items)
+        if self._left < 0:
+            raise ValueError("it copies what it holds again and again")
+        return items
 
     def find_class(self, module, name):
         if (module, name) in self._known:
@@ -113,9 +124,16 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, saved):
         kind, dtype, key, _, count, *view = saved
-        if kind != "storage" or any(view):
-            raise ValueError(f"it holds a {kind} that is not read")
-        return self._storage(str(key), dtype, count)
+        kinds = [type(one) for one in (kind, dtype, key, count)]
+        if (
+            kinds != [str, str, str, int]
+            or kind != "storage"
+            or dtype not in _DTYPES.values()
+            or count < 0
+            or any(view)
+        ):
+            raise ValueError("it holds a storage of another kind")
+        return self._storage(key, dtype, count)
 
 
 def read(content: bytes):
@@ -149,17 +167,19 @@ def _read_zip(content: bytes):
 
 def _read_legacy(content: bytes):
     """Read a stream of pickles: magic number, version, system, the object, keys of storages; then their bytes."""
-    stream, storages = io.BytesIO(content), {}
+    stream, view = io.BytesIO(content), memoryview(content)
+    storages: dict[str, Storage] = {}
+    places: dict[str, int] = {}
 
     def storage(key: str, dtype: str, count: int) -> Storage:
-        return storages.setdefault(key, Storage(dtype, count, lambda: b""))
+        size = count * Storage(dtype, count, bytes).itemsize
+        return storages.setdefault(key, Storage(dtype, count, lambda: view[places[key] : places[key] + size]))
 
     _, version, _, found, keys = (_Unpickler(stream, storage).load() for _ in range(5))
     if version != 1001:
-        raise ValueError(f"it has version {version} of PyTorch's legacy format, not 1001")
-    view, at = memoryview(content), stream.tell()
+        raise ValueError("it has another version of PyTorch's legacy format than 1001")
+    at = stream.tell()
     for key in keys:  # in the order of the file, each after its count of elements
-        one = storages[str(key)]
-        one.read = partial(view.__getitem__, slice(at + 8, at + 8 + one.nbytes))
-        at += 8 + one.nbytes
+        one = storages[key if isinstance(key, str) else ""]
+        places[key], at = at + 8, at + 8 + one.count * one.itemsize
     return found

@@ -1,7 +1,5 @@
 """SPAN as published (Wan et al. 2023), whose convolutions are trained as three in a row beside a 1x1 one."""
 
-import re
-
 import numpy as np
 
 from srgan_tf.models.foreign import layers
@@ -18,7 +16,7 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     if not {"conv_1.sk.weight", "block_1.c1_r.sk.weight", "conv_cat.weight", "upsampler.0.weight"} <= set(state):
         return None
     names = {"head": "conv_1", "end": "conv_2"}
-    blocks = max(int(found[1]) for name in state if (found := re.match(r"block_(\d+)\.", name)))
+    blocks = len({name.split(".")[0] for name in state if name.startswith("block_")})
     names |= {f"block{i:02d}/conv{j}": f"block_{i + 1}.c{j + 1}_r" for i in range(blocks) for j in range(3)}
     found = {ours: _folded(state, theirs) for ours, theirs in names.items()}
     last, centred = layers.conv(state, "upsampler.0"), "no_norm" not in state
@@ -31,6 +29,8 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     if centred:
         found["head"] = _LEVELS * found["head"][0], found["head"][1]
     channels = found["head"][0].shape[3]
+    for name in found.keys() - {"head", "fuse", "tail/conv"}:
+        layers.check(found, name, 3, channels, channels)
     config = {"generator": "SPANSiLU", "blocks": blocks, "channels": channels, "scale": scale, "centred": centred}
     return config, layers.named(found)
 

@@ -9,7 +9,7 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     Raises:
         ValueError: it is a variant that is not supported.
     """
-    count = max((int(name.split(".")[1]) for name in state if name.split(".")[0] == "body" and _plain(name)), default=0)
+    count = len({name.split(".")[1] for name in state if name.startswith("body.")}) - 1
     wanted = {f"body.{i}.weight" for i in range(count + 1)} | {f"body.{i}.bias" for i in range(0, count + 1, 2)}
     if count < 4 or set(state) != wanted:
         return None
@@ -19,11 +19,10 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     scale = layers.scale_of(convs[-1])
     names = ["head", *(f"block{i:02d}" for i in range(len(convs) - 2)), "tail"]
     convs[-1] = layers.doubled(layers.before_shuffle(convs[-1], scale))
-    arrays = layers.named({f"{name}/conv": conv for name, conv in zip(names, convs)})
+    found, channels = {f"{name}/conv": conv for name, conv in zip(names, convs)}, convs[0][0].shape[3]
+    for name in names[1:-1]:
+        layers.check(found, f"{name}/conv", 3, channels, channels)
+    arrays = layers.named(found)
     arrays |= {f"{name}/prelu/alpha": slope for name, slope in zip(names, slopes)}
-    config = {"generator": "SRVGG", "blocks": len(convs) - 2, "channels": convs[0][0].shape[3], "scale": scale}
+    config = {"generator": "SRVGG", "blocks": len(convs) - 2, "channels": channels, "scale": scale}
     return config, arrays
-
-
-def _plain(name: str) -> bool:
-    return name.split(".")[1].isdecimal() and name.count(".") == 2

@@ -93,8 +93,9 @@ def test_truncated_files_are_refused_wherever_they_end(tmp_path, name):
         refused(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["compact-x4.pth", "compact-x1.pth"])
+@pytest.mark.parametrize("name", ["compact-x4.pth", "compact-x1.pth", "compact-x2.param"])
 def test_damaged_files_raise_nothing_else(tmp_path, name):
+    (tmp_path / "compact-x2.bin").write_bytes((DATA / "compact-x2.bin").read_bytes())
     content, rng = (DATA / name).read_bytes(), np.random.default_rng(0)
     for _ in range(300):
         damaged = bytearray(content)
@@ -126,8 +127,11 @@ def test_zeros_in_a_zip_take_no_memory(tmp_path):
     [
         (tensor(4, 0, (1 << 20, 1 << 20), (0, 0)), "larger than the file"),
         (tensor(4, 2, (4,), (1,)), "beyond its storage"),
-        (tensor(4, 0, (2,), (-1,)), "negative"),
-        (tensor(4, -3, (2,), (1,)), "negative"),
+        (tensor(4, 0, (2,), (-1,)), "no size"),
+        (tensor(4, -3, (2,), (1,)), "no size"),
+        (tensor(4, 0, (2, 2), (1,)), "no size"),
+        (tensor(4, 0, (2,), (1,)).replace(b"I2\n", b"S'2'\n"), "no size"),
+        (tensor(4, 0, (2,), (1,)).replace(b"FloatStorage", b"Size"), "another kind"),
         (tensor(400, 0, (20,), (20,)), "truncated"),
         (b"I1\n", "no weights by name"),
     ],
@@ -135,6 +139,31 @@ def test_zeros_in_a_zip_take_no_memory(tmp_path):
 def test_tensors_lie_within_their_storage(tmp_path, one, told):
     """Under a name that is read: the last of ESRGAN's trunk needs its kernel."""
     assert told in refused(zipped(tmp_path / "a.pth", _compact(one), bytes(16)))
+
+
+def test_few_large_layers_do_not_ask_for_many(tmp_path):
+    """An ESRGAN of 20,000 channels in its first layer and one in the others would take terabytes."""
+    wide, narrow = tensor(20_000 * 27, 0, (20_000, 3, 3, 3), (27, 9, 3, 1)), tensor(9, 0, (1, 1, 3, 3), (9, 9, 3, 1))
+    names = [f"body.0.rdb{j}.conv{k}" for j in (1, 2, 3) for k in (1, 2, 3, 4, 5)]
+    last = tensor(27, 0, (3, 1, 3, 3), (9, 9, 3, 1))
+    layers = dict.fromkeys([*names, "conv_body", "conv_hr"], narrow) | {"conv_first": wide, "conv_last": last}
+    items = b"".join(b"S'%b.weight'\n" % name.encode() + one + b"s" for name, one in layers.items())
+    path = zipped(tmp_path / "a.pth", b"(d" + items + b".", bytes(4 * 20_000 * 27))
+    assert "not a 3x3 convolution of 20000 to 1 channels" in refused(path)
+
+
+def test_what_a_pickle_copies_is_bounded(tmp_path):
+    """A dict of many items, of which each further byte would make another."""
+    items = b"(l" + b"".join(b"(I%d\nI1\nla" % i for i in range(3000))
+    content = items + b"p1\n0(l" + b"ccollections\nOrderedDict\n(g1\ntRa" * 3000 + b"."
+    assert "copies what it holds again and again" in refused(zipped(tmp_path / "a.pth", content))
+
+
+def test_names_that_are_no_text_are_left_out(tmp_path):
+    """Tuples of themselves, forty deep, whose text would have a million million letters."""
+    deep = b"I1\np0\n0" + b"".join(b"(g%d\ng%d\ntp%d\n0" % (i, i, i + 1) for i in range(22))
+    content = deep + b"(dg22\n" + tensor(4, 0, (4,), (1,)) + b"s."
+    assert "no weights by name" in refused(zipped(tmp_path / "a.pth", content, bytes(16)))
 
 
 def _compact(one: bytes) -> bytes:

@@ -75,6 +75,17 @@ def test_every_kind_is_exported(name, tmp_path, few_photographs, monkeypatch):
     assert (ours.degradation, ours.architecture()) == ("unknown", theirs.architecture())
 
 
+def test_two_files_blend(tmp_path):
+    """As realesr-general-x4v3 and its denoising pair do by --strength; without back-projection either."""
+    first, second = DATA / "compact-x4.pth", tmp_path / "second.npz"
+    other = weights.load(first)
+    other.set_arrays({name: 0.9 * array for name, array in other.get_arrays().items()})
+    weights.save_weights(other, second)
+    upscaler = Upscaler((first, second), precision="float32", strength=0.5)
+    between = Upscaler(weights.blend(weights.load(first), other, 0.5), precision="float32", back_projection="none")
+    np.testing.assert_array_equal(upscaler(LR), between(LR))
+
+
 def test_upscale_takes_it_from_the_command_line(tmp_path, monkeypatch):
     photo = next(Path(write_noise(tmp_path / "data", side=24)).iterdir())
     monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
