@@ -62,14 +62,14 @@ class Ops:
         return lr - tf.constant(colour, lr.dtype)
 
     def unshuffle(self, lr, block: int):
-        """Pixel unshuffle, the reverse, of LR mirrored to whole blocks: see `crop`."""
+        """Pixel unshuffle: channels * block², height and width / block; mirrors LR to whole blocks first."""
         if not all(side and side % block == 0 for side in lr.shape[1:3]):
             ends = [[0, -size % block] for size in tf.unstack(tf.shape(lr)[1:3])]
             lr = tf.pad(lr, [[0, 0], *ends, [0, 0]], "REFLECT")
         return tf.nn.space_to_depth(lr, block)
 
     def crop(self, x, lr):
-        """Cut x to the height and width of LR."""
+        """Cut x to LR's height and width, to which `unshuffle` may have added."""
         if None not in x.shape[1:3] and x.shape[1:3] == lr.shape[1:3]:
             return x
         return x[:, : tf.shape(lr)[1], : tf.shape(lr)[2]]

@@ -15,6 +15,7 @@ _OTHERS = {
     "DAT": ("spatial_interaction", "channel_interaction"),
     "SwinIR or Swin2SR": ("residual_group.blocks", "relative_position_bias_table", "cpb_mlp"),
     "RealPLKSR": ("feats.1.lk.",),
+    "MSRResNet or EDSR": ("body.0.conv1.",),
     "a discriminator": ("weight_orig", "classifier.", "linear1.", "conv9."),
 }
 
