@@ -15,6 +15,8 @@ _HOMES = {
     "Compact": "srgan_tf.models.compact",
     "RRDB": "srgan_tf.models.rrdb",
     "SPAN": "srgan_tf.models.span",
+    "SPANSiLU": "srgan_tf.models.span",
+    "SRVGG": "srgan_tf.models.srvgg",
     "Discriminator": "srgan_tf.models.discriminators",
     "FeatureDiscriminator": "srgan_tf.models.discriminators",
     "FeatureNetwork": "srgan_tf.models.vgg",
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
     from srgan_tf.models.compact import Compact
     from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
     from srgan_tf.models.rrdb import RRDB
-    from srgan_tf.models.span import SPAN
+    from srgan_tf.models.span import SPAN, SPANSiLU
     from srgan_tf.models.srresnet import Generator
+    from srgan_tf.models.srvgg import SRVGG
     from srgan_tf.models.vgg import FeatureNetwork
     from srgan_tf.models.weights import blend, load, save_weights
     from srgan_tf.training.model import SRGAN
@@ -80,12 +83,14 @@ __all__ = [
     "RRDB",
     "SPAN",
     "SRGAN",
+    "SRVGG",
     "Compact",
     "Discriminator",
     "FeatureDiscriminator",
     "FeatureNetwork",
     "Generator",
     "Photos",
+    "SPANSiLU",
     "Upscaler",
     "__version__",
     "blend",

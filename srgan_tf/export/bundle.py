@@ -77,6 +77,14 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
                 lambda file: rows.append(reference.check(file, "float16", label, web.SIDE)),
             )
         )
+    if "npz" in kinds:
+        path = output / f"{name}.npz"
+        try:
+            weights.save_weights(generator, path)
+        except OSError as error:
+            raise ExportError(f"{path}: cannot write it ({files.reason(error)})") from None
+        rows.append(reference.check(path, "npz", path.name))
+        paths.append(path)
     rows = timed(rows, paths, sizes[0])
     text = markdown(parity.HEADINGS, *(row.cells() for row in rows))
     text += f"\n\nTimes: best of 5 in turns, {sizes[0]} x {sizes[0]} LR pixels."

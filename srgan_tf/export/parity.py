@@ -58,10 +58,10 @@ class Reference:
         return to_uint8(self._generator(to_lr_range(lr), training=False)).numpy()
 
     def check(self, path, kind: str, name: str, side: int = SIDE) -> Row:
-        """Run a SavedModel folder or .tflite file on the photographs.
+        """Run a SavedModel folder, .tflite or .npz file on the photographs.
 
         Args:
-            kind: "saved_model", or one of `choices.LITE_KINDS`.
+            kind: "saved_model", "npz", or one of `choices.LITE_KINDS`.
             name: for the table and errors.
             side: LR pixels per side.
 
@@ -69,7 +69,7 @@ class Reference:
             ExportError: it differs by more than LARGEST (float kinds), or PSNR is below LEAST.
         """
         lr, wanted = self.pictures(side)
-        answers, signatures = _saved_model(path, lr) if kind == "saved_model" else _lite(path, lr)
+        answers, signatures = _saved_model(path, lr) if kind == "saved_model" else _runner(path, kind, lr)
         apart = np.abs(np.stack(answers).astype(int) - wanted)
         largest, error = int(apart.max()), max(float((one**2).mean()) for one in apart)
         psnr = 10 * np.log10(255**2 / error) if error else np.inf
@@ -95,7 +95,9 @@ def _saved_model(path, lr: np.ndarray):
     return [byte, np.floor(unit * 255 + 0.5), np.stack(decoded)], ", ".join(run)
 
 
-def _lite(path, lr: np.ndarray):
+def _runner(path, kind: str, lr: np.ndarray):
+    if kind == "npz":
+        return [load_runner(path)(lr)], "–"
     signatures = interpreter(Path(path).read_bytes()).get_signature_list()
     return [load_runner(path, "auto")(lr)], ", ".join(signatures)
 

@@ -148,7 +148,7 @@ class _Served(tf.Module):
             part = to_lr_range(part) if part.dtype == tf.uint8 else part
             return in_pieces(tail, network.trunk(part), PIECE, network.tail_context, network.scale, dtype)
 
-        sr = in_pieces(tile, lr, TILE, network.context, network.scale, dtype)
+        sr = in_pieces(tile, lr, TILE, network.context, network.scale, dtype, network.generator.tile_multiple)
         return tf.ensure_shape(sr, [None, None, None, 3])  # for clients, which see the signature alone
 
     def _size(self, item):

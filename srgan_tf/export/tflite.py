@@ -12,7 +12,7 @@ from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
 from srgan_tf.inference.rounding import on_grid
 from srgan_tf.models.base import BaseGenerator
-from srgan_tf.models.ops import Ops, bilinear, fold
+from srgan_tf.models.ops import Ops, enlarge, fold
 
 # Percent of a tensor's values clipped at each end of its int8 range. The paper's generator loses .148 dB on Set5 with
 # 0.05, .150 with 0.005, .160 with 0.001; compact .10, .02 and .02.
@@ -174,8 +174,15 @@ class ExportOps(Ops):
     def leaky_relu(self, x, name):
         return self.mark(super().leaky_relu(self.plain(x), name), name)
 
+    def silu(self, x, name):
+        open_ = self.mark(tf.sigmoid(self.plain(x)), f"{name}/sigmoid")
+        return self.mark(self.plain(x) * open_, name)
+
     def add(self, x, y, name, scale=1.0):
         return self.mark(super().add(self.plain(x), self.plain(y), name, scale), name)
+
+    def centre(self, lr, colour, name):
+        return self.mark(super().centre(lr, colour, name), name)
 
     def gate(self, x, y, name):
         open_ = self.mark(tf.sigmoid(self.plain(y)), f"{name}/sigmoid")
@@ -185,7 +192,16 @@ class ExportOps(Ops):
         return self.mark(super().concat([self.plain(x) for x in xs], name), name)
 
     def shuffle(self, x, block):
-        return Shuffled(self.plain(x), block)
+        return Shuffled(self.plain(x), block) if block > 1 else x
+
+    def unshuffle(self, lr, block):
+        """As a convolution, which takes one pixel too, as LiteRT's files of any size have at first; without padding."""
+        channels = block**2 * lr.shape[-1]
+        kernel = np.eye(channels, dtype=np.float32).reshape(block, block, -1, channels)
+        return self.mark(tf.nn.conv2d(lr, kernel, block, "SAME"), "unshuffled")
+
+    def crop(self, x, lr):
+        return x
 
     def nearest(self, x, factor):
         return super().nearest(self.plain(x), factor)
@@ -212,8 +228,8 @@ class ExportOps(Ops):
         self._settle(name, 1, 0.5, 0)
         return self.conv(x, name)
 
-    def onto_enlarged(self, residue, lr, scale):
-        return self.mark(self.plain(residue) + self.mark(bilinear(lr, scale), "enlarged"), "sr")
+    def onto_enlarged(self, residue, lr, scale, method="bilinear"):
+        return self.mark(self.plain(residue) + self.mark(enlarge(lr, scale, method), "enlarged"), "sr")
 
 
 def equalise(networks: list[Exported], kind: str) -> None:
@@ -290,7 +306,9 @@ def fake_quantised(network: Exported):
         if outliers in ranges:  # ReLU loses what it cannot lift above 0
             ranges[rest] = (max(ranges[rest][0], -ranges[outliers][1]), ranges[rest][1])
     ranges |= {name: (0, 255 / 256) for name in ranges if name.endswith("/sigmoid")}  # the only range of int8 LOGISTIC
-    ranges |= dict.fromkeys(("lr", "enlarged", "sr"), (0, 1))  # uint8 in and out are the pictures' own values
+    ranges |= dict.fromkeys(
+        ("lr", "unshuffled", "enlarged", "sr"), (0, 1)
+    )  # uint8 in and out are the pictures' own values
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))
 
 

@@ -3,14 +3,14 @@
 import tensorflow as tf
 
 
-def in_pieces(function, x, side: int, context: int, scale: int, dtype):
+def in_pieces(function, x, side: int, context: int, scale: int, dtype, multiple: int = 1):
     """Return function(x), [n, h, w, channels] → dtype [n, scale * h, scale * w, ...], at most side² pixels at a time.
 
     Small pictures are batched, large ones run tile by tile, as in `tiling.spans`.
     """
     count, height, width = (tf.shape(x)[axis] for axis in range(3))
     together = tf.maximum(1, side * side // (height * width))
-    rows, columns = _spans(height, side, context), _spans(width, side, context)
+    rows, columns = (_spans(size, side, context, multiple) for size in (height, width))
 
     def pictures(i):
         part = x[i * together : (i + 1) * together]
@@ -25,19 +25,20 @@ def in_pieces(function, x, side: int, context: int, scale: int, dtype):
     return _joined(-(-count // together), pictures, 0, dtype)
 
 
-def _spans(size, window: int, context: int):
+def _spans(size, window: int, context: int, multiple: int):
     """Return the number of tiles along an axis, and a function from i to start, stop, first and last of tile i."""
-    count = tf.where(size <= window, 1, -(-(size - 2 * context) // (window - 2 * context)))
-    step = -(-(size - 2 * context) // count)
+    step = (window - 2 * context) // multiple * multiple
+    count = tf.where(size <= window, 1, -(-(size - 2 * context) // step))
+    step = -(-(size - 2 * context) // (count * multiple)) * multiple
     length = tf.where(count == 1, size, step + 2 * context)
 
     def start(i):
-        return tf.minimum(i * step, size - length)
+        return tf.minimum(i * step, tf.maximum(size - length, 0) // multiple * multiple)
 
     def span(i):
         first = tf.where(i == 0, 0, start(i - 1) + context + step)
         last = tf.where(i == count - 1, size, start(i) + context + step)
-        return start(i), start(i) + length, first, last
+        return start(i), tf.where(i == count - 1, size, start(i) + length), first, last
 
     return count, span
 

@@ -17,9 +17,9 @@ class ModelInfo:
 
     Attributes:
         scale: SR size over LR size.
-        context: receptive field, in LR pixels on each side.
+        context: receptive field, or the part that counts (`BaseGenerator.context`), in LR pixels on each side.
         tile_multiple: tile sides must be multiples of this many LR pixels.
-        degradation: of the LR it was trained on, one of `choices.DEGRADATIONS`.
+        degradation: of the LR it was trained on, one of `choices.DEGRADATIONS`, or "unknown".
         tail_context: receptive field of the tail alone, in LR pixels on each side.
         kind: of export, one of `choices.EXPORT_KINDS`; "" for models of other packages and of older versions.
         weights: SHA-256 of the shipped weight file that an exported model was made from, else "".

@@ -100,8 +100,9 @@ class Pipeline:
         if grey_rgb:  # processed as grey, to avoid colour casts
             pixels = pixels[..., 2:]
         tall, wide = self.tile_size(height, width, bands, dtype.itemsize)
-        columns = spans(width, wide, self.overlap)
-        for down in spans(height, tall, self.overlap):
+        multiple = self.runner.info.tile_multiple
+        columns = spans(width, wide, self.overlap, multiple=multiple)
+        for down in spans(height, tall, self.overlap, multiple=multiple):
             seen = pixels[None, down.start : down.stop]
             band = np.empty((scale * (down.last - down.first), scale * width, pixels.shape[2]), dtype)
             inner = slice(scale * (down.first - down.start), scale * (down.last - down.start))
@@ -124,7 +125,8 @@ class Pipeline:
         while True:
             side = min(side, self.runner.max_tile)
             try:
-                return tiled(partial(self._picture, dtype=dtype), x, side, self.overlap, self.scale)
+                run, multiple = partial(self._picture, dtype=dtype), self.runner.info.tile_multiple
+                return tiled(run, x, side, self.overlap, self.scale, multiple=multiple)
             except MemoryError:
                 side //= 2
                 if side < 2 * self.overlap + 8:
@@ -162,11 +164,11 @@ class Pipeline:
         return sr
 
     def _run(self, lr: np.ndarray) -> np.ndarray:
-        """Run the model on a picture padded, by its edge pixels, to sides that the model takes."""
+        """Run the model on a picture mirrored to sides that the model takes."""
         height, width = lr.shape[1:3]
         multiple, scale = self.runner.info.tile_multiple, self.runner.scale
         if multiple > 1:
-            lr = np.pad(lr, [(0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)], "edge")
+            lr = np.pad(lr, [(0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)], "reflect")
         sr = mean_of_flips(self.runner, lr) if self.ensemble else self.runner(lr)
         return sr[:, : height * scale, : width * scale]
 

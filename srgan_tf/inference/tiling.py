@@ -15,36 +15,41 @@ class Span:
     last: int
 
 
-def spans(size: int, window: int, context: int, shrink: bool = True) -> list[Span]:
+def spans(size: int, window: int, context: int, shrink: bool = True, multiple: int = 1) -> list[Span]:
     """Cover `size` pixels by tiles of one common length, at most `window` (exactly `window` unless `shrink`).
+
+    Tiles start at multiples of `multiple`, and the last one is longer by what `size` lacks to one.
 
     No tile reaches beyond the picture: the network pads with zeros at every layer there, and must see the border to do
     the same in a tile. Elsewhere each tile reads `context` pixels more than it writes.
     """
     if size <= window:
         return [Span(0, size, 0, size)]
-    count = -(-(size - 2 * context) // (window - 2 * context))
-    step = -(-(size - 2 * context) // count) if shrink else window - 2 * context
-    window = step + 2 * context
-    starts = [min(i * step, size - window) for i in range(count)]
+    step = (window - 2 * context) // multiple * multiple
+    count = -(-(size - 2 * context) // step)
+    if shrink:
+        step = -(-(size - 2 * context) // (count * multiple)) * multiple
+        window = step + 2 * context
+    starts = [min(i * step, max(0, size - window) // multiple * multiple) for i in range(count)]
+    stops = [*(start + window for start in starts[:-1]), size]
     cuts = [0, *(start + context + step for start in starts[:-1]), size]
-    return [Span(start, start + window, first, last) for start, first, last in zip(starts, cuts, cuts[1:])]
+    return [Span(*span) for span in zip(starts, stops, cuts, cuts[1:])]
 
 
-def tiled(function, x, window, context, scale: int, map=map, shrink: bool = True) -> np.ndarray:
+def tiled(function, x, window, context, scale: int, map=map, shrink: bool = True, multiple: int = 1) -> np.ndarray:
     """Return function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile.
 
     Args:
         window, context: pixels, or pairs of them for rows and columns; see `spans`.
         map: Python's, or a thread pool's to compute several tiles at once.
-        shrink: as for `spans`.
+        shrink, multiple: as for `spans`.
     """
     (tall, wide), (above, beside) = np.broadcast_to(window, 2).tolist(), np.broadcast_to(context, 2).tolist()
     height, width = x.shape[1:3]
     if height <= tall and width <= wide:
         return np.asarray(function(x))
-    columns = spans(width, wide, beside, shrink)
-    places = [(row, column) for row in spans(height, tall, above, shrink) for column in columns]
+    columns = spans(width, wide, beside, shrink, multiple)
+    places = [(row, column) for row in spans(height, tall, above, shrink, multiple) for column in columns]
     tiles = map(lambda at: function(x[:, at[0].start : at[0].stop, at[1].start : at[1].stop]), places)
     result = None
     for place, tile in zip(places, tiles):

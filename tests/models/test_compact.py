@@ -67,7 +67,7 @@ def test_tiles_leave_no_seam(monkeypatch):
 def test_exports(tmp_path):
     generator = lively()
     reference = parity.Reference(generator)
-    saved_model.write(generator, tmp_path / "model", check=lambda folder: reference.check(folder, "s", "saved_model"))
+    saved_model.write(generator, tmp_path / "model", check=lambda folder: reference.check(folder, "saved_model", "s"))
     for kind in LITE_KINDS:
         side = 48 if kind == "int8" else parity.SIDE
         path = tmp_path / f"{kind}.tflite"

@@ -27,9 +27,15 @@ SIZES = {
     "srresnet": {"blocks": 2, "channels": 8, "batch_norm": True},
     "compact": {"blocks": 2, "channels": 8},
     "span": {"blocks": 2, "channels": 8},
+    "span-silu": {"blocks": 2, "channels": 8, "centred": True},
     "rrdb": {"blocks": 1, "channels": 8},
+    "srvgg": {"blocks": 2, "channels": 8},
 }
-PUBLISHED = {"srresnet": 1_550_659, "rrdb": 16_697_987}  # trainable weights; RRDB's are those of its authors' model
+PUBLISHED = {
+    "srresnet": 1_550_659,
+    "rrdb": 16_697_987,
+    "srvgg": 621_424,
+}  # trainable weights, the last two as their authors count
 
 
 def make(name: str, **changes):
@@ -202,7 +208,7 @@ def test_tiles_give_the_whole(generator, monkeypatch):
 def test_trains_and_resumes_exactly(name, tmp_path):
     data = write_noise(tmp_path / "data", side=48)
     options = {"data": data, "validation": data, "deterministic": True}
-    sizes = {key: value for key, value in SIZES[name].items() if key != "batch_norm"}
+    sizes = {key: value for key, value in SIZES[name].items() if key in ("blocks", "channels")}
     settings = {"generator": name, "batch": 2, "crop": 32, "learning_rate": 1e-3, "validate_every": 2, **sizes}
     recipe = Recipe("tiny", 4, batch_norm=SIZES[name].get("batch_norm", False), pixel="mae", ema_decay=0.9, **settings)
     start = loop.build(recipe).generator.get_arrays()

@@ -16,7 +16,7 @@ export interface ModelFacts {
   /** A side of the largest tile. */
   tile: number;
   /** Of the pictures that the model was trained on. */
-  degradation: "bicubic" | "shrunk" | "real";
+  degradation: "bicubic" | "shrunk" | "real" | "unknown";
   file: string;
   bytes: number;
   sha256: string;

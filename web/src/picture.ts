@@ -50,7 +50,8 @@ interface Step {
 
 export async function* upscaled(network: Runs, job: Job): AsyncGenerator<Step> {
   const { facts } = network;
-  const kind = job.backProjection === "auto" ? (facts.degradation === "real" ? "colour" : "full") : job.backProjection;
+  const suited = { bicubic: "full", shrunk: "full", real: "colour", unknown: "none" } as const;
+  const kind = job.backProjection === "auto" ? suited[facts.degradation] : job.backProjection;
   const context = facts.overlap + reach(kind) + (job.scale < facts.scale ? 2 : 0);
   const window = Math.max(Math.floor(BLOCK / facts.scale), 2 * context + 64);
   const tile = Math.max(job.tile ?? facts.tile, 2 * facts.overlap + 16);
