@@ -4,9 +4,9 @@
     python benchmarks/degraded.py --sheet=real.jpg
 
 HR are the bundled held-out photographs and, where it is found, Set14: none was trained on; and rendered pages of text.
-Models run as `upscale.py` runs them, on JPEG files where JPEG is the condition's last. Prints a Markdown table, a row a
-condition: LPIPS-Alex / PSNR on Y, means over the pictures, a border of 4 px left out; and the LPIPS as a share of
-bicubic's. --sheet draws held-out ones.
+Models run as `srgan-tf upscale` runs them ("auto-fast": with --fast), on JPEG files where JPEG is the condition's last.
+Prints a Markdown table, a row per condition: LPIPS-Alex / PSNR on Y, means over the pictures, a border of 4 px left
+out; and the LPIPS as a share of bicubic's. --sheet draws held-out ones.
 """
 
 import argparse
@@ -62,7 +62,9 @@ def main() -> None:
     parser.add_argument("--sheet", help="picture file to draw, in place of the table")
     options = parser.parse_args()
     hrs, models = pictures(options.data_dir), {"bicubic": lambda lr: enlarge(lr[None], SCALE).numpy()[0]}
-    models |= {name: Upscaler(name, back_projection=options.back_projection) for name in options.weights.split(",")}
+    for name in options.weights.split(","):
+        model, fast = ("auto", True) if name == "auto-fast" else (name, False)
+        models[name] = Upscaler(model, back_projection=options.back_projection, fast=fast)
     if options.sheet:
         return sheet(options.sheet, hrs, models)
     grid = {name: (hrs, degrade) for name, degrade in PHOTOGRAPHS.items()}

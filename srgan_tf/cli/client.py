@@ -47,7 +47,7 @@ def main(flags, arguments: list[str]) -> None:
             stack.callback(one.close)
         model = tuple(remote) if len(remote) == 2 else remote[0]
         upscaler = upscaling.Upscaler(model, **batch.options(flags))
-        made_by = {name: flags[name].value for name in ("model", "label")}
+        made_by = {"model": ",".join(models), "label": flags.label}
         batch.run_all(flags, arguments, upscaler, made_by, flags.concurrency, lambda: [one.close() for one in remote])
 
 

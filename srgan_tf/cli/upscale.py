@@ -40,9 +40,7 @@ def define(flag) -> None:
 
 def names_of(flags) -> tuple[str, ...]:
     """Return the models that --weights names: one, or two, for clean and for degraded pictures."""
-    from srgan_tf.inference import auto
-
-    names = auto.SHIPPED if flags.weights == "auto" else batch.one_or_two(flags, "weights")
+    names = batch.one_or_two(flags, "weights")
     if len(names) == 1 and flags.strength is not None:
         fail("--strength goes with --weights=auto, or with two weights", 2)
     return names

@@ -37,6 +37,7 @@ class Upscaler:
             "full" for others.
         strength: 0 to 1, in place of what "auto" finds in a picture: 0 keeps all grain, 1 cleans most.
         ensemble: average over the eight flips and turns of each tile: about 0.1 dB better, eight times slower.
+        fast: let "auto" take "fast" and "fast-real", a sixth of the time for slightly coarser texture.
 
     Attributes:
         scale: of results.
@@ -55,9 +56,14 @@ class Upscaler:
         back_projection: str = "auto",
         strength: float | None = None,
         ensemble: bool = False,
+        fast: bool = False,
     ):
-        self._arguments = (model, scale, precision, engine, memory, back_projection, strength, ensemble)
-        pair = auto.SHIPPED if model == "auto" else model if isinstance(model, tuple) else None
+        self._arguments = (model, scale, precision, engine, memory, back_projection, strength, ensemble, fast)
+        pair = model if isinstance(model, tuple) else None
+        if isinstance(model, str) and model == "auto":
+            pair = auto.FAST if fast else auto.SHIPPED
+        elif fast:
+            raise ValueError(f"fast goes with model='auto', not {model!r}")
         if strength is not None and (pair is None or not 0 <= strength <= 1):
             raise ValueError(f"strength must be 0 to 1, and goes with model='auto', not {strength!r} with {model!r}")
         if back_projection not in BACK_PROJECTIONS:

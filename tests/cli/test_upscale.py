@@ -63,6 +63,8 @@ def test_help_needs_no_tensorflow():
 def test_usage_errors_exit_with_2():
     assert run().returncode == 2
     assert run("--no_such_flag", "a.png").returncode == 2
+    done = run("--fast", "--weights=srgan", "a.png")
+    assert done.returncode == 2 and b"--fast chooses the models; omit it, or --weights" in done.stderr
 
 
 def test_a_scale_beyond_the_models_is_one_line(tmp_path, tiny):

@@ -165,6 +165,16 @@ def _counting(init, calls: list):
     return wrapped
 
 
+def test_fast_takes_the_smaller_pair_and_blends_it(lrs):
+    fast, pixels = Upscaler(fast=True), lrs[0]
+    for quality, names in ((None, "fast"), (60, "fast-real"), (88, "50% fast-real, 50% fast")):
+        assert fast.resolve(pixels, quality).description.endswith(f"→ {names}")
+    blended, *ends = (fast.resolve(pixels, quality)(pixels).astype(float) for quality in (88, 60, None))
+    assert all(0.1 < np.abs(blended - end).mean() < np.abs(ends[0] - ends[1]).mean() for end in ends)
+    with pytest.raises(ValueError, match="fast goes with model='auto'"):
+        Upscaler("srgan", fast=True)
+
+
 def test_two_models_of_ones_own(lrs):
     from srgan_tf.models.weights import shipped_file
 

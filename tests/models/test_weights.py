@@ -32,6 +32,7 @@ def test_shipped_weights_are_of_the_size_told():
     assert sizes == dict.fromkeys(("srresnet", "srgan", "srgan-real"), 1_550_659 + 4_224) | {
         "compact": 57_960,
         "fast": 354_672,
+        "fast-real": 354_672,
     }
 
 
