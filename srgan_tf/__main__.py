@@ -5,7 +5,8 @@ import signal
 
 def command() -> None:
     """Run the sub-command of this process' arguments."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until handlers are set, Ctrl-C ends without a traceback
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored, as in the background of a shell
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until handlers are set, Ctrl-C ends without a traceback
     from srgan_tf.cli.main import command
 
     command()

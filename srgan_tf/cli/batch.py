@@ -181,9 +181,25 @@ def work(
 
 def begin(flags, arguments: list[str]) -> None:
     """Check arguments and set up logging, before a model is loaded."""
+    from srgan_tf.io import encoding, files
+
     if not arguments:
         fail("no input: give pictures, folders or patterns, or - for standard input (--help shows examples)", 2)
+    check_names(flags, arguments)
+    one_file = files.is_picture(Path(flags.output)) and not os.path.isdir(flags.output)
+    if "-" in arguments and flags["output"].present and not one_file:
+        fail(f"--output={flags.output}: what comes from standard input goes to standard output, or to a file name", 2)
+    if one_file and flags.format and encoding.format_of(flags.output) != encoding.format_of(f"x.{flags.format}"):
+        fail(f"--output={flags.output} contradicts --format={flags.format}; omit one", 2)
     logging.set_verbosity(logging.ERROR if flags.quiet else logging.INFO if flags.verbose else logging.WARNING)
+
+
+def check_names(flags, arguments: list[str]) -> None:
+    """Refuse empty names, as of unset variables, which would mean the working folder; and suffixes with folders."""
+    if "" in arguments or not flags.output:
+        fail("the name of an input, or --output, is empty; give . for the working folder", 2)
+    if flags.suffix and os.path.basename(flags.suffix) != flags.suffix:
+        fail(f"--suffix={flags.suffix}: a suffix has no folders", 2)
 
 
 def one_or_two(flags, name: str) -> tuple[str, ...]:
@@ -208,7 +224,7 @@ def options(flags) -> dict:
 def existing(planned: Plan) -> str:
     """Describe what a plan left out, for the summary; "" for nothing."""
     made = f"{planned.made} skipped, made before (--overwrite makes them again)" * bool(planned.made)
-    unknown = f"{planned.unknown} kept, not made by this program (--overwrite replaces them)" * bool(planned.unknown)
+    unknown = f"{planned.unknown} kept, not in the manifest (--overwrite replaces them)" * bool(planned.unknown)
     return "; ".join(filter(None, (made, unknown)))
 
 

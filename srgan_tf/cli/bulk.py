@@ -46,6 +46,7 @@ def _without(flag, *names: str) -> SimpleNamespace:
 def main(flags, arguments: list[str]) -> None:
     if bool(arguments) == bool(flags.retry):
         fail("give pictures, folders, patterns or URLs, or only --retry=FILE (--help shows examples)", 2)
+    batch.check_names(flags, arguments)
     if "-" in arguments:
         fail("-: bulk reads no standard input; use srgan-tf upscale", 2)
     need("ray", "srgan-tf bulk", "bulk")

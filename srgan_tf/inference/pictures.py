@@ -14,34 +14,39 @@ from srgan_tf.inference.pipeline import Pipeline
 from srgan_tf.inference.upscaling import Upscaler, as_pixels
 from srgan_tf.io import encoding, files, images
 from srgan_tf.io.images import MAX_PIXELS, Picture
+from srgan_tf.planning import storage
 
 
-def upscale(image, model="auto", output=None, quality: int = 95, **options):
+def upscale(image, model="auto", output=None, quality: int = 95, page: int | None = None, **options):
     """Upscale one picture; for many, make an `Upscaler` once.
 
     Args:
-        image: a path; bytes of a picture file, or a binary file that has them; or uint8 or uint16 [height, width] or
-            [height, width, bands], where bands are grey, grey + alpha, RGB or RGB + alpha.
+        image: a path or URL; bytes of a picture file, or a binary file that has them; or uint8 or uint16 [height,
+            width] or [height, width, bands], where bands are grey, grey + alpha, RGB or RGB + alpha.
         model, options: as of `Upscaler`.
-        output: a path to write to, with the metadata of the file; None returns the pixels.
+        output: a path to write to, with the metadata of the file, over what is there; None returns the pixels.
         quality: 1-100, for JPEG, WebP and AVIF.
+        page: which page or frame, from 1, of files with several; the first by default.
 
     Returns:
         The picture in the dtype and bands of image, `scale` times larger; or output, once it is written.
 
     Raises:
-        ImageError: the picture cannot be read or written. WeightsError: there is no such model.
+        ImageError: the picture cannot be read or written, or would be overwritten. WeightsError: there is no such
+            model.
 
     Example:
         >>> srgan_tf.upscale("photo.jpg", output="photo_x4.png")
     """
-    upscaler = model if isinstance(model, Upscaler) else Upscaler(model, **options)
-    if hasattr(image, "read"):
-        image = image.read()
-    if isinstance(image, bytes):
-        image = _Named("the picture", image)
-    if isinstance(image, (str, Path, _Named)):
-        picture = images.load(image, lenient=True)
+    upscaler = _upscaler(model, options)
+    if isinstance(image, (str, Path)) and output is not None and files.is_same(image, output):
+        raise ImageError(f"{output}: would overwrite its input; choose another output")
+    if hasattr(image, "read") or isinstance(image, _BYTES):
+        image = _Named("the picture", _content(image))
+    elif isinstance(image, str) and storage.is_url(image):
+        image = storage.File(image)
+    if isinstance(image, (str, Path, _Named, storage.File)):
+        picture = images.load(image, page=page, lenient=True)
         _log(image, notes_of(picture, output))
     elif output is None:
         return upscaler(image)
@@ -52,6 +57,24 @@ def upscale(image, model="auto", output=None, quality: int = 95, **options):
         return pipeline(picture.pixels)
     write_picture(pipeline, picture, output, quality)
     return output
+
+
+_BYTES = (bytes, bytearray, memoryview)
+
+
+def _upscaler(model, options: dict) -> Upscaler:
+    if not isinstance(model, Upscaler):
+        return Upscaler(model, **options)
+    if options:
+        raise TypeError(f"{', '.join(options)}: goes with the name of a model; an Upscaler has its options already")
+    return model
+
+
+def _content(data) -> bytes:
+    data = data.read() if hasattr(data, "read") else data
+    if not isinstance(data, _BYTES):
+        raise TypeError(f"give the bytes of a picture file, or a file opened in binary mode, not {type(data).__name__}")
+    return bytes(data)
 
 
 def notes_of(picture: Picture, output=None) -> list[str]:
@@ -99,9 +122,8 @@ def upscale_bytes(
     Example:
         >>> large, suffix = srgan_tf.upscale_bytes(small, name="holiday/a.jpg")
     """
-    upscaler = model if isinstance(model, Upscaler) else Upscaler(model, **options)
-    data = data.read() if hasattr(data, "read") else data
-    picture = images.load(_Named(name, data), max_pixels, page, lenient=True)
+    upscaler = _upscaler(model, options)
+    picture = images.load(_Named(name, _content(data)), max_pixels, page, lenient=True)
     suffix = suffix_for(name, picture, format)
     lines = notes_of(picture, f"x{suffix}")
     if notes is None:
@@ -141,7 +163,10 @@ def write_picture(
 
     Raises:
         ImageError: the file cannot be written, or its format cannot hold the size (checked before computing).
+        ValueError: quality is out of range.
     """
+    if not 1 <= quality <= 100:
+        raise ValueError(f"quality must be 1 to 100, not {quality!r}")
     height, width, bands = picture.pixels.shape
     shape = (height * pipeline.scale, width * pipeline.scale, bands)
     sixteen = picture.pixels.dtype == np.uint16 and encoding.format_of(output) in encoding.SIXTEEN_BIT

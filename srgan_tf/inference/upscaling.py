@@ -137,8 +137,10 @@ def as_pixels(image) -> np.ndarray:
     """Return an image as uint8 or uint16 [height, width, bands].
 
     Raises:
-        ValueError: it is of another type or shape.
+        ValueError: it is of another type or shape, or Pillow's of another mode than grey and RGB.
     """
+    if (mode := getattr(image, "mode", "RGB")) not in ("L", "LA", "RGB", "RGBA", "I;16"):
+        raise ValueError(f"image must be grey or RGB, not of Pillow's mode {mode}; use image.convert('RGB')")
     pixels = np.asarray(image)
     if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise ValueError(f"image must be uint8 or uint16 [height, width(, bands)], not {pixels.dtype} {pixels.shape}")

@@ -22,6 +22,14 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS
 
 
+def is_same(one, other) -> bool:
+    """Return whether two paths name one file that exists."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
 def find(source, unread: list[str] | None = None) -> list[Path]:
     """Find the pictures of a folder (searched whole), a glob pattern, a file, or a list of these, in sorted order.
 

@@ -75,7 +75,7 @@ def plan(
     """
     made = Plan()
     for job in _all_jobs(list(dict.fromkeys(arguments)), output, suffix, suffix_of, manifest, made.problems):
-        if job.source and job.target and _same(job.source, job.target):
+        if job.source and job.target and (job.source == job.target or files.is_same(job.source, job.target)):
             made.problems.append(f"{job.target}: would overwrite its input; choose another --output")
         elif compare and job.compared and _is_too_long(job.compared):
             made.problems.append(f"{job.source}: its comparison's name is too long; rename it, or omit --compare")
@@ -98,6 +98,8 @@ def without_existing(planned: Plan, output: str, manifest: Manifest) -> Plan:
             planned.problems.append(f"{job.target}: exists, but {differs}; --overwrite replaces it")
         elif differs is None:
             planned.unknown += 1
+        elif job.compared and not os.path.exists(job.compared):
+            jobs.append(job)
         else:
             planned.made += 1
     planned.jobs = jobs
@@ -181,10 +183,3 @@ def _join(output: str, name: PurePath) -> str:
 
 def _is_too_long(target: str) -> bool:
     return not storage.is_url(target) and len(os.fsencode(os.path.basename(target))) > _LONGEST_NAME
-
-
-def _same(source: str, target: str) -> bool:
-    try:
-        return source == target or os.path.samefile(source, target)
-    except OSError:  # one of them is missing, or a URL
-        return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
-from srgan_tf.errors import ImageError, need
+from srgan_tf.errors import ImageError
 from srgan_tf.io import files
 
 # A put is atomic there, and a rename would be a copy. Elsewhere files are written aside and renamed.
@@ -45,10 +45,11 @@ def opened(url: str):
         ImageError: the protocol is unknown, or its package is missing.
     """
     protocol = url.split("://")[0]
-    need("fsspec", url, "bulk")
     try:
         import fsspec
-
+    except ImportError:
+        raise ImageError(f"{url}: URLs need fsspec and the store's package: pip install fsspec s3fs, say") from None
+    try:
         options = fsspec.get_filesystem_class(protocol)._get_kwargs_from_urls(url)  # a server's name, say
         system = fsspec.filesystem(protocol, **options)  # the same object each time
     except Exception as error:  # packages that are missing or not set up raise many types

@@ -67,6 +67,23 @@ def test_usage_errors_exit_with_2():
     assert done.returncode == 2 and b"--fast chooses the models; omit it, or --weights" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["", "a.png"], "is empty; give ."),  # an unset variable would mean the working folder
+        (["a.png", "--output="], "is empty; give ."),
+        (["-", "--output=folder"], "standard output, or to a file name"),
+        (["a.png", "--output=q.png", "--format=jpg"], "contradicts --format=jpg"),
+        (["a.png", "--suffix=/../b"], "a suffix has no folders"),
+    ],
+)
+def test_contradictions_are_wrong_usage(words, said, tmp_path):
+    images.write(tmp_path / "a.png", picture(8))
+    done = run(*words, "--weights=compact", cwd=tmp_path, text=True)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_a_scale_beyond_the_models_is_one_line(tmp_path, tiny):
     images.write(tmp_path / "a.png", picture())
     done = run(tmp_path / "a.png", "--scale=5", "--weights", tiny, "--output", tmp_path / "out")
@@ -119,7 +136,7 @@ def test_results_of_others_and_of_other_options_are_not_taken_for_done(tmp_path,
     again = run(tmp_path / "two", tmp_path / "one", *arguments)
     assert again.returncode == 0 and b"2 skipped" in again.stderr
     (out / ".srgan_tf.jsonl").unlink()
-    assert b"2 kept, not made by this program" in run(tmp_path / "one", tmp_path / "two", *arguments).stderr
+    assert b"2 kept, not in the manifest" in run(tmp_path / "one", tmp_path / "two", *arguments).stderr
 
 
 def test_a_folder_that_is_its_own_output_is_enlarged_once(tmp_path, tiny):
@@ -229,7 +246,7 @@ def test_missing_weights_are_one_line(tmp_path):
 def test_interrupting_leaves_no_half_file(signals, tmp_path, tiny):
     images.write(tmp_path / "large.png", picture(3000))
     words = command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny)
-    process = forks.Popen(words, stderr=subprocess.PIPE)
+    process = forks.Popen([*words, "--memory=0.05"], stderr=subprocess.PIPE)  # many tiles, after each of which it stops
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob(".partial-*")) and time.monotonic() < deadline:
         time.sleep(0.05)

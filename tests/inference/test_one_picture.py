@@ -156,3 +156,31 @@ def test_options_make_an_upscaler(upscaler):
         assert image.size == (50, 36)
     with pytest.raises(ValueError, match="scale must be"):
         srgan_tf.upscale_bytes(data, "compact", scale=9)
+
+
+def test_a_picture_is_not_written_over_itself(tmp_path, upscaler):
+    path = tmp_path / "a.png"
+    path.write_bytes(FILES["profiled.png"])
+    (tmp_path / "link.png").symlink_to(path)
+    for output in (path, tmp_path / "link.png"):
+        with pytest.raises(ImageError, match="would overwrite its input"):
+            srgan_tf.upscale(str(path), upscaler, output)
+    assert path.read_bytes() == FILES["profiled.png"]
+
+
+def test_arguments_that_would_be_ignored_or_misread_are_refused(tmp_path, upscaler):
+    data = FILES["turned.jpg"]
+    for call in (srgan_tf.upscale, srgan_tf.upscale_bytes):
+        with pytest.raises(TypeError, match="scale, foo: goes with the name of a model"):
+            call(data, upscaler, scale=2, foo=1)
+    for wrong in ("a.png", pixels(), None):
+        with pytest.raises(TypeError, match=f"give the bytes of a picture file.*not {type(wrong).__name__}"):
+            srgan_tf.upscale_bytes(wrong, upscaler)
+    assert srgan_tf.upscale_bytes(bytearray(data), upscaler) == srgan_tf.upscale_bytes(memoryview(data), upscaler)
+    for quality in (0, 500):
+        with pytest.raises(ValueError, match="quality must be 1 to 100"):
+            srgan_tf.upscale(data, upscaler, tmp_path / "a.jpg", quality)
+    for mode in ("P", "CMYK", "HSV", "1"):
+        with pytest.raises(ValueError, match=rf"Pillow's mode {mode}; use image.convert\('RGB'\)"):
+            srgan_tf.upscale(Image.fromarray(pixels()).convert(mode), upscaler)
+    assert srgan_tf.upscale(FILES["pages.tif"], upscaler, page=2).shape == (72, 100, 3)

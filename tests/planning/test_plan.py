@@ -144,6 +144,16 @@ def test_existing_results_are_told_apart(tmp_path):
     assert "c_x4.png: exists, but --quality was 95" in again(quality=80).problems[2]
 
 
+def test_a_comparison_that_is_missing_is_made(tmp_path):
+    touch(tmp_path, "a.png", "out/a_x4.png")
+    manifest = Manifest(str(tmp_path / "out"), {})
+    manifest.add(str(tmp_path / "a.png"), str(tmp_path / "out/a_x4.png"))
+    again = lambda: plan([str(tmp_path / "a.png")], str(tmp_path / "out"), "_x4", ending_of, manifest, compare=True)  # noqa: E731
+    assert len(again().jobs) == 1
+    touch(tmp_path, "out/a_x4_compare.png")
+    assert (again().jobs, again().made) == ([], 1)
+
+
 def test_damaged_lines_of_a_manifest_spoil_no_other(tmp_path):
     touch(tmp_path, "a.png", "a_x4.png")
     noted(tmp_path).add(str(tmp_path / "a.png"), str(tmp_path / "a_x4.png"))
