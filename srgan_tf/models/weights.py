@@ -46,6 +46,8 @@ def load(source):
     if path.is_dir():
         path = _of_run(path)
     check_there(source)
+    if path.suffix == ".bin":
+        raise WeightsError(f"{path}: ncnn's weights; name the .param file beside it")
     if path.suffix in foreign.SUFFIXES:
         return _load_foreign(path)
     try:

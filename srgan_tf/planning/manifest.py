@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from srgan_tf.errors import ImageError
@@ -31,13 +30,17 @@ class Manifest:
         folder: of the results, a path or URL.
         options: what results depend on besides their sources.
         made_by: engine and arithmetic that were used; kept for people, not compared.
+
+    Attributes:
+        trouble: why it cannot be read or written, for one line; "" if it can.
     """
 
     def __init__(self, folder: str, options: dict, made_by: str = ""):
         self.folder, self.options, self._made_by = str(folder), options, made_by
         self._made: dict[str, dict] = {}
+        self.trouble = ""
         self._all: dict | None = self._old_options()
-        for entry in json_lines(_read(f"{self.folder}/{NAME}")):
+        for entry in json_lines(self._read(NAME)):
             if not isinstance(entry.get("options"), dict):
                 continue
             if isinstance(entry.get("result"), str):
@@ -46,7 +49,7 @@ class Manifest:
                 self._all = entry["options"]
 
     def _old_options(self) -> dict | None:
-        for entry in json_lines(_read(f"{self.folder}/{_BULK}")):
+        for entry in json_lines(self._read(_BULK)):
             return entry | {"engine": self.options.get("engine")} if entry.get("engine") == "auto" else entry
         return None
 
@@ -81,8 +84,10 @@ class Manifest:
         if storage.is_url(target):
             return
         entry = self._made[self._name(target)] = {"result": self._name(target), **_source(source), **self._how()}
-        with suppress(OSError):
+        try:
             self._append(entry)
+        except OSError as error:
+            self.trouble = f"{self.folder}/{NAME}: cannot write it ({error.strerror}); reruns do not know these results"
 
     def add_all(self) -> None:
         """Add these options as those of all results without a line of their own.
@@ -92,7 +97,7 @@ class Manifest:
         """
         place, self._all = f"{self.folder}/{NAME}", self.options
         if storage.is_url(place):
-            storage.write(place, _read(place) + f"\n{json.dumps(self._how())}\n".encode())
+            storage.write(place, self._read(NAME) + f"\n{json.dumps(self._how())}\n".encode())
             return
         try:
             Path(self.folder).mkdir(parents=True, exist_ok=True)
@@ -108,6 +113,14 @@ class Manifest:
                     file.write(b"\n")
             file.write(f"{json.dumps(entry)}\n".encode())
 
+    def _read(self, name: str) -> bytes:
+        place = f"{self.folder}/{name}"
+        try:
+            return storage.read(place) if storage.exists(place) else b""
+        except ImageError as error:
+            self.trouble = str(error)
+            return b""
+
     def _how(self) -> dict:
         return {"options": self.options, "made_by": self._made_by}
 
@@ -121,10 +134,3 @@ def _source(source: str) -> dict:
         return {"source": source}
     stat = os.stat(source)
     return {"source": os.path.realpath(source), "bytes": stat.st_size, "time": stat.st_mtime}
-
-
-def _read(place: str) -> bytes:
-    try:
-        return storage.read(place)
-    except ImageError:
-        return b""

@@ -164,6 +164,16 @@ def test_damaged_lines_of_a_manifest_spoil_no_other(tmp_path):
     assert read.differs(str(tmp_path / "a.png"), str(tmp_path / "a_x4.png")) == ""
 
 
+def test_a_manifest_that_cannot_be_used_says_so(tmp_path):
+    touch(tmp_path, "a.png")
+    (tmp_path / ".srgan_tf.jsonl").mkdir()  # root may read and write everything else
+    made = Manifest(str(tmp_path), {})
+    assert ".srgan_tf.jsonl: cannot read it" in made.trouble
+    made.add(str(tmp_path / "a.png"), str(tmp_path / "a_x4.png"))
+    assert "cannot write it" in made.trouble and "reruns do not know these results" in made.trouble
+    assert Manifest(str(tmp_path / "new"), {}).trouble == ""
+
+
 def test_options_that_bulk_kept_before_are_honoured(tmp_path):
     (tmp_path / ".srgan_tf_bulk.json").write_text('{"quality": 95, "engine": "auto"}')
     assert Manifest(str(tmp_path), {"quality": 95, "engine": "litert"}).changed() == ""

@@ -28,6 +28,8 @@ def read_state(path) -> dict[str, Tensor]:
     """
     path = Path(path)
     content = _content(path)
+    if not content:
+        raise WeightsError(f"{path}: the file is empty; download it again")
     safe, there = content[8:9] == b"{", content.startswith((pytorch.ZIP, pytorch.LEGACY, ncnn.START))
     if safe:
         need("safetensors", str(path), "safetensors")
@@ -44,6 +46,8 @@ def read_state(path) -> dict[str, Tensor]:
         return state
     except WeightsError:
         raise
+    except (zipfile.BadZipFile, UnicodeDecodeError, EOFError):
+        raise WeightsError(f"{path}: cut off or damaged; download it again") from None
     except BROKEN as error:
         raise WeightsError(f"{path}: cannot be read as weights ({str(error)[:200]})") from None
 

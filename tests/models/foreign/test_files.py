@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from srgan_tf.errors import WeightsError
-from srgan_tf.models import foreign
+from srgan_tf.models import foreign, weights
 from srgan_tf.models.foreign.pytorch import LEGACY
 
 DATA = Path(__file__).parent / "data"
@@ -175,7 +175,7 @@ def _compact(one: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "begins with b''"),
+        (b"", "the file is empty"),
         (b"<!DOCTYPE html><html>", "download or save it again"),
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "unlike PyTorch's"),
         (pickle.dumps({"a": 1}), "unlike PyTorch's"),
@@ -232,3 +232,15 @@ def test_damaged_models_of_ncnn_are_refused(tmp_path):
     assert "it shrinks its result" in refused(path)
     path.write_text("7767517\n1 1\nInput")
     refused(path)
+
+
+def test_empty_cut_and_misnamed_files_say_what_to_do(tmp_path):
+    whole = next(path for path in sorted(DATA.glob("*.pth")) if path.read_bytes().startswith(b"PK")).read_bytes()
+    for name, content, said in [
+        ("empty.pth", b"", "the file is empty; download it again"),
+        ("cut.pth", whole[: len(whole) // 2], "cut off or damaged; download it again"),
+        ("model.bin", b"\0" * 40, "name the .param file beside it"),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WeightsError, match=said):
+            weights.load(tmp_path / name)
