@@ -9,7 +9,7 @@ import pytest
 from absl import logging
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core, so one thread each
+if "PYTEST_XDIST_WORKER" in os.environ:  # about one process per core, so one thread each
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(name, "1")
 ROOT = Path(__file__).parents[1]
