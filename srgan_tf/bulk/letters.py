@@ -1,11 +1,10 @@
 """The dead-letter file: one line of JSON per failed picture, written as it happens."""
 
-import json
 import os
 from pathlib import Path
 
 from srgan_tf.errors import ImageError
-from srgan_tf.planning.manifest import json_lines
+from srgan_tf.planning.manifest import append_line, json_lines
 
 try:
     import fcntl
@@ -52,15 +51,10 @@ class DeadLetterLog:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise ImageError(f"--failed={self.path}: another run writes to it; give another --failed") from None
-        if self._file.tell():
-            self._file.seek(-1, os.SEEK_END)
-            if self._file.read() != b"\n":  # truncated by a kill
-                self._file.write(b"\n")
 
     def add(self, source: str, target: str, reason: str, attempt: int) -> None:
         """Record a failed picture."""
-        letter = {"source": source, "target": target, "reason": reason, "attempt": attempt}
-        self._file.write(f"{json.dumps(letter)}\n".encode())
+        append_line(self._file, {"source": source, "target": target, "reason": reason, "attempt": attempt})
         self._file.flush()
 
     def close(self) -> None:

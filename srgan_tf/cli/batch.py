@@ -16,7 +16,7 @@ from srgan_tf.cli import fail
 from srgan_tf.errors import ImageError, ModelError, printable
 from srgan_tf.planning import storage
 from srgan_tf.planning.manifest import Manifest
-from srgan_tf.planning.plan import Job, Plan, plan
+from srgan_tf.planning.plan import Job, Plan, is_file_name, plan
 
 SHARED = ("scale", "back_projection", "ensemble", "format", "quality", "page")  # flags that results depend on
 
@@ -181,12 +181,12 @@ def work(
 
 def begin(flags, arguments: list[str]) -> None:
     """Check arguments and set up logging, before a model is loaded."""
-    from srgan_tf.io import encoding, files
+    from srgan_tf.io import encoding
 
     if not arguments:
         fail("no input: give pictures, folders or patterns, or - for standard input (--help shows examples)", 2)
     check_names(flags, arguments)
-    one_file = files.is_picture(Path(flags.output)) and not os.path.isdir(flags.output)
+    one_file = is_file_name(flags.output)
     if "-" in arguments and flags["output"].present and not one_file:
         fail(f"--output={flags.output}: what comes from standard input goes to standard output, or to a file name", 2)
     if one_file and flags.format and encoding.format_of(flags.output) != encoding.format_of(f"x.{flags.format}"):
@@ -252,12 +252,10 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
 
     made_by: what results depend on besides the shared flags: the model.
     """
-    from srgan_tf.io.files import is_picture
     from srgan_tf.progress import clock
 
     started, output = time.monotonic(), flags.output
-    one_file = is_picture(Path(output)) and not os.path.isdir(output)
-    folder = (os.path.dirname(output) or ".") if one_file else output
+    folder = (os.path.dirname(output) or ".") if is_file_name(output) else output
     manifest = manifest_of(flags, folder, upscaler, made_by)
     planned = plan_of(flags, arguments, output, upscaler.scale, manifest)
     if planned.jobs and storage.is_url(output):  # nothing can be appended there

@@ -23,6 +23,15 @@ def json_lines(data: bytes) -> Iterator[dict]:
             yield entry
 
 
+def append_line(file, entry: dict) -> None:
+    """Append a JSON line to a file opened by "a+b", on a line of its own where a kill cut the last one off."""
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            file.write(b"\n")
+    file.write(f"{json.dumps(entry)}\n".encode())
+
+
 class Manifest:
     """The manifest of a folder: a line per result of `upscale`; of `bulk`, and behind a URL, one line for all.
 
@@ -107,11 +116,7 @@ class Manifest:
 
     def _append(self, entry: dict) -> None:
         with open(Path(self.folder, NAME), "a+b") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read() != b"\n":  # cut off where a run was killed
-                    file.write(b"\n")
-            file.write(f"{json.dumps(entry)}\n".encode())
+            append_line(file, entry)
 
     def _read(self, name: str) -> bytes:
         place = f"{self.folder}/{name}"

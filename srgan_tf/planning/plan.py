@@ -106,10 +106,15 @@ def without_existing(planned: Plan, output: str, manifest: Manifest) -> Plan:
     return planned
 
 
+def is_file_name(output: str) -> bool:
+    """Return whether an output is the name of a picture file, and not a folder."""
+    return files.is_picture(PurePath(output)) and not os.path.isdir(output)
+
+
 def _all_jobs(arguments, output, suffix, suffix_of, manifest, problems: list[str]) -> list[Job]:
     streams = [Job(None, None)] if "-" in arguments else []
     sources = _sources([a for a in arguments if a != "-"], output, manifest.results(), problems)
-    if files.is_picture(PurePath(output)) and not os.path.isdir(output):
+    if is_file_name(output):
         if len(sources) + len(streams) != 1:
             problems.append(f"--output={output}: a file name takes one picture, not {len(sources)}; give a folder")
             return []
