@@ -22,6 +22,6 @@ def on_end(handler: Callable[[int], None]) -> None:
 
 
 def ignore() -> None:
-    """Ignore these signals from now on, so that they do not interrupt what cleans up."""
+    """Ignore these signals from now on, so that they do not interrupt the clean-up."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)

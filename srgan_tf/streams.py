@@ -20,7 +20,7 @@ def silence():
 
 
 def open_closed() -> None:
-    """Give closed standard streams' numbers to the null device: files opened later would take them, and log lines."""
+    """Open closed standard streams on the null device: else a file opened later takes their numbers, and log lines."""
     for stream in range(3):
         try:
             os.fstat(stream)
@@ -30,7 +30,7 @@ def open_closed() -> None:
 
 
 def leave_terminal() -> None:
-    """Send what is still printed nowhere: a closed terminal raises OSError."""
+    """Redirect terminal output to the null device: writing to a closed terminal raises OSError."""
     silent = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         if stat.S_ISCHR(os.fstat(stream).st_mode):

@@ -148,7 +148,7 @@ def _decode(opened: Opened) -> Picture:
 
 
 def _metadata(image: pyvips.Image, orientation: int) -> tuple[dict[str, tuple], list[str]]:
-    """Return the fields that go along, and what they no longer tell of."""
+    """Return the metadata fields to keep, and the names of what XMP no longer describes."""
     fields, left_out = {}, []
     for name in image.get_fields():
         if not name.startswith(_KEPT):

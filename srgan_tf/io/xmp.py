@@ -1,4 +1,4 @@
-"""XMP that stays true of an upright, larger picture without the further pictures and videos of its file."""
+"""Keep XMP true of an upright, larger picture without the further pictures and videos of its file."""
 
 import re
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ _TURNS = {
 
 
 def upright(packet: bytes, orientation: int = 1) -> tuple[bytes, list[str]]:
-    """Return an XMP packet that is true of the picture turned upright, alone, and what it no longer tells of.
+    """Return an XMP packet that describes the upright picture alone, and the names of what was removed.
 
     Args:
         orientation: EXIF's, 1-8, which the pixels had.

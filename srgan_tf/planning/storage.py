@@ -58,8 +58,8 @@ def opened(url: str):
 
 
 @contextmanager
-def _told(place: str, failure: str):
-    """Raise what any file system raises as one of our errors, with the place in front."""
+def _converted_errors(place: str, failure: str):
+    """Convert any file system's exceptions to ImageError or FullError, with the place in front."""
     try:
         yield
     except (ImageError, FullError):
@@ -85,7 +85,7 @@ def find(url: str) -> tuple[str, list[tuple[str, str]]]:
     parts = path.split("/")
     fixed = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts))
     folder, pattern = path.rstrip("/"), ""
-    with _told(url, "cannot be listed"):
+    with _converted_errors(url, "cannot be listed"):
         system.invalidate_cache()
         if fixed < len(parts) and not system.exists(path):
             folder, pattern = "/".join(parts[:fixed]), "/".join(parts[fixed:])
@@ -111,7 +111,7 @@ def existing(output: str) -> Callable[[str], bool]:
     if not is_url(output):
         return os.path.lexists
     system, path = opened(output)
-    with _told(output, "cannot be listed"):
+    with _converted_errors(output, "cannot be listed"):
         system.invalidate_cache()
         keys = set(system.find(path)) if system.exists(path) else set()
     return lambda url: system._strip_protocol(url) in keys
@@ -136,7 +136,7 @@ def read(place: str) -> bytes:
     Raises:
         ImageError: it is missing or cannot be read.
     """
-    with _told(place, "cannot read it"):
+    with _converted_errors(place, "cannot read it"):
         if not is_url(place):
             return Path(place).read_bytes()
         system, path = opened(place)
@@ -148,7 +148,7 @@ def exists(place: str) -> bool:
     if not is_url(place):
         return os.path.exists(place)
     system, path = opened(place)
-    with _told(place, "cannot check whether it exists"):
+    with _converted_errors(place, "cannot check whether it exists"):
         system.invalidate_cache()
         return system.exists(path)
 
@@ -159,7 +159,7 @@ def write(place: str, data: bytes) -> None:
     Raises:
         FullError: there is no space left. ImageError: it cannot be written.
     """
-    with _told(place, "cannot write it"):
+    with _converted_errors(place, "cannot write it"):
         if not is_url(place):
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             with files.write_aside(place) as aside:
