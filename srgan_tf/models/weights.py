@@ -13,7 +13,7 @@ import numpy as np
 
 from srgan_tf.errors import WeightsError
 from srgan_tf.io.files import is_picture, write_aside
-from srgan_tf.models import foreign, generator_class, register_all
+from srgan_tf.models import generator_class, register_all
 
 # Errors that damaged and foreign files raise.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError)
@@ -40,6 +40,8 @@ def load(source):
     Raises:
         WeightsError: the source does not exist, is damaged, or of an architecture that is not supported.
     """
+    from srgan_tf.models import foreign  # upscaling by shipped weights does not need it
+
     path = Path(source)
     if is_shipped(source):
         path = shipped_file(str(source))
@@ -49,7 +51,7 @@ def load(source):
     if path.suffix == ".bin":
         raise WeightsError(f"{path}: ncnn's weights; name the .param file beside it")
     if path.suffix in foreign.SUFFIXES:
-        return _load_foreign(path)
+        return _load_foreign(path, foreign.read)
     try:
         if path.suffix == ".keras":
             return _load_keras(path)
@@ -185,8 +187,8 @@ def _load_npz(path: Path):
     return _made(json.loads(str(arrays.pop("config"))), arrays)
 
 
-def _load_foreign(path: Path):
-    config, arrays = foreign.read(path)
+def _load_foreign(path: Path, read):
+    config, arrays = read(path)
     try:
         return _made(config, arrays)
     except ValueError as error:
