@@ -20,12 +20,18 @@ def silence():
 
 
 def open_closed() -> None:
-    """Open closed standard streams on the null device: else a file opened later takes their numbers, and log lines."""
+    """Open closed standard streams on the null device: else a file opened later takes their numbers, and log lines.
+
+    A wrapper's shell may have taken the number already, for a file to read from: such a stream is closed, too.
+    """
     for stream in range(3):
         try:
-            os.fstat(stream)
+            os.write(stream, b"") if stream else os.fstat(stream)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != stream:
+                os.dup2(null, stream)
+                os.close(null)
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 

@@ -1,4 +1,7 @@
-"""Read JPEG files: libvips decodes, Pillow parses the head; how much of a damaged picture is missing, neither says."""
+"""Read JPEG files: libvips decodes, Pillow parses the head, simplejpeg (TurboJPEG) tells each warning of libjpeg.
+
+How much of a damaged picture is missing none of them says.
+"""
 
 import io
 import threading
@@ -6,6 +9,7 @@ from contextlib import suppress
 
 import numpy as np
 import pyvips
+import simplejpeg
 from PIL import Image
 
 from srgan_tf.io import jpeg_tables, metadata, spill
@@ -29,9 +33,11 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
     with suppress(OSError, SyntaxError, ValueError, LookupError, TypeError):
         head = Image.open(io.BytesIO(data), formats=["JPEG"])
     try:
-        image, notes = spill.decode(image).copy(), []
+        image, notes, lines = spill.decode(image).copy(), [], _last_warning(data)
     except pyvips.Error:
-        image, notes = _decode_despite(_warnings(data), data, head, lenient)
+        lines = _warnings(data) or ["it is damaged"]
+    if lines:
+        image, notes = _decode_despite(lines, data, head, lenient)
     if head is None:
         return Opened(image, ".jpg", notes)
     if (count := getattr(head, "n_frames", 1)) > 1:  # MPO
@@ -40,6 +46,18 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
     if not head.info.get("jfif_unit") and 282 not in metadata.parse(exif).get(0, {}):
         image = image.copy(xres=1, yres=1)  # a ratio of the sides, or libvips' default
     return Opened(image, ".jpg", notes, jpeg_tables.quality_of(head.quantization.get(0)))
+
+
+def _last_warning(data: bytes) -> list[str]:
+    """Return libjpeg's last warning, if any: libvips leaves out those of the last rows and of what follows them."""
+    smallest = {"colorspace": "GRAY", "min_height": 1, "min_width": 1, "min_factor": 8}
+    try:
+        simplejpeg.decode_jpeg(data, **smallest)
+    except ValueError as warning:
+        with suppress(ValueError):  # raised without `strict` as well for layouts that TurboJPEG does not read
+            simplejpeg.decode_jpeg(data, **smallest, strict=False)
+            return [str(warning)]
+    return []
 
 
 def _warnings(data: bytes) -> list[str]:
@@ -65,13 +83,11 @@ def _warnings(data: bytes) -> list[str]:
 def _decode_despite(lines: list[str], data: bytes, head, lenient: bool) -> tuple[pyvips.Image, list[str]]:
     """Decode what libjpeg warned of, if all or nearly all of its pixels are right; else raise ValueError."""
     warning = " ".join(lines)
-    if lines and all(any(text in line for text in _HARMLESS) for line in lines):
+    if all(any(text in line for text in _HARMLESS) for line in lines):
         notes = ["the file holds stray bytes, which were skipped; parts may be wrong"] * ("extraneous" in warning)
         return spill.decode(pyvips.Image.new_from_buffer(data, "", fail_on="truncated")).copy(), notes
     if "remature end" not in warning or head is None:
-        raise ValueError(
-            f"libjpeg cannot decode it ({[*lines, 'it is damaged'][0]}): get an undamaged copy, or save it as 8-bit PNG"
-        )
+        raise ValueError(f"libjpeg cannot decode it ({lines[0]}): get an undamaged copy, or save it as 8-bit PNG")
     end = data.find(b"\xff\xd9", data.rfind(b"\xff\xda"))
     try:
         image, missing, lost = _without_end(data if end < 0 else data[:end], head)

@@ -284,7 +284,8 @@ def test_closed_standard_streams_do_no_harm(tmp_path, tiny):
     """A file opened later would take standard error's number, and log lines with it."""
     images.write(tmp_path / "a.png", picture(8))
     words = " ".join(map(shlex.quote, map(str, command(tmp_path / "a.png", "--output", tmp_path, "--weights", tiny))))
-    assert subprocess.run(f"{words} 2>&- >&- <&-", shell=True).returncode == 0
+    for streams in ("2>&- >&- <&-", "2</dev/null --overwrite"):  # a shell's script may have taken the number
+        assert subprocess.run(f"{words} {streams}", shell=True).returncode == 0
     assert images.read(tmp_path / "a_x4.png").shape == (32, 48, 3)
 
 
