@@ -15,4 +15,4 @@ LPIPS_NETWORKS = ("alex", "vgg")
 LITE_KINDS = ("float32", "float16", "dynamic", "engine", "int8")  # of .tflite files
 EXPORT_KINDS = ("saved_model", *LITE_KINDS, "web", "npz")  # the last two for browsers, and as weights of this package
 STRATEGIES = ("auto", "one", "mirrored", "multiworker")
-FORMATS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "avif")  # of output files
+FORMATS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "avif", "gif")  # of output files

@@ -130,7 +130,7 @@ def work(
 
     `cancel` is called when Ctrl-C or SIGTERM ends the batch early, to interrupt waiting threads.
     """
-    from srgan_tf.inference.pictures import notes_of, suffix_for
+    from srgan_tf.inference.pictures import frames_of, notes_of, resolve, suffix_for
     from srgan_tf.io import images
     from srgan_tf.progress import clock
 
@@ -140,7 +140,7 @@ def work(
         started = time.monotonic()
         try:
             source = _source(job)
-            picture = images.load(source, int(flags.max_megapixels * 1e6), flags.page, lenient=True)
+            picture = images.load(source, int(flags.max_megapixels * 1e6), flags.page, lenient=True, moving=True)
             suffix = PurePath(job.target).suffix if job.target else suffix_for("", picture, flags.format)
             notes = notes_of(picture, f"x{suffix}")
             if notes and not flags.quiet:
@@ -148,8 +148,10 @@ def work(
             with turns:
                 started = time.monotonic()
                 height, width, bands = picture.pixels.shape
-                pipeline = upscaler.resolve(picture.pixels, picture.quality)
-                tiles = pipeline.num_tiles(height, width, bands, picture.pixels.itemsize)
+                pipeline = resolve(upscaler, picture)
+                tiles = pipeline.num_tiles(height, width, bands, picture.pixels.itemsize) * frames_of(
+                    picture, f"x{suffix}"
+                )
                 make(flags, job, picture, pipeline, suffix, progress.begin(str(job), tiles))
                 if job.source and job.target:
                     manifest.add(job.source, job.target)

@@ -1,5 +1,6 @@
 """From a picture to a picture `scale` times larger: files, bytes and arrays. Importing this needs no TensorFlow."""
 
+import itertools
 import logging
 import tempfile
 from collections.abc import Callable
@@ -11,8 +12,9 @@ import numpy as np
 
 from srgan_tf.errors import ImageError
 from srgan_tf.inference.pipeline import Pipeline
+from srgan_tf.inference.steady import upscaled
 from srgan_tf.inference.upscaling import Upscaler, as_pixels
-from srgan_tf.io import encoding, files, images
+from srgan_tf.io import animations, encoding, files, images
 from srgan_tf.io.images import MAX_PIXELS, Picture
 from srgan_tf.planning import storage
 
@@ -46,13 +48,13 @@ def upscale(image, model="auto", output=None, quality: int = 95, page: int | Non
     elif isinstance(image, str) and storage.is_url(image):
         image = storage.File(image)
     if isinstance(image, (str, Path, _Named, storage.File)):
-        picture = images.load(image, page=page, lenient=True)
+        picture = images.load(image, page=page, lenient=True, moving=True)
         _log(image, notes_of(picture, output))
     elif output is None:
         return upscaler(image)
     else:
         picture = Picture(as_pixels(image))
-    pipeline = upscaler.resolve(picture.pixels, picture.quality)
+    pipeline = resolve(upscaler, picture)
     if output is None:
         return pipeline(picture.pixels)
     write_picture(pipeline, picture, output, quality)
@@ -79,7 +81,26 @@ def _content(data) -> bytes:
 
 def notes_of(picture: Picture, output=None) -> list[str]:
     """Return a line per thing that was chosen or filled in when a picture was read, or that its output cannot hold."""
-    return [*picture.notes, *(encoding.losses(output, picture.pixels) if output is not None else [])]
+    lines = [*picture.notes]
+    if picture.animation and (output is None or frames_of(picture, output) == 1):
+        which, kind = f"the first of {len(picture.animation.delays)} frames", encoding.format_of(output or "")[1:]
+        cannot = f", as {kind.upper()} does not move; GIF, WebP, PNG and AVIF do"
+        lines.append(which + (cannot if kind else "; --page=N chooses another"))
+    return lines + (encoding.losses(output, picture) if output is not None else [])
+
+
+def frames_of(picture: Picture, output) -> int:
+    """Return how many frames of a picture are made into an output of this name."""
+    return len(picture.animation.delays) if picture.animation and animations.can_move(output) else 1
+
+
+def resolve(upscaler: Upscaler, picture: Picture) -> Pipeline:
+    """Resolve every "auto" option for a picture; for all frames of an animation by its middle one, the first is dim."""
+    pixels = picture.pixels
+    if picture.animation:
+        count = len(picture.animation.delays)
+        pixels = next(itertools.islice(picture.animation.frames(), count // 2, None))
+    return upscaler.resolve(pixels, picture.quality)
 
 
 def _log(name, notes: list[str]) -> None:
@@ -123,14 +144,14 @@ def upscale_bytes(
         >>> large, suffix = srgan_tf.upscale_bytes(small, name="holiday/a.jpg")
     """
     upscaler = _upscaler(model, options)
-    picture = images.load(_Named(name, _content(data)), max_pixels, page, lenient=True)
+    picture = images.load(_Named(name, _content(data)), max_pixels, page, lenient=True, moving=True)
     suffix = suffix_for(name, picture, format)
     lines = notes_of(picture, f"x{suffix}")
     if notes is None:
         _log(name, lines)
     else:
         notes += lines
-    return as_bytes(upscaler.resolve(picture.pixels, picture.quality), picture, name, suffix, quality), suffix
+    return as_bytes(resolve(upscaler, picture), picture, name, suffix, quality), suffix
 
 
 def suffix_for(name: str, picture: Picture, format: str | None = None) -> str:
@@ -154,7 +175,7 @@ def write_picture(
     quality: int = 95,
     on_tile: Callable[[], None] | None = None,
 ) -> None:
-    """Upscale a decoded picture into a file, which is written while later rows are still computed.
+    """Upscale a decoded picture into a file, which is written while later rows, or frames, are still computed.
 
     Args:
         output: a path, whose suffix is the format.
@@ -172,6 +193,11 @@ def write_picture(
     sixteen = picture.pixels.dtype == np.uint16 and encoding.format_of(output) in encoding.SIXTEEN_BIT
     dtype = np.uint16 if sixteen else np.uint8
     encoding.check_writable(output, *shape[:2])
+    if picture.animation and frames_of(picture, output) > 1:
+        frames = upscaled(pipeline, picture.animation.frames(), on_tile)
+        shape = (*shape[:2], next(picture.animation.frames()).shape[2])
+        animations.write(output, frames, shape, picture.animation, _scaled(picture.metadata, pipeline.scale), quality)
+        return
     rows = pipeline.rows(picture.pixels, dtype, on_tile)
     encoding.write_rows(output, rows, shape, dtype, _scaled(picture.metadata, pipeline.scale), quality)
 

@@ -9,7 +9,7 @@ import threading
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from srgan_tf.io.files import reason, write_aside
 from srgan_tf.io.opened import Picture, from_array
 
 # Formats that can be written, with the longest side they allow (libjpeg stops a little before the format's 65,535).
-WRITABLE = {".png": 2**31 - 1, ".jpg": 65_500, ".webp": 16_383, ".tif": 2**31 - 1, ".avif": 16_384}
+WRITABLE = {".png": 2**31 - 1, ".jpg": 65_500, ".webp": 16_383, ".tif": 2**31 - 1, ".avif": 16_384, ".gif": 65_535}
 SIXTEEN_BIT = (".png", ".tif")
 _DOTS = 72 / 25.4  # per mm, where a picture states nothing: libvips would write 25 per inch
 _WITHOUT_EXIF = "xmp:iptc:icc:other"  # libvips makes up an EXIF block where there is none
@@ -48,17 +48,28 @@ def check_writable(path, height: int, width: int) -> None:
         )
 
 
-def losses(path, pixels: np.ndarray) -> list[str]:
+def losses(path, picture: Picture) -> list[str]:
     """Return a line per property of a picture that the format of the path's ending cannot hold."""
-    ending, lines = format_of(path), []
-    if ending == ".jpg" and pixels.shape[2] in (2, 4) and pixels[..., -1].min() < np.iinfo(pixels.dtype).max:
+    ending, pixels, lines = format_of(path), picture.pixels, []
+    if ending == ".gif" and not (picture.animation and picture.format == ".gif"):
+        lines.append("GIF has 256 colours, and transparency all or nothing; PNG, WebP, TIFF and AVIF keep more")
+    if ending == ".jpg" and picture.has_alpha and pixels[..., -1].min() < np.iinfo(pixels.dtype).max:
         lines.append("transparency became white, as JPEG has none; PNG, WebP, TIFF and AVIF keep it")
     if pixels.dtype == np.uint16 and ending not in SIXTEEN_BIT:
         lines.append("16 bits per channel became 8; PNG and TIFF keep them")
     return lines
 
 
-def write_rows(path, rows: Iterable, shape: tuple, dtype, metadata=None, quality: int = 95) -> None:
+@contextmanager
+def converted_errors(path):
+    """Convert what libraries raise in writing a file to ImageError."""
+    try:
+        yield
+    except (pyvips.Error, OSError) as error:
+        raise ImageError(f"{path}: cannot write it ({reason(error)})") from None
+
+
+def write_rows(path, rows: Iterable, shape: tuple, dtype, metadata=None, quality: int = 95, frames: int = 1) -> None:
     """Write a picture while its rows are being made, in another thread, holding only a few of them in memory.
 
     Args:
@@ -68,24 +79,25 @@ def write_rows(path, rows: Iterable, shape: tuple, dtype, metadata=None, quality
         dtype: np.uint8 or np.uint16.
         metadata: as of `Picture`.
         quality: 1-100, for lossy formats.
+        frames: of this shape, one after the other in rows.
 
     Raises:
         ImageError: it cannot be written; what `rows` raises is passed on.
     """
     check_writable(path, *shape[:2])
-    try:
-        with write_aside(path) as temporary, ThreadPoolExecutor(1) as pool:
-            feed, ended = queue.Queue(maxsize=1), threading.Event()
-            try:
-                stream = _png_stream(_fed(feed, ended), shape, dtype)
-                saving = pool.submit(_save, temporary, stream, shape, dict(metadata or {}), quality)
-                for band in rows:
-                    _put(feed, band, saving)
-            finally:  # also where `rows` raised or Ctrl-C came: a stream that stops early is an error to libvips
-                ended.set()
-            saving.result()
-    except (pyvips.Error, OSError) as error:
-        raise ImageError(f"{path}: cannot write it ({reason(error)})") from None
+    fields, (height, width, bands) = dict(metadata or {}), shape
+    if frames > 1:
+        fields["page-height"] = (pyvips.GValue.gint_type, height)
+    with converted_errors(path), write_aside(path) as temporary, ThreadPoolExecutor(1) as pool:
+        feed, ended = queue.Queue(maxsize=1), threading.Event()
+        try:
+            stream = _png_stream(_fed(feed, ended), (height * frames, width, bands), dtype)
+            saving = pool.submit(_save, temporary, stream, shape, fields, quality)
+            for band in rows:
+                _put(feed, band, saving)
+        finally:  # also where `rows` raised or Ctrl-C came: a stream that stops early is an error to libvips
+            ended.set()
+        saving.result()
 
 
 def _put(feed: queue.Queue, band, saving: Future) -> None:
@@ -134,8 +146,9 @@ def _save(path: str, stream: Iterable[bytes], shape: tuple, fields: dict, qualit
         fields |= carried.libvips_fields(exif)
     for name, (kind, value) in fields.items():
         image.set_type(kind, name, value)
-    if ending in (".webp", ".avif") and shape[2] < 3 and "icc-profile-data" in fields:
-        image = image.icc_transform("srgb", embedded=True).copy()  # these formats hold RGB, a grey profile does not fit
+    holds_profile = ending != ".gif" and (shape[2] > 2 or ending not in (".webp", ".avif"))  # RGB alone in these two
+    if "icc-profile-data" in fields and not holds_profile:
+        image = image.icc_transform("srgb", embedded=True).copy()
         image.remove("icc-profile-data")
     if image.hasalpha() and ending == ".jpg":
         image = image.flatten(background=[255])
@@ -147,6 +160,7 @@ def _save(path: str, stream: Iterable[bytes], shape: tuple, fields: dict, qualit
         ".webp": {"Q": quality, "smart_subsample": True},
         ".tif": {"compression": "deflate", "predictor": "horizontal", "bigtiff": np.prod(shape) > 2**30},
         ".avif": {"Q": quality, "compression": "av1"},
+        ".gif": {"keep_duplicate_frames": True},
     }[ending]
     keep = "all" if exif and ending in (".webp", ".avif") else _WITHOUT_EXIF
     image.write_to_file(path, **{"keep": keep} | options)

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pyvips
+from PIL import Image, features
 
 from srgan_tf.io import colour, metadata, samples, spill
 from srgan_tf.io.opened import BLOB, Opened, check_size, choose, from_array
@@ -19,7 +20,7 @@ def is_heif(data: bytes) -> bool:
 def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
     """Decode a picture, the main one by default. Raises ValueError (also for HDR), OSError, pyvips.Error, TooLarge."""
     if data[4:12] == b"ftypavis":
-        raise ValueError("animated AVIF is not supported: take a frame out of it first, as by ffmpeg")
+        return _by_pillow(data, max_pixels, page)
     try:
         import pi_heif
 
@@ -45,6 +46,20 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
     }
     notes += [f"left out: {name}" for name, there in further.items() if there]
     return Opened(image, ".heic" if is_heic else ".heif", notes)
+
+
+def _by_pillow(data: bytes, max_pixels: int, page: int | None) -> Opened:
+    """Decode a frame of an animated AVIF, which libheif reads no sequence of."""
+    if not features.check("avif"):
+        raise ValueError("animated AVIF needs Pillow 11.3 or later: pip install -U pillow")
+    with Image.open(io.BytesIO(data), formats=["AVIF"]) as file:
+        check_size(*file.size, max_pixels)
+        number, notes = choose(file.n_frames, page, "frame")
+        file.seek(number)
+        image = from_array(np.asarray(file.convert("RGBA" if file.mode == "RGBA" else "RGB")))
+        if profile := file.info.get("icc_profile"):
+            image.set_type(BLOB, "icc-profile-data", profile)
+        return Opened(image.copy_memory(), ".avif", notes, frames=file.n_frames)
 
 
 def _by_libvips(data: bytes, number: int) -> pyvips.Image:

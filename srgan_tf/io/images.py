@@ -4,7 +4,6 @@ libvips decodes, as it keeps 16 bits and metadata where Pillow drops them; Pillo
 out. The modules beside this one correct what either gets wrong, one format each.
 """
 
-import io
 import logging
 import os
 import struct
@@ -16,7 +15,7 @@ import pyvips
 from PIL import Image
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import encoding, heif, jpeg, pillow_formats, png, spill, tiff
+from srgan_tf.io import alpha, animations, encoding, heif, jpeg, pillow_formats, png, spill, tiff
 from srgan_tf.io.files import reason
 from srgan_tf.io.opened import Opened, Picture, TooLarge, check_size, choose
 
@@ -43,7 +42,9 @@ def read(path) -> np.ndarray:
     return load(path).rgb()
 
 
-def load(source, max_pixels: int = MAX_PIXELS, page: int | None = None, lenient: bool = False) -> Picture:
+def load(
+    source, max_pixels: int = MAX_PIXELS, page: int | None = None, lenient: bool = False, moving: bool = False
+) -> Picture:
     """Decode a picture upright, with its depth, alpha and metadata; palettes become RGB, CMYK becomes sRGB.
 
     Args:
@@ -51,6 +52,7 @@ def load(source, max_pixels: int = MAX_PIXELS, page: int | None = None, lenient:
         max_pixels: the largest height * width that is decoded.
         page: which frame or page to take, from 1; None takes the first and says so in the notes.
         lenient: take a JPEG whose last rows are missing, with a note.
+        moving: examine all frames of an animation, too, unless a page is given.
 
     Raises:
         ImageError: the file is missing, unreadable, truncated, no picture, too large or of an unsupported kind.
@@ -69,7 +71,14 @@ def load(source, max_pixels: int = MAX_PIXELS, page: int | None = None, lenient:
     if not data:
         raise ImageError(f"{name}: the file is empty; get a whole copy")
     try:
-        return _decode(_open(data, max_pixels, page, lenient))
+        opened = _open(data, max_pixels, page, lenient)
+        picture = _decode(opened)
+        if opened.frames > 1 and page is None:
+            if moving:
+                picture.animation = animations.opened(data)
+            else:
+                picture.notes.append(f"the first of {opened.frames} frames; --page=N chooses another")
+        return picture
     except TooLarge as error:
         width, height = error.args
         problem = f"{width} x {height} pixels are more than the limit of {max_pixels / 1e6:g} megapixels; raise it "
@@ -110,18 +119,13 @@ def _by_libvips(data: bytes, max_pixels: int, page: int | None) -> Opened:
     image = opened()
     loader = image.get("vips-loader").removesuffix("_buffer").removesuffix("load")
     count = image.get("n-pages") if "n-pages" in image.get_fields() else 1
-    number, notes = choose(count, page, {"gif": "frame", "webp": "frame"}.get(loader, "page"))
+    moves = loader in ("gif", "webp")
+    number, notes = choose(count, page, "frame" if moves else "page")
     if loader == "gif":
-        _check_gif(data, number)
-    return Opened(opened(page=number) if number else image, f".{loader}", notes)
-
-
-def _check_gif(data: bytes, number: int) -> None:
-    """Raise OSError where pixels of a frame, or of those that it is drawn on, are missing: libvips makes some up."""
-    with Image.open(io.BytesIO(data), formats=["GIF"]) as file:
-        for frame in range(number + 1):
-            file.seek(frame)
-            file.load()
+        animations.check_gif(data, number + 1)
+        if not data.rstrip(b"\0\r\n").endswith(b";"):
+            notes.append("the file lacks its end; all whole frames were kept")
+    return Opened(opened(page=number) if number else image, f".{loader}", notes, frames=count if moves else 1)
 
 
 def _decode(opened: Opened) -> Picture:
@@ -141,7 +145,7 @@ def _decode(opened: Opened) -> Picture:
         notes.append(f"kept 3 of its {image.bands} channels")
         image = image[:3]
     if image.hasalpha():
-        image = _fill_transparent(image)
+        image = alpha.fill(image)
     fields, left_out = _metadata(image, orientation)
     notes += [f"left out: {', '.join(left_out)}"] * bool(left_out)
     return Picture(spill.pixels(image), fields, opened.format, notes, opened.quality)
@@ -168,26 +172,6 @@ def _metadata(image: pyvips.Image, orientation: int) -> tuple[dict[str, tuple], 
         if image.get(name) != 1:  # libvips' default
             fields[name] = (pyvips.GValue.gdouble_type, image.get(name))
     return fields, left_out
-
-
-def _fill_transparent(image: pyvips.Image) -> pyvips.Image:
-    """Give wholly transparent pixels the colour of the nearest visible ones, and far ones the mean of all visible.
-
-    Files leave black or white there; a network spreads it over the visible edge as a fringe, and training crops it.
-    """
-    count = image.bands - 1
-    colour, alpha = image[0] if count == 1 else image[:count], image[count]
-    weight = alpha / (65535 if image.format == "ushort" else 255)
-    share = weight.avg()
-    if not share:  # nothing is visible
-        return image
-    mean = [band.avg() / share + 0.5 for band in (colour * weight).bandsplit()]
-    filled = (alpha == 0).ifthenelse((colour * 0 + mean).cast(image.format), colour)
-    for sigma in (12, 2):  # far pixels coarsely, near ones finely
-        around = weight.gaussblur(sigma, min_ampl=0.01, precision="float")
-        mean = (colour * weight).gaussblur(sigma, min_ampl=0.01, precision="float") / around
-        filled = ((alpha == 0) & (around > 1e-4)).ifthenelse((mean + 0.5).cast(image.format), filled)
-    return filled.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 def write(path, image: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """Result types and helpers of the format readers."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +10,20 @@ import pyvips
 BLOB = pyvips.GValue.blob_type
 
 
+class Animation(NamedTuple):
+    """Frames of a moving picture, all of one size and number of bands.
+
+    Attributes:
+        frames: call it for an iterator over uint8 [height, width, 3 or 4], which decodes them anew.
+        delays: how long each is shown, in ms.
+        plays: how often they are shown; 0: for ever.
+    """
+
+    frames: Callable[[], Iterator[np.ndarray]]
+    delays: tuple[float, ...]
+    plays: int
+
+
 class Opened(NamedTuple):
     """A picture as its reader leaves it: grey, RGB or CMYK of 8 or 16 bits, alpha behind, with libvips' metadata."""
 
@@ -16,6 +31,7 @@ class Opened(NamedTuple):
     format: str
     notes: list[str]
     quality: float | None = None
+    frames: int = 1  # of an animation, of which image is the first
 
 
 @dataclass
@@ -29,6 +45,7 @@ class Picture:
         format: ending of the format that it came in, such as ".png".
         notes: what was chosen among several, or could not be kept, each for one line to the user.
         quality: 1-100, of a JPEG file by its tables, None for others.
+        animation: whose first frame it is, where all of them were asked for; else None.
     """
 
     pixels: np.ndarray
@@ -36,6 +53,7 @@ class Picture:
     format: str = ".png"
     notes: list[str] = field(default_factory=list)
     quality: float | None = None
+    animation: Animation | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -73,10 +91,14 @@ def as_colour(image: pyvips.Image) -> pyvips.Image:
 
 
 def choose(count: int, page: int | None, kind: str) -> tuple[int, list[str]]:
-    """Return the number, from 0, of the picture to take, and a note if others are left out. Raises ValueError."""
+    """Return the number, from 0, of the picture to take, and a note if others than frames are left out.
+
+    Raises:
+        ValueError: there is no such page.
+    """
     if page is not None and not 1 <= page <= count:
         raise ValueError(f"it has no {kind} {page}, but {count}")
-    if count > 1 and page is None:
+    if count > 1 and page is None and kind != "frame":
         return 0, [f"the first of {count} {kind}s; --page=N chooses another"]
     return (page or 1) - 1, []
 

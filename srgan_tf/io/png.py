@@ -18,15 +18,21 @@ from srgan_tf.io.opened import BLOB, Opened, check_size, choose, from_array
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def chunks(data) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and body of each chunk that is whole; pixels come without a body."""
+def places(data) -> Iterator[tuple[int, int, bytes]]:
+    """Yield where each chunk that is whole begins, the size of its body, and its kind."""
     at = len(SIGNATURE)
     while at + 12 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         if at + 8 + size > len(data):
             return
-        yield kind, b"" if kind in (b"IDAT", b"fdAT") else data[at + 8 : at + 8 + size]
+        yield at, size, kind
         at += 12 + size
+
+
+def chunks(data) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and body of each chunk that is whole; pixels come without a body."""
+    for at, size, kind in places(data):
+        yield kind, b"" if kind in (b"IDAT", b"fdAT") else data[at + 8 : at + 8 + size]
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -38,11 +44,11 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
     """Decode a PNG file. Raises ValueError, pyvips.Error or TooLarge."""
     first: dict[bytes, bytes] = {}
     texts: list[tuple[str, str]] = []
-    frames = 1
+    frames, bare = 1, 0  # bare: a picture before the frames, for readers that know no animation
     for kind, body in chunks(data):
         if kind == b"IDAT" and kind not in first and b"acTL" in first:
-            # A picture for readers that know no animation may stand before the frames.
-            frames = struct.unpack_from(">I", first[b"acTL"].ljust(4, b"\0"))[0] + (b"fcTL" not in first)
+            bare = int(b"fcTL" not in first)
+            frames = struct.unpack_from(">I", first[b"acTL"].ljust(4, b"\0"))[0] + bare
         first.setdefault(kind, body)
         if kind in (b"tEXt", b"zTXt", b"iTXt") and len(texts) < 1000:
             texts += _text(data[:33] + chunk(kind, body) + chunk(b"IEND", b""))
@@ -66,7 +72,7 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
         image.set_type(BLOB, "icc-profile-data", colour.profile(space, image.bands < 3))
     for i, (key, text) in enumerate(one for one in texts if one[0]):
         image.set_type(pyvips.GValue.refstr_type, f"png-comment-{i}-{key}", text.replace("\0", ""))
-    return Opened(image, ".png", notes)
+    return Opened(image, ".png", notes, frames=frames - bare)
 
 
 def _text(file: bytes) -> list[tuple[str, str]]:

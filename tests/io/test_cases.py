@@ -104,6 +104,9 @@ def test_colour_tags_become_a_profile_that_says_the_same(name, tmp_path):
     for ending in encoding.WRITABLE:
         made = tmp_path / f"a{ending}"
         encoding.write_rows(made, [picture.pixels], picture.pixels.shape, picture.pixels.dtype, picture.metadata)
+        if ending == ".gif":  # it holds no profile, and 256 colours
+            assert np.abs(in_srgb(picture).astype(float) - images.read(made)).mean() < 8
+            continue
         assert images.load(made).metadata["icc-profile-data"] == picture.metadata["icc-profile-data"]
 
 

@@ -157,7 +157,7 @@ def test_damaged_exif_is_left_out(tmp_path):
     for block in (b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
         picture = images.Picture(noise(8, 8, 3), {"exif-data": (0, block)})
         for ending in encoding.WRITABLE:
-            assert images.load(made_of(picture, tmp_path, ending)).pixels.shape == (8, 8, 3)
+            assert images.load(made_of(picture, tmp_path, ending)).pixels.shape[:2] == (8, 8)
 
 
 @pytest.mark.parametrize("ending", [".webp", ".avif"])
