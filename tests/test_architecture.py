@@ -9,7 +9,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "srgan_tf"
 # From the ground up; a room may import from itself and from those below it. Modules beside the rooms are on the ground.
-FLOORS = ("io", "data planning", "models", "inference", "evaluation", "training export bulk", "cli")
+FLOORS = ("io", "data planning", "models", "inference", "evaluation", "training export bulk video", "cli")
 LEVEL = {room: floor for floor, rooms in enumerate(FLOORS, 1) for room in rooms.split()}
 
 

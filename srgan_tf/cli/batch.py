@@ -62,6 +62,11 @@ class BatchProgress:
         self.files, self.stopped, self._finished, self._share = files, False, 0, 0.0
         self._lock, self.bar = threading.Lock(), Bar(files, keep=False, quiet=quiet)
 
+    def show(self, share: float, text: str) -> None:
+        """Show which share of the one picture or video in work is done."""
+        with self._lock:
+            self._reach(self._finished + share, text)
+
     def begin(self, name: str, tiles: int) -> Callable[[], None]:
         """Return what to call after each tile of a picture."""
         done = 0
@@ -124,11 +129,12 @@ def _source(job: Job):
 
 
 def work(
-    flags, jobs: list[Job], upscaler, manifest: Manifest, at_once: int = 1, cancel=lambda: None
+    flags, jobs: list[Job], upscaler, manifest: Manifest, at_once: int = 1, cancel=lambda: None, clips=None
 ) -> tuple[int, list[str]]:
     """Run the jobs, `at_once` pictures at a time plus one read ahead; return the number of results and the errors.
 
-    `cancel` is called when Ctrl-C or SIGTERM ends the batch early, to interrupt waiting threads.
+    `clips` makes the video of a job, and returns its size and what was found in it. `cancel` is called when Ctrl-C or
+    SIGTERM ends the batch early, to interrupt waiting threads.
     """
     from srgan_tf.inference.pictures import frames_of, notes_of, resolve, suffix_for
     from srgan_tf.io import images
@@ -139,22 +145,13 @@ def work(
     def do(job: Job) -> bool:
         started = time.monotonic()
         try:
-            source = _source(job)
-            picture = images.load(source, int(flags.max_megapixels * 1e6), flags.page, lenient=True, moving=True)
-            suffix = PurePath(job.target).suffix if job.target else suffix_for("", picture, flags.format)
-            notes = notes_of(picture, f"x{suffix}")
-            if notes and not flags.quiet:
-                progress.bar.say(f"note: {job}: {'; '.join(notes)}")
-            with turns:
-                started = time.monotonic()
-                height, width, bands = picture.pixels.shape
-                pipeline = resolve(upscaler, picture)
-                tiles = pipeline.num_tiles(height, width, bands, picture.pixels.itemsize) * frames_of(
-                    picture, f"x{suffix}"
-                )
-                make(flags, job, picture, pipeline, suffix, progress.begin(str(job), tiles))
-                if job.source and job.target:
-                    manifest.add(job.source, job.target)
+            if job.is_clip and clips:
+                with turns:
+                    started, (size, description) = time.monotonic(), clips(job, progress)
+            else:
+                started, size, description = do_picture(job)
+            if job.source and job.target:
+                manifest.add(job.source, job.target)
         except (ImageError, ModelError, MemoryError, OSError) as error:
             if not progress.stopped:
                 problems.append(" ".join(str(error).split()))
@@ -163,11 +160,26 @@ def work(
         finally:
             progress.end()
         if not flags.quiet:
-            size = f"{width * upscaler.scale} x {height * upscaler.scale}"
             where = job.target or "standard output"
-            facts = [size, clock(time.monotonic() - started), *([pipeline.description] if pipeline.description else [])]
+            facts = [size, clock(time.monotonic() - started), *([description] if description else [])]
             progress.bar.say(f"{job} → {where} ({', '.join(facts)})")
         return True
+
+    def do_picture(job: Job) -> tuple[float, str, str]:
+        source = _source(job)
+        picture = images.load(source, int(flags.max_megapixels * 1e6), flags.page, lenient=True, moving=True)
+        suffix = PurePath(job.target).suffix if job.target else suffix_for("", picture, flags.format)
+        notes = notes_of(picture, f"x{suffix}")
+        if notes and not flags.quiet:
+            progress.bar.say(f"note: {job}: {'; '.join(notes)}")
+        with turns:
+            started = time.monotonic()
+            height, width, bands = picture.pixels.shape
+            pipeline = resolve(upscaler, picture)
+            frames = frames_of(picture, f"x{suffix}")
+            tiles = frames * pipeline.num_tiles(height, width, bands, picture.pixels.itemsize)
+            make(flags, job, picture, pipeline, suffix, progress.begin(str(job), tiles))
+        return started, f"{width * upscaler.scale} x {height * upscaler.scale}", pipeline.description
 
     pool = ThreadPoolExecutor(at_once + 1)
     try:
@@ -235,34 +247,38 @@ def manifest_of(flags, folder: str, upscaler, made_by: dict) -> Manifest:
     return Manifest(folder, made_by | {name: flags[name].value for name in SHARED}, upscaler.precision)
 
 
-def plan_of(flags, arguments: list[str], output: str, scale: int, manifest: Manifest) -> Plan:
+def plan_of(flags, arguments: list[str], output: str, scale: int, manifest: Manifest, clips: bool = False) -> Plan:
     """Plan a batch as the flags ask for, print its problems, and remove what killed runs left."""
     from srgan_tf.inference.pictures import result_suffix
     from srgan_tf.io import files
 
     suffix = f"_x{scale}" if flags.suffix is None else flags.suffix
     suffix_of, compare = partial(result_suffix, format=flags.format), "compare" in flags and flags.compare
-    planned = plan(arguments, output, suffix, suffix_of, manifest, flags.overwrite, compare)
+    planned = plan(arguments, output, suffix, suffix_of, manifest, flags.overwrite, compare, clips)
     for problem in planned.problems:
         print(f"error: {printable(problem)}", file=sys.stderr)
     files.sweep(os.path.dirname(job.target) for job in planned.jobs if job.target and not storage.is_url(job.target))
     return planned
 
 
-def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int = 1, cancel=lambda: None) -> None:
+def run_all(
+    flags, arguments: list[str], upscaler, made_by: dict, at_once: int = 1, cancel=lambda: None, clips=None
+) -> None:
     """Upscale all pictures that the arguments name, print a summary, and exit with 1 if some failed.
 
-    made_by: what results depend on besides the shared flags: the model.
+    Args:
+        made_by: what results depend on besides the shared flags: the model.
+        at_once, cancel, clips: as of `work`; without clips, videos are none of the pictures.
     """
     from srgan_tf.progress import clock
 
     started, output = time.monotonic(), flags.output
     folder = (os.path.dirname(output) or ".") if is_file_name(output) else output
     manifest = manifest_of(flags, folder, upscaler, made_by)
-    planned = plan_of(flags, arguments, output, upscaler.scale, manifest)
+    planned = plan_of(flags, arguments, output, upscaler.scale, manifest, clips is not None)
     if planned.jobs and storage.is_url(output):  # nothing can be appended there
         manifest.add_all()
-    made, failed = work(flags, planned.jobs, upscaler, manifest, at_once, cancel) if planned.jobs else (0, [])
+    made, failed = work(flags, planned.jobs, upscaler, manifest, at_once, cancel, clips) if planned.jobs else (0, [])
     problems = len(planned.problems + failed)
     if not flags.quiet:
         if manifest.trouble:

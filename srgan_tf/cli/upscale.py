@@ -10,7 +10,7 @@ Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 
 from absl import logging
 
 from srgan_tf import choices
-from srgan_tf.cli import Program, batch, fail, import_tensorflow
+from srgan_tf.cli import Program, batch, clips, fail, import_tensorflow
 
 
 def define(flag) -> None:
@@ -35,6 +35,8 @@ def define(flag) -> None:
         choices.PRECISIONS,
         "auto: 8-bit weights or bfloat16 where fast and accurate; float32: exact",
     )
+    flag.string("codec", None, "of videos: h264, h265, av1, vp9 or an encoder of FFmpeg's (default: h264)")
+    flag.integer("crf", None, "quality of videos, less is better (default: 18)", lower_bound=0, upper_bound=63)
     flag.float("memory", 0.625, "memory for tiles in GiB, not counting the program itself", lower_bound=0)
 
 
@@ -73,7 +75,8 @@ def identity(names: tuple[str, ...], flags, engine: str) -> dict:
     from srgan_tf.models import weights
 
     of_two = {"strength": flags.strength, "rule": auto.RULE} if len(names) == 2 else {}
-    own = {"weights": ", ".join(map(weights.identity, names)), "engine": engine, "precision": flags.precision}
+    own = {name: flags[name].value for name in ("codec", "crf") if flags[name].present}
+    own |= {"weights": ", ".join(map(weights.identity, names)), "engine": engine, "precision": flags.precision}
     return own | of_two
 
 
@@ -100,7 +103,8 @@ def main(flags, arguments: list[str]) -> None:
     upscaler = Upscaler(model, **options(flags))
     if flags.verbose:
         logging.info("%s, %s, %d px of context", engine, upscaler.precision, upscaler.context)
-    batch.run_all(flags, arguments, upscaler, made_by)
+    maker = clips.Maker(flags, upscaler, lambda: Upscaler(**options(flags) | {"fast": True}), made_by)
+    batch.run_all(flags, arguments, upscaler, made_by, clips=maker)
 
 
 command = Program(main, define, __doc__)

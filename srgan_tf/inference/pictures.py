@@ -161,6 +161,9 @@ def suffix_for(name: str, picture: Picture, format: str | None = None) -> str:
 
 def result_suffix(name, format: str | None = None) -> str:
     """Return the suffix, such as ".png", of what is made of a file of this name; format: the one asked for, if any."""
+    if files.is_clip(name):
+        ending = Path(str(name)).suffix.lower()
+        return ".mkv" if ending in (".webm", ".avi") else ending  # which hold no H.264, or no time per frame
     if format:
         return encoding.format_of(f"x.{format}") or f".{format}"
     if suffix := encoding.format_of(name):

@@ -37,12 +37,16 @@ class Steady:
             self._mean = frame.astype(np.float32)
         return self._mean
 
+    def restart(self) -> None:
+        """Draw the next frame whole, whatever was drawn before."""
+        self._drawn = np.empty(0)
+
     def __call__(self, frame: np.ndarray, on_tile: Callable[[], None] | None = None) -> np.ndarray:
         """uint8 [height, width, bands] → the same, `pipeline.scale` times larger; on_tile: called after each tile."""
         mean = self.follow(frame)
         if not self._drawn.size:
-            self._drawn = frame.copy()
-            self._made = np.concatenate(list(self._pipeline.rows(frame, None, on_tile)))
+            self._drawn = np.rint(mean).astype(frame.dtype)
+            self._made = np.concatenate(list(self._pipeline.rows(self._drawn, None, on_tile)))
             return self._made
         changed = (np.abs(mean - self._drawn) > _REDRAWN).any(-1)
         if changed.any():

@@ -15,11 +15,17 @@ EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
     *(".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pfm", ".tga", ".jp2", ".j2k", ".qoi"),
 )
+CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 
 
 def is_picture(path: Path) -> bool:
     """Whether its ending is that of a picture."""
     return path.suffix.lower() in EXTENSIONS
+
+
+def is_clip(path) -> bool:
+    """Whether its ending is that of a video."""
+    return Path(path).suffix.lower() in CLIPS
 
 
 def is_same(one, other) -> bool:
@@ -30,22 +36,23 @@ def is_same(one, other) -> bool:
         return False
 
 
-def find(source, unread: list[str] | None = None) -> list[Path]:
+def find(source, unread: list[str] | None = None, kinds: tuple[str, ...] = EXTENSIONS) -> list[Path]:
     """Find the pictures of a folder (searched whole), a glob pattern, a file, or a list of these, in sorted order.
 
     Hidden files and folders are left out unless named: left-overs of killed runs, and macOS' companions (._NAME.jpg).
 
     Args:
         unread: takes the folders that could not be searched.
+        kinds: endings of the files to find in folders.
 
     Raises:
         ImageError: no such file or folder. OSError: a folder cannot be listed.
     """
     if isinstance(source, (list, tuple)):
-        return [path for item in source for path in find(item, unread)]
+        return [path for item in source for path in find(item, unread, kinds)]
     path = Path(source)
     if path.is_dir():
-        return sorted(_search(path, unread))
+        return sorted(_search(path, unread, kinds))
     if path.exists():
         return [path]
     fixed = fixed_part(path)
@@ -55,7 +62,7 @@ def find(source, unread: list[str] | None = None) -> list[Path]:
     return sorted(p for p in fixed.glob(str(pattern)) if p.is_file() and not _is_hidden(p.relative_to(fixed), pattern))
 
 
-def _search(folder: Path, unread: list[str] | None):
+def _search(folder: Path, unread: list[str] | None, kinds: tuple[str, ...]):
     def failed(error):
         if unread is None:
             logging.warning("%s: cannot read this folder", error.filename)
@@ -65,7 +72,7 @@ def _search(folder: Path, unread: list[str] | None):
     for root, folders, names in os.walk(folder, onerror=failed, followlinks=False):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(root, name) for name in names if not name.startswith(".")):
-            if is_picture(path) and path.is_file():
+            if path.suffix.lower() in kinds and path.is_file():
                 yield path
 
 

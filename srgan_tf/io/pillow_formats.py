@@ -21,7 +21,8 @@ _NO_PICTURES = {  # how files begin, or what they hold, that are no pictures
     rb"<!doctype html|<html": "it is a web page: download the picture itself",
     rb"(?s).*<svg": "it is a vector drawing: any program that shows it can draw it as large as needed",
     rb"pk\x03\x04": "it is a ZIP archive or an office document: take the pictures out of it first",
-    rb"(?s).{4}ftyp": "it is a video, or a picture of an unknown kind: take a frame out of it first, as by ffmpeg",
+    rb"(?s).{4}ftyp|\x1a\x45\xdf\xa3|riff.{4}avi ": "it is a video, or of an unknown kind: srgan-tf upscale makes "
+    "videos, by their endings; or take a frame out of it, as by ffmpeg",
     rb"[\x20-\xff\t\n\r]+$": "it is a text file",
 }
 

@@ -34,6 +34,10 @@ class Job:
     def __str__(self):
         return self.source or "standard input"
 
+    @property
+    def is_clip(self) -> bool:
+        return files.is_clip(self.source or "")
+
 
 @dataclass
 class Plan:
@@ -58,6 +62,7 @@ def plan(
     manifest: Manifest,
     overwrite: bool = False,
     compare: bool = False,
+    clips: bool = False,
 ) -> Plan:
     """Plan what is to be made of the arguments.
 
@@ -69,18 +74,20 @@ def plan(
         manifest: of earlier results, which are inputs only if named explicitly.
         overwrite: plan existing results too.
         compare: name files for --compare.
+        clips: take videos, too.
 
     Raises:
         ImageError: the output cannot be listed.
     """
     made = Plan()
-    for job in _all_jobs(list(dict.fromkeys(arguments)), output, suffix, suffix_of, manifest, made.problems):
+    kinds = files.EXTENSIONS + files.CLIPS * clips
+    for job in _all_jobs(list(dict.fromkeys(arguments)), output, suffix, suffix_of, manifest, made.problems, kinds):
         if job.source and job.target and (job.source == job.target or files.is_same(job.source, job.target)):
             made.problems.append(f"{job.target}: would overwrite its input; choose another --output")
         elif compare and job.compared and _is_too_long(job.compared):
             made.problems.append(f"{job.source}: its comparison's name is too long; rename it, or omit --compare")
         else:
-            made.jobs.append(job if compare else Job(job.source, job.target))
+            made.jobs.append(job if compare and not job.is_clip else Job(job.source, job.target))
     return made if overwrite else without_existing(made, output, manifest)
 
 
@@ -108,12 +115,12 @@ def without_existing(planned: Plan, output: str, manifest: Manifest) -> Plan:
 
 def is_file_name(output: str) -> bool:
     """Return whether an output is the name of a picture file, and not a folder."""
-    return files.is_picture(PurePath(output)) and not os.path.isdir(output)
+    return (files.is_picture(PurePath(output)) or files.is_clip(output)) and not os.path.isdir(output)
 
 
-def _all_jobs(arguments, output, suffix, suffix_of, manifest, problems: list[str]) -> list[Job]:
+def _all_jobs(arguments, output, suffix, suffix_of, manifest, problems: list[str], kinds) -> list[Job]:
     streams = [Job(None, None)] if "-" in arguments else []
-    sources = _sources([a for a in arguments if a != "-"], output, manifest.results(), problems)
+    sources = _sources([a for a in arguments if a != "-"], output, manifest.results(), problems, kinds)
     if is_file_name(output):
         if len(sources) + len(streams) != 1:
             problems.append(f"--output={output}: a file name takes one picture, not {len(sources)}; give a folder")
@@ -133,14 +140,14 @@ def _all_jobs(arguments, output, suffix, suffix_of, manifest, problems: list[str
     return [*streams, *jobs]
 
 
-def _sources(arguments: list[str], output: str, earlier: set[str], problems: list[str]) -> list[Source]:
+def _sources(arguments: list[str], output: str, earlier: set[str], problems: list[str], kinds) -> list[Source]:
     """Return the pictures that the arguments name, each once, by its longest path below an argument."""
     sources: dict[str, Source] = {}
     below_output = _identity(storage.absolute(output)) + "/"
     for argument in arguments:
         unread: list[str] = []
         try:
-            base, found = storage.find(argument) if storage.is_url(argument) else _local(argument, unread)
+            base, found = storage.find(argument) if storage.is_url(argument) else _local(argument, unread, kinds)
         except ImageError as error:
             problems.append(str(error))
             continue
@@ -165,13 +172,13 @@ def _sources(arguments: list[str], output: str, earlier: set[str], problems: lis
                 kind = PurePosixPath if storage.is_url(url) else PurePath
                 sources[identity] = Source(url, kind("/", _identity(base).split("://")[-1]), kind(below))
         if not some:
-            problems.append(f"{argument}: no pictures found ({', '.join(files.EXTENSIONS)})")
+            problems.append(f"{argument}: no pictures found ({', '.join(kinds)})")
     return list(sources.values())
 
 
-def _local(argument: str, unread: list[str]) -> tuple[str, list[tuple[str, str]]]:
+def _local(argument: str, unread: list[str], kinds: tuple[str, ...]) -> tuple[str, list[tuple[str, str]]]:
     path = Path(argument)
-    found = files.find(argument, unread)
+    found = files.find(argument, unread, kinds)
     base = path if path.is_dir() else files.fixed_part(path)
     base = base.parent if found == [base] else base
     return str(base), [(str(one), str(one.relative_to(base))) for one in found]

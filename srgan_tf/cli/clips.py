@@ -1,0 +1,79 @@
+"""Upscale the videos of a batch."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from srgan_tf.cli import batch
+from srgan_tf.errors import ImageError
+from srgan_tf.planning import storage
+from srgan_tf.planning.plan import Job
+from srgan_tf.progress import clock
+
+
+class Maker:
+    """Make the video of a job, called with it and the batch's progress.
+
+    By the models that the flags name, `upscaler`'s; by default by `fast()`, as a clip has hundreds of pictures.
+    """
+
+    def __init__(self, flags, upscaler, fast: Callable, made_by: dict):
+        self._flags, self._upscaler, self._fast, self._made_by = flags, upscaler, fast, made_by
+        self._is_default = flags.weights == "auto" and not flags.fast and not flags.blend
+
+    def __call__(self, job: Job, progress: batch.BatchProgress) -> tuple[str, str]:
+        """Return size and description of the result."""
+        clip = self._opened(job)
+        if clip.source.notes and not self._flags.quiet:
+            progress.bar.say(f"note: {job}: {'; '.join(clip.source.notes)}")
+        total, began, before = clip.source.count, time.monotonic(), clip.done
+        if before and not self._flags.quiet:
+            progress.bar.say(f"{job}: goes on at frame {before + 1}")
+
+        def on_frame(done: int) -> None:
+            rate = (done - before) / (time.monotonic() - began)
+            left = f", {clock((total - done) / rate)} left" if total > done else ""
+            share = min(1.0, done / total) if total else 0.0
+            progress.show(share, f"{job}: frame {done}{f'/{total}' if total else ''}, {rate:.1f} frames/s{left}")
+
+        def on_tile() -> None:
+            if progress.stopped:
+                raise batch.Stopped
+
+        try:
+            clip.make(on_frame, on_tile)
+        except batch.Stopped:
+            progress.bar.say(f"{job}: stopped after {clip.whole} frames; the same command goes on there")
+            raise
+        self._tell_damage(job, clip, progress)
+        stream, scale = clip.source.stream, clip.pipeline.scale
+        rate = (clip.done - before) / max(time.monotonic() - began, 1e-9)
+        facts = f"{stream.width * scale} x {stream.height * scale}, {clip.done} frames, {rate:.1f} frames/s"
+        return facts, clip.pipeline.description
+
+    def _opened(self, job: Job):
+        try:
+            from srgan_tf.video import clip, sink
+        except ImportError:
+            raise ImageError(f"{job}: videos need PyAV: pip install 'srgan_tf[video]'") from None
+        flags = self._flags
+        for place in (job.source, job.target):
+            if storage.is_url(place):
+                raise ImageError(f"{place}: videos are read from and written to disks alone; copy it")
+        if flags.page is not None:
+            raise ImageError(f"{job}: --page takes a frame of an animation; of a video take one out as by ffmpeg")
+        if self._is_default:
+            self._upscaler, self._is_default = self._fast(), False
+        Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        how = sink.Encoding(flags.codec or "h264", 18 if flags.crf is None else flags.crf)
+        return clip.Clip(job.source, job.target, self._upscaler, self._made_by, how, int(flags.max_megapixels * 1e6))
+
+    def _tell_damage(self, job: Job, clip, progress: batch.BatchProgress) -> None:
+        stated, source = clip.source.frames_stated, clip.source
+        if stated > clip.done:
+            problem = f"it is damaged: {clip.done} of its {stated} frames could be read"
+        elif source.lost:
+            problem = f"it is damaged: {source.lost} packets could not be decoded; {clip.done} frames were made"
+        else:
+            return
+        progress.bar.say(f"note: {job}: {problem}")

@@ -1,0 +1,137 @@
+"""Write a video in segments, so that a run that was killed can go on, and join them with the source's other streams."""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange
+
+from srgan_tf.errors import ImageError
+from srgan_tf.io.files import reason, write_aside
+from srgan_tf.video.source import EXACT, MATRICES, Source
+
+CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
+ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How SR frames are encoded: codec, a name of `CODECS` or of FFmpeg, and quality, less is better."""
+
+    codec: str = "h264"
+    crf: int = 18
+
+    def __post_init__(self):
+        try:
+            av.codec.Codec(self.name, "w")
+        except (av.error.FFmpegError, ValueError):
+            raise ImageError(
+                f"--codec={self.codec}: PyAV has no such encoder; use one of {', '.join(CODECS)}"
+            ) from None
+
+    @property
+    def name(self) -> str:
+        return CODECS.get(self.codec, self.codec)
+
+
+def encode(path: Path, frames: Iterable[tuple[int, np.ndarray, int]], source: Source, how: Encoding) -> tuple[int, int]:
+    """Encode frames (time, uint8 RGB, rotation) as one segment, whose times begin at 0.
+
+    Returns:
+        How many frames, and the time of the first.
+    """
+    count = first = 0
+    with av.open(str(path), "w", format="mp4" if how.name in CODECS.values() else "mov") as out:
+        stream = None
+        for time, sr, _ in frames:
+            if stream is None:
+                first, stream = time, _add_stream(out, sr.shape, source, how)
+            frame = _yuv(sr, source)
+            frame.pts, frame.time_base = time - first, source.stream.time_base
+            out.mux(stream.encode(frame))
+            count += 1
+        if stream is not None:
+            out.mux(stream.encode(None))
+    return count, first
+
+
+def _add_stream(out, shape: tuple, source: Source, how: Encoding):
+    rate = source.rate.limit_denominator(60_000)
+    stream = out.add_stream(how.name, rate=rate, options={"crf": str(how.crf)})
+    context, known = stream.codec_context, source.stream.codec_context
+    context.height, context.width = (side + side % 2 for side in shape[:2])
+    context.pix_fmt, context.time_base = "yuv420p", source.stream.time_base
+    stream.time_base = source.stream.time_base
+    context.colorspace, context.color_range = source.matrix, ColorRange.JPEG if source.is_full else ColorRange.MPEG
+    context.color_primaries, context.color_trc = known.color_primaries, known.color_trc
+    if ratio := source.stream.sample_aspect_ratio:
+        context.sample_aspect_ratio = ratio
+    return stream
+
+
+def _yuv(sr: np.ndarray, source: Source) -> av.VideoFrame:
+    odd = [(0, side % 2) for side in sr.shape[:2]]
+    frame = av.VideoFrame.from_ndarray(np.pad(sr, [*odd, (0, 0)], "edge") if any(map(any, odd)) else sr, format="rgb24")
+    matrix = MATRICES[source.matrix]
+    ranges = {"src_color_range": ColorRange.JPEG, "dst_color_range": (ColorRange.MPEG, ColorRange.JPEG)[source.is_full]}
+    return frame.reformat(format="yuv420p", src_colorspace=matrix, dst_colorspace=matrix, interpolation=EXACT, **ranges)
+
+
+def join(path: str, segments: list[Path], source: Source, rotation: int) -> None:
+    """Join segments, with the audio, subtitles, chapters and metadata of the source, as one file.
+
+    Raises:
+        ImageError: the container cannot hold them.
+    """
+    try:
+        with write_aside(path) as temporary, av.open(temporary, "w") as out, av.open(str(segments[0])) as first:
+            out.metadata.update(source.container.metadata)
+            video = out.add_stream_from_template(first.streams.video[0], opaque=True)
+            video.time_base = source.stream.time_base
+            video.metadata.update(source.stream.metadata)
+            if rotation:
+                video.set_display_rotation(rotation)
+            copies = {one.index: out.add_stream_from_template(one, opaque=True) for one in source.carried}
+            for one in source.carried:
+                copies[one.index].metadata.update(one.metadata)
+                copies[one.index].disposition = one.disposition
+            if chapters := source.container.chapters():
+                out.set_chapters(chapters)
+            out.start_encoding()
+            order = lambda packet: Fraction(packet.dts) * packet.time_base  # noqa: E731
+            for packet in heapq.merge(_of_segments(segments, video, source), _of_source(source, copies), key=order):
+                out.mux(packet)
+    except (av.error.FFmpegError, ValueError) as error:
+        kinds = ", ".join(sorted({one.codec_context.name for one in source.carried if one.codec_context}))
+        fix = (
+            f"its {kinds} may not fit into {Path(path).suffix[1:]}, but into --output=NAME.mkv" if kinds else "try .mkv"
+        )
+        raise ImageError(f"{path}: cannot write it ({reason(error)}); {fix}") from None
+
+
+def _of_segments(segments: list[Path], stream, source: Source) -> Iterator[av.Packet]:
+    for path in segments:
+        with av.open(str(path)) as part:
+            start = int(path.stem.split("_")[2]) * source.stream.time_base  # movie files round where they begin to 1 ms
+            for packet in part.demux(video=0):
+                if packet.dts is not None:
+                    ticks = round(start / packet.time_base)
+                    packet.pts, packet.dts, packet.stream = packet.pts + ticks, packet.dts + ticks, stream
+                    yield packet
+
+
+def _of_source(source: Source, copies: dict) -> Iterator[av.Packet]:
+    if not copies:
+        return
+    with av.open(source.path, metadata_errors="replace") as container:
+        try:
+            for packet in container.demux([container.streams[index] for index in copies]):
+                if packet.dts is not None:
+                    packet.stream = copies[packet.stream.index]
+                    yield packet
+        except av.error.FFmpegError:  # a damaged end, which the frames told of
+            return

@@ -1,0 +1,327 @@
+"""Videos: what FFmpeg (PyAV) reads of what was made, and of what it was made of, is the same but for the size."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import srgan_tf
+from srgan_tf.cli import main
+from srgan_tf.errors import ImageError
+from srgan_tf.inference.pipeline import Pipeline
+from srgan_tf.io import files, images
+
+av = pytest.importorskip("av")
+from srgan_tf.video import clip as clips  # noqa: E402
+from srgan_tf.video import sink  # noqa: E402
+from srgan_tf.video.source import Source  # noqa: E402
+
+WIDTH, HEIGHT, RATE = 48, 32, 24
+
+
+class Nearest:
+    """A runner that repeats pixels, so that colours can be told exactly."""
+
+    info = srgan_tf.Upscaler("compact")._default.runner.info
+    scale, context, tile_overlap, max_tile, bytes_per_pixel, fixed_bytes, precision = 4, 0, 0, 1024, 1, 0, "exact"
+
+    def __call__(self, lr):
+        return lr.repeat(4, 1).repeat(4, 2) * 2 - 1
+
+    def map(self, call, items):
+        return map(call, items)
+
+
+class Upscaler:
+    scale = 4
+
+    def resolve(self, pixels, quality=None):
+        return Pipeline(Nearest(), 4, "none")
+
+
+def pictures(count: int, size=(WIDTH, HEIGHT)) -> list[np.ndarray]:
+    """A bright square over a dark ground, at a place of its own in each frame."""
+    made = []
+    for i in range(count):
+        frame = np.full((size[1], size[0], 3), (30, 60, 90), np.uint8)
+        frame[8:20, 4 + i % 24 : 16 + i % 24] = (200, 120, 40)
+        made.append(frame)
+    return made
+
+
+def make(path, count=30, size=(WIDTH, HEIGHT), steps=(1000,), start=0, audio=False, subtitles=False, **context):
+    """Write a video of frames `steps` ticks of 1/24,000 s apart."""
+    settings = {"codec": "libx264", "pix_fmt": "yuv444p", "options": {"crf": "1"}} | context
+    rotation, alpha = settings.pop("rotation", 0), settings.pop("alpha", None)
+    with av.open(str(path), "w") as out:
+        out.metadata["title"] = "Tïtle"
+        video = out.add_stream(settings.pop("codec"), rate=RATE, options=settings.pop("options"))
+        video.width, video.height = size
+        for name, value in settings.items():
+            setattr(video.codec_context, name, value)
+        video.codec_context.time_base = Fraction(1, 24_000)
+        if rotation:
+            video.set_display_rotation(rotation)
+        sound = out.add_stream("aac", rate=48_000, layout="mono") if audio else None
+        if audio:
+            sound.metadata["language"] = "deu"
+            out.set_chapters(
+                [{"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}}]
+            )
+        at = start
+        for i, pixels in enumerate(pictures(count, size)):
+            frame = av.VideoFrame.from_ndarray(
+                np.dstack([pixels, pixels[..., 0]]) if alpha else pixels, "rgba" if alpha else "rgb24"
+            )
+            frame = frame.reformat(format=video.codec_context.pix_fmt, dst_colorspace=settings.get("colorspace"))
+            frame.pts, frame.time_base = at, Fraction(1, 24_000)
+            at += steps[i % len(steps)]
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        if sound:
+            wave = np.sin(np.arange(2 * at) * 440 * 2 * np.pi / 48_000).astype(np.float32)
+            for i in range(0, len(wave) - 1024, 1024):
+                part = av.AudioFrame.from_ndarray(wave[None, i : i + 1024], "fltp", "mono")
+                part.sample_rate, part.pts, part.time_base = 48_000, i, Fraction(1, 48_000)
+                out.mux(sound.encode(part))
+            out.mux(sound.encode(None))
+    return path
+
+
+def upscale(path, target, codec="h264", crf=1, **options):
+    made = clips.Clip(str(path), str(target), Upscaler(), {}, sink.Encoding(codec, crf), **options)
+    made.make(lambda done: None)
+    return made
+
+
+def read(path) -> tuple[list[np.ndarray], list[Fraction]]:
+    with av.open(str(path)) as file:
+        frames = list(file.decode(video=0))
+    return [frame.to_ndarray(format="rgb24") for frame in frames], [frame.pts * frame.time_base for frame in frames]
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("steps", [(1000,), (1001,), (500, 2000, 1000)], ids=["24", "23.976", "variable"])
+def test_times_are_kept_to_the_tick(tmp_path, ending, steps, monkeypatch):
+    monkeypatch.setattr(clips, "SEGMENT", 7)
+    make(tmp_path / f"a{ending}", steps=steps)
+    made = upscale(tmp_path / f"a{ending}", tmp_path / f"b{ending}")
+    before, times = read(tmp_path / f"a{ending}")
+    after, kept = read(tmp_path / f"b{ending}")
+    assert made.done == 30 and len(after) == 30 and kept == times
+    assert after[0].shape == (4 * HEIGHT, 4 * WIDTH, 3)
+    for one, sr in zip(before, after):
+        assert np.abs(one.repeat(4, 0).repeat(4, 1).astype(int) - sr).mean() < 3
+    assert not (tmp_path / f".srgan_tf-b{ending}").exists()
+
+
+def packets(path, kind) -> list[bytes]:
+    with av.open(str(path)) as file:
+        return [bytes(one) for one in file.demux(**{kind: 0}) if one.size]
+
+
+def test_sound_chapters_titles_and_rotation_go_along_untouched(tmp_path):
+    make(tmp_path / "a.mp4", audio=True, rotation=90)
+    upscale(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    assert packets(tmp_path / "a.mp4", "audio") == packets(tmp_path / "b.mp4", "audio")
+    with av.open(str(tmp_path / "b.mp4")) as file, av.open(str(tmp_path / "a.mp4")) as before:
+        assert file.metadata["title"] == "Tïtle" and file.streams.audio[0].language == "deu"
+        assert [one["metadata"] for one in file.chapters()] == [{"title": "one"}]
+        assert abs(file.duration - before.duration) < 1000
+        assert next(file.decode(video=0)).rotation == next(before.decode(video=0)).rotation != 0
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("matrix", [1, 5, None], ids=["709", "601", "unstated"])
+def test_colours_are_right_by_the_formulas_and_tagged(tmp_path, matrix, full):
+    """Y'CbCr by ITU-T H.273, equations 2 and on, of what the file states; unstated is BT.601 below 720 rows."""
+    red, blue = (0.2126, 0.0722) if matrix == 1 else (0.299, 0.114)
+    colours = {"colorspace": matrix or 2, "color_range": 2 if full else 1}
+    make(tmp_path / "a.mkv", count=3, **colours)
+    upscale(tmp_path / "a.mkv", tmp_path / "b.mkv")
+    with av.open(str(tmp_path / "a.mkv")) as file, av.open(str(tmp_path / "b.mkv")) as made:
+        before, after = next(file.decode(video=0)), next(made.decode(video=0))
+        assert after.colorspace == (matrix or 6) and after.color_range == (2 if full else 1)
+    y, cb, cr = (plane.astype(float) for plane in before.to_ndarray(channel_last=False))
+    y, cb, cr = (
+        (y / 255, (cb - 128) / 255, (cr - 128) / 255) if full else ((y - 16) / 219, (cb - 128) / 224, (cr - 128) / 224)
+    )
+    r, b = y + 2 * (1 - red) * cr, y + 2 * (1 - blue) * cb
+    expected = 255 * np.stack([r, (y - red * r - blue * b) / (1 - red - blue), b], -1)
+    source = Source(str(tmp_path / "a.mkv"), 10**8)
+    _, rgb, _ = next(iter(source.frames()))
+    assert np.abs(rgb - expected.clip(0, 255)).max() <= 2
+    luma = after.to_ndarray()[: 4 * HEIGHT].astype(float)
+    assert np.abs(luma[::4, ::4] - before.to_ndarray(channel_last=False)[0]).mean() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("context", "problem"),
+    [
+        ({"color_trc": 16, "codec": "libx265", "pix_fmt": "yuv420p10le", "options": {}}, "HDR (PQ)"),
+        ({"codec": "libvpx-vp9", "pix_fmt": "yuva420p", "options": {}, "alpha": True}, "transparent"),
+        ({"options": {"flags": "+ildct+ilme", "x264-params": "tff=1"}, "pix_fmt": "yuv420p"}, "interlaced"),
+    ],
+    ids=["hdr", "alpha", "interlaced"],
+)
+def test_what_cannot_be_made_right_is_refused_with_the_fix(tmp_path, context, problem):
+    path = make(tmp_path / "a.mkv", count=4, **context)
+    with pytest.raises(ImageError, match=problem.replace("(", r"\(").replace(")", r"\)")) as told:
+        upscale(path, tmp_path / "b.mkv")
+    assert "\n" not in str(told.value) and "ffmpeg" in str(told.value) and not (tmp_path / "b.mkv").exists()
+
+
+@pytest.mark.parametrize(("size", "scale"), [((47, 31), 1), ((48, 32), 4)])
+def test_odd_sides_are_padded_by_a_row(tmp_path, size, scale):
+    class Odd(Upscaler):
+        def resolve(self, pixels, quality=None):
+            return Pipeline(Nearest(), scale, "none")
+
+    make(tmp_path / "a.mkv", count=3, size=size)
+    made = clips.Clip(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), Odd(), {}, sink.Encoding())
+    made.make(lambda done: None)
+    height, width = read(tmp_path / "b.mkv")[0][0].shape[:2]
+    assert (width, height) == tuple(side * scale + side * scale % 2 for side in size)
+
+
+@pytest.mark.parametrize("codec", ["h265", "vp9", "av1", "mpeg4"])
+def test_other_codecs(tmp_path, codec):
+    if sink.CODECS.get(codec, codec) not in av.codecs_available:
+        pytest.skip(f"this wheel of PyAV has no {codec}")
+    make(tmp_path / "a.mkv", count=9)
+    upscale(tmp_path / "a.mkv", tmp_path / "b.mkv", codec=codec, crf=20)
+    frames, times = read(tmp_path / "b.mkv")
+    assert len(frames) == 9 and times == read(tmp_path / "a.mkv")[1]
+    with pytest.raises(ImageError, match="--codec=h999: PyAV has no such encoder; use one of h264"):
+        sink.Encoding("h999")
+
+
+@pytest.mark.parametrize("stop", [1, 9, 20, 29])
+def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path, stop, monkeypatch):
+    monkeypatch.setattr(clips, "SEGMENT", 8)
+    make(tmp_path / "a.mp4", audio=True)
+    upscale(tmp_path / "a.mp4", tmp_path / "whole.mp4")
+
+    def halt(done):
+        if done == stop:
+            raise KeyboardInterrupt
+
+    def clip():
+        return clips.Clip(
+            str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4"), Upscaler(), {"weights": 1}, sink.Encoding(crf=1)
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        clip().make(halt)
+    again, drawn = clip(), []
+    assert again.done == again.whole == stop // 8 * 8 and not (tmp_path / "b.mp4").exists()
+    again.make(drawn.append)
+    assert drawn == list(range(stop // 8 * 8 + 1, 31))
+    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        clip().make(halt)
+    other = clips.Clip(
+        str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4"), Upscaler(), {"weights": 2}, sink.Encoding(crf=1)
+    )
+    assert other.done == 0  # made by other weights
+
+
+def test_a_damaged_end_keeps_what_can_be_read_and_says_how_much(tmp_path):
+    path = make(tmp_path / "a.mp4", count=60, options={"crf": "1", "g": "5", "bf": "0"})
+    data = path.read_bytes()
+    with av.open(str(path)) as file:
+        places = [packet.pos for packet in file.demux(video=0) if packet.size]
+    start, end = places[40], max(places) + 8
+    path.write_bytes(data[:start] + bytes(end - start) + data[end:])
+    made = upscale(path, tmp_path / "b.mp4")
+    assert 38 <= made.done < 60 and made.source.frames_stated == 60
+    assert len(read(tmp_path / "b.mp4")[0]) == made.done
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on(tmp_path, monkeypatch):
+    make(tmp_path / "a.mp4")
+    monkeypatch.setattr(clips, "SEGMENT", 8)
+    encode, calls = sink.encode, []
+
+    def full(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return encode(*arguments)
+
+    monkeypatch.setattr(sink, "encode", full)
+    with pytest.raises(ImageError, match=r"b\.mp4: cannot write it \(No space left on device\)"):
+        upscale(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    assert upscale(tmp_path / "a.mp4", tmp_path / "b.mp4").done == 30 and len(calls) == 5
+
+
+def test_damaged_containers_end_in_one_line(tmp_path, count=60):
+    whole = make(tmp_path / "a.mp4", count=8, audio=True).read_bytes()
+    rng, path, refused = np.random.default_rng(0), tmp_path / "b.mp4", 0
+    for _ in range(count):
+        data = bytearray(whole)
+        if rng.random() < 0.3:
+            del data[rng.integers(len(data)) :]
+        else:
+            at = rng.integers(len(data))
+            data[at : at + rng.integers(1, 200)] = rng.bytes(rng.integers(1, 200))
+        path.write_bytes(data)
+        try:
+            upscale(path, tmp_path / "c.mp4")
+        except ImageError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused and not [one for one in tmp_path.iterdir() if one.name.startswith(".partial")]
+
+
+def test_a_folder_of_clips_and_photographs_is_one_command(tmp_path, capfd):
+    make(tmp_path / "in.mp4", count=5, pix_fmt="yuv420p")
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    shutil.move(tmp_path / "in.mp4", folder / "clip.mp4")
+    make(folder / "old.avi", count=5, pix_fmt="yuv420p", options={"bf": "0"})
+    images.write(folder / "photo.png", pictures(1)[0])
+    program = main.program("upscale")
+    words = [str(folder), f"--output={tmp_path}/out", "--weights=compact", "--crf=30"]
+    program.main(*program.parse(words))
+    assert {one.name for one in (tmp_path / "out").iterdir() if one.name[0] != "."} == {
+        *("clip_x4.mp4", "old_x4.mkv", "photo_x4.png")
+    }
+    said = capfd.readouterr().err
+    assert "clip_x4.mp4 (192 x 128, 5 frames, " in said and "3 made" in said
+    program.main(*program.parse(words))
+    assert "3 skipped, made before" in capfd.readouterr().err
+    entry = json.loads((tmp_path / "out" / ".srgan_tf.jsonl").read_text().splitlines()[0])
+    assert entry["options"]["crf"] == 30
+
+
+def test_other_ways_in_say_that_videos_are_for_upscale(tmp_path):
+    path = make(tmp_path / "a.mp4", count=3)
+    with pytest.raises(ImageError, match=r"it is a video, .* srgan-tf upscale makes videos"):
+        srgan_tf.upscale(path, "compact")
+    assert not files.is_picture(path) and files.find(tmp_path) == []
+
+
+def test_a_killed_program_goes_on(tmp_path):
+    make(tmp_path / "a.mp4", count=400, size=(64, 48), pix_fmt="yuv420p")
+    words = [sys.executable, "-m", "srgan_tf", "upscale", str(tmp_path / "a.mp4"), f"--output={tmp_path}/b.mp4"]
+    words += ["--weights=compact"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE)
+    waited = time.monotonic()
+    while not list(tmp_path.glob(".srgan_tf-b.mp4/0*.mov")) and process.poll() is None:
+        time.sleep(0.05)
+        assert time.monotonic() - waited < 120
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "b.mp4").exists()
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0 and "goes on at frame" in done.stderr, done.stderr
+    assert len(read(tmp_path / "b.mp4")[0]) == 400
