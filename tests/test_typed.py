@@ -3,6 +3,7 @@
 The README's way to a first picture runs always; the rest takes minutes and is slow.
 """
 
+import importlib.util
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.io import images
@@ -85,6 +87,14 @@ def folder(tmp_path):
     for name in ("photo.jpg", "holiday/one.jpg", "scans/two.tif", "PICTURES/three.png", bundled):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         images.write(tmp_path / name, picture)
+    first = Image.fromarray(picture)
+    first.save(tmp_path / "party.gif", save_all=True, append_images=[first.rotate(180)], duration=80)
+    if importlib.util.find_spec("av"):
+        import av
+
+        with av.open(str(tmp_path / "clip.mp4"), "w") as clip:
+            stream = clip.add_stream("libx264", rate=24, width=50, height=40)
+            clip.mux([*stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")), *stream.encode(None)])
     images.write(tmp_path / "PICTURES" / "three.png", images.read(PHOTOS / "heldout" / "coffee.jpg")[:64, :64])
     for name in ("PHOTOS", "DIV2K_train_HR"):
         (tmp_path / name).symlink_to(PHOTOS / "train")

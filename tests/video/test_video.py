@@ -77,7 +77,9 @@ def make(path, count=30, size=(WIDTH, HEIGHT), steps=(1000,), start=0, audio=Fal
                 [{"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}}]
             )
         at = start
-        for i, pixels in enumerate(pictures(count, size)):
+        shown = pictures(24, size)
+        for i in range(count):
+            pixels = shown[i % 24]
             frame = av.VideoFrame.from_ndarray(
                 np.dstack([pixels, pixels[..., 0]]) if alpha else pixels, "rgba" if alpha else "rgb24"
             )
@@ -263,7 +265,8 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(tmp_path, monkeypatch):
     assert upscale(tmp_path / "a.mp4", tmp_path / "b.mp4").done == 30 and len(calls) == 5
 
 
-def test_damaged_containers_end_in_one_line(tmp_path, count=60):
+@pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.slow)])
+def test_damaged_containers_end_in_one_line(tmp_path, count):
     whole = make(tmp_path / "a.mp4", count=8, audio=True).read_bytes()
     rng, path, refused = np.random.default_rng(0), tmp_path / "b.mp4", 0
     for _ in range(count):
@@ -325,3 +328,18 @@ def test_a_killed_program_goes_on(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0 and "goes on at frame" in done.stderr, done.stderr
     assert len(read(tmp_path / "b.mp4")[0]) == 400
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
+def test_twenty_minutes_take_the_memory_of_four(tmp_path):
+    path, resident = tmp_path / "a.mp4", []
+    make(path, count=28_800, size=(32, 24), pix_fmt="yuv420p", options={"preset": "ultrafast"})
+
+    def look(done):
+        if done % 100 == 0:
+            with open("/proc/self/statm") as file:
+                resident.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20)
+
+    clips.Clip(str(path), str(tmp_path / "b.mp4"), Upscaler(), {}, sink.Encoding("h264", 30)).make(look)
+    assert len(resident) == 288 and max(resident[-50:]) < max(resident[:58]) + 30  # MiB
