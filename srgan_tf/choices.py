@@ -1,7 +1,7 @@
 """Option values shared by the library and the CLI. Imports nothing."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")  # of inference
-ENGINES = ("auto", "litert", "tensorflow")  # of inference
+ENGINES = ("auto", "litert", "gpu", "tensorflow")  # of inference
 TRAINING_PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BACK_PROJECTIONS = ("auto", "full", "colour", "none")
 DEGRADATIONS = ("bicubic", "shrunk", "real")

@@ -263,8 +263,8 @@ def run_all(flags, arguments: list[str], upscaler, made_by: dict, at_once: int =
     made, failed = work(flags, planned.jobs, upscaler, manifest, at_once, cancel) if planned.jobs else (0, [])
     problems = len(planned.problems + failed)
     if not flags.quiet:
-        if manifest.trouble:
-            print(f"note: {printable(manifest.trouble)}", file=sys.stderr)
+        for note in filter(None, (manifest.trouble, manifest.mixed() if made else "")):
+            print(f"note: {printable(note)}", file=sys.stderr)
         parts = [f"{made} made in {clock(time.monotonic() - started)}"]
         parts += [existing(planned)] * bool(planned.made or planned.unknown)
         parts += [f"{problems} failed"] * bool(problems)

@@ -1,0 +1,303 @@
+"""The upscaler's engine on graphics processors: LiteRT's accelerator (WebGPU, Metal). Needs no TensorFlow."""
+
+import atexit
+import copy
+import functools
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from absl import logging
+
+from srgan_tf import streams
+from srgan_tf.errors import GpuError, WeightsError
+from srgan_tf.inference.lite_engine import NEAR, EngineRunner, Part
+from srgan_tf.inference.lite_model import LiteModel
+from srgan_tf.inference.lite_sizes import Sizes
+from srgan_tf.inference.model_info import ModelInfo
+from srgan_tf.inference.runners import Runner
+from srgan_tf.inference.tiling import tiled
+
+TILE = 512  # LR px per side, unless the device takes less
+APART = 4  # of 255: a device whose results differ more from the CPU's is not used
+_SMALLEST = 16  # LR px per side of the tile with which a model is first compiled
+_KEPT = 2  # sizes that stay compiled: a tile and its quarter turn
+_CPU_TILE = 192  # LR px per side, where the CPU takes over tiles made for the GPU
+_CORNER, _AROUND = 16, 32  # LR px: the part of a tile that is compared with the CPU, and what it depends on
+
+
+class GpuRunner(Runner):
+    """Run a .tflite file of any size on the GPU, compiled once per tile size.
+
+    A device that lacks memory returns zeros without an error, so each size is compared with the CPU before use.
+
+    Args:
+        content: the file's bytes, float32 in and out.
+        name: shown in tables and errors.
+        info: the model's record.
+        precision: "float32" gives tiles the whole receptive field; "auto" what counts of shipped weights.
+        other, amount: a second file of the same family, and its share of the weights.
+        fall_back: go on with the CPU if the GPU fails later, for files of kind "engine".
+
+    Attributes:
+        adapter: name, backend and type of the device, as WebGPU logs them; "" if unknown, as with Metal.
+
+    Raises:
+        GpuError: there is no GPU, or it does not run this model. WeightsError: the file cannot be used.
+    """
+
+    one_size = True
+    precision = "float32 on the GPU"
+
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        info: ModelInfo,
+        precision: str = "auto",
+        other: bytes = b"",
+        amount: float = 0,
+        fall_back: bool = False,
+    ):
+        super().__init__(info, name)
+        self._arguments, self._fall_back = (content, name, "float32", other, amount), fall_back
+        self._cpu: list[Runner] = []
+        self._content = _network(content, name, other, amount)
+        self._compiled: dict[tuple[int, int], _Compiled] = {}
+        self._lock, self._local, self.map = threading.Lock(), threading.local(), self._overlapped
+        self.bytes_per_pixel = 3 * 12 * info.scale**2  # SR itself, three times
+        self.tile_overlap = NEAR if precision == "auto" and info.weights else None
+        try:
+            self._sizes = Sizes(self._content, info.tile_multiple)
+        except ValueError as error:
+            raise WeightsError(f"{name}: {error}; --engine=gpu takes files of any size: --kinds=engine") from None
+        self._reference = Part(self._content)
+        side = -(-_SMALLEST // info.tile_multiple) * info.tile_multiple
+        try:
+            self._compile(side, side)
+        except MemoryError as error:
+            raise GpuError(f"--engine=gpu: {name}: {error}; use --engine=litert") from None
+
+    @property
+    def adapter(self) -> str:
+        return _device.get("adapter", "")
+
+    @property
+    def max_tile(self) -> int:
+        return _limits.get(len(self._content), TILE)  # blends have the length of their ends
+
+    @max_tile.setter
+    def max_tile(self, side: int) -> None:
+        _limits[len(self._content)] = side
+
+    def high_precision(self) -> "GpuRunner":
+        other = copy.copy(self)
+        other.tile_overlap = None
+        other.map = other._overlapped
+        return other
+
+    def release(self) -> None:
+        with self._lock:
+            self._compiled.clear()
+
+    def _run(self, lr):
+        run = self._on_cpu if self._cpu else self._run_one
+        return np.concatenate([run(lr[i : i + 1]) for i in range(len(lr))])
+
+    def _on_cpu(self, lr: np.ndarray) -> np.ndarray:
+        return tiled(self._cpu[0], lr, _CPU_TILE, self.tile_overlap or self.context, self.scale)
+
+    def _run_one(self, lr: np.ndarray) -> np.ndarray:
+        try:
+            return self._on_gpu(lr)
+        except GpuError as error:
+            if not self._fall_back:
+                raise
+            if not self._cpu:
+                logging.warning("the CPU goes on: %s", str(error).removeprefix("--engine=gpu: ").partition(";")[0])
+                self._cpu.append(EngineRunner(*self._arguments))
+            return self._on_cpu(lr)
+
+    def _on_gpu(self, lr: np.ndarray) -> np.ndarray:
+        with self._lock:
+            size = lr.shape[1], lr.shape[2]
+            if size not in self._compiled:
+                while len(self._compiled) >= _KEPT:
+                    del self._compiled[next(iter(self._compiled))]
+                self._compiled[size] = self._compile(*size)
+            compiled = self._compiled[size]
+            slot = compiled.start(lr)
+        if (before := getattr(self._local, "before", None)) is not None:
+            before.wait()  # reading holds Python's lock until the device is done
+        sr = compiled.finish(slot)
+        sr *= 2  # [0, 1] → [-1, 1]
+        sr -= 1
+        return sr
+
+    def _compile(self, height: int, width: int) -> "_Compiled":
+        """Compile one size, and compare its last corner with the CPU.
+
+        Raises:
+            MemoryError: the device does not take this size. GpuError: there is no GPU, or it runs parts alone.
+        """
+        try:
+            content = self._sizes.fixed(height, width)
+        except ValueError as error:
+            raise WeightsError(f"{self.name}: {error}; use --engine=litert") from None
+        with streams.captured() as log:  # LiteRT logs here, and again when the first tile runs
+            try:
+                made = _Compiled(content, height, width, self.scale)
+                apart = self._apart(made, height, width) if made.whole else 0
+            except GpuError:
+                raise
+            except RuntimeError as error:
+                if "No adapters found" in log():
+                    raise GpuError(no_adapter(log())) from None
+                raise MemoryError(f"the GPU does not compile it ({str(error).splitlines()[-1].strip('└ ')})") from None
+            finally:
+                if found := re.search(r"Selected adapter: (.*)", log()):  # once per process
+                    _device["adapter"] = found[1]
+        if not made.whole:
+            raise GpuError(f"--engine=gpu: {self.name} runs in parts alone on this GPU; use --engine=litert")
+        if not apart <= APART:
+            raise MemoryError(f"the GPU's result differs from the CPU's by {apart:.0f} of 255")
+        return made
+
+    def _apart(self, compiled: "_Compiled", height: int, width: int) -> float:
+        """Return the largest difference from the CPU, of 255, in the corner that lacks of memory reach first."""
+        noise = np.random.default_rng(0).random((1, height, width, 3), np.float32)
+        multiple = self.info.tile_multiple
+        seen = -(-(_CORNER + _AROUND) // multiple) * multiple
+        corner = slice(-_CORNER * self.scale, None)
+        made = compiled.finish(compiled.start(noise))[:, corner, corner]
+        return float(255 * np.abs(made - self._reference(noise[:, -seen:, -seen:])[:, corner, corner]).max())
+
+    def _overlapped(self, function: Callable, items: Iterable) -> Iterator:
+        """Map in order; the device works on the next tile while the host finishes one."""
+
+        def call(item, before, done):
+            self._local.before = before
+            try:
+                return function(item)
+            finally:
+                done.set()
+
+        running: deque[Future] = deque()
+        before = None
+        with ThreadPoolExecutor(2) as pool:
+            for item in items:
+                done = threading.Event()
+                running.append(pool.submit(call, item, before, done))
+                before = done
+                if len(running) > 2:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+
+
+_device: dict[str, str] = {}
+_limits: dict[int, int] = {}  # sides of the largest tile by the length of a network's file
+
+
+def _network(content: bytes, name: str, other: bytes, amount: float) -> bytes:
+    model = LiteModel(content)
+    if not model.is_float():
+        raise WeightsError(f"{name}: 8-bit files run by --engine=litert; export one for the GPU by --kinds=engine")
+    if other:
+        try:
+            model.blend(LiteModel(other), amount)
+        except ValueError as error:
+            raise WeightsError(f"{name}: {error}") from None
+    return model.whole()
+
+
+class _Compiled:
+    """A .tflite file of one size on the device, with buffers for two tiles at once.
+
+    Attributes:
+        whole: whether all of its operations run on the device.
+
+    Raises:
+        RuntimeError: it does not compile.
+    """
+
+    def __init__(self, content: bytes, height: int, width: int, scale: int):
+        self._shape = (1, scale * height, scale * width, 3)
+        self._unset = np.full(self._shape, np.nan, np.float32)
+        litert = _litert()
+        options = litert.Options(
+            hardware_accelerators=litert.HardwareAccelerator.GPU, gpu_options=litert.GpuOptions(enforce_f32=True)
+        )
+        self._model = litert.CompiledModel.from_buffer(content, options=options, environment=_environment())
+        self.whole = self._model.is_fully_accelerated()
+        make = self._model.create_input_buffers, self._model.create_output_buffers
+        self._slots = deque([one(0) for one in make] for _ in range(2))
+
+    def start(self, lr: np.ndarray):
+        """Queue a tile [1, height, width, 3] in [0, 1]; return what `finish` takes."""
+        slot = self._slots[0]
+        self._slots.rotate()
+        (given,), (made,) = slot
+        given.write(np.ascontiguousarray(lr, np.float32))
+        made.write(self._unset)
+        self._model.run_by_index(0, *slot)
+        return made
+
+    def finish(self, made) -> np.ndarray:
+        """Wait for a tile; return SR in [0, 1].
+
+        Raises:
+            GpuError: the device did not run it.
+        """
+        try:
+            sr = made.read(self._unset.size, np.float32).reshape(self._shape)
+        except RuntimeError as error:
+            raise GpuError(f"--engine=gpu: the GPU failed ({error}); use --engine=litert") from None
+        if np.isnan(sr[0, ::7, ::7]).any():
+            raise GpuError("--engine=gpu: the GPU stopped, as after a reset of its driver; use --engine=litert")
+        return sr
+
+
+def no_adapter(log: str) -> str:
+    """Return the error for a machine without a GPU that WebGPU finds."""
+    if "libvulkan" in log:
+        return (
+            "--engine=gpu: no Vulkan on this machine; install libvulkan1 and the GPU's driver, or use --engine=litert"
+        )
+    return "--engine=gpu: no GPU with a driver found; install its driver, or use --engine=litert"
+
+
+def is_software(adapter: str) -> bool:
+    """Return whether an adapter is a processor that emulates a GPU."""
+    return bool(re.search("adapterType=CPU|swiftshader|llvmpipe|lavapipe|microsoft basic render", adapter, re.I))
+
+
+def _litert():
+    """Return LiteRT's module of compiled models.
+
+    Raises:
+        GpuError: this version has none.
+    """
+    try:
+        from ai_edge_litert import compiled_model
+
+        _ = compiled_model.GpuOptions
+    except (ImportError, AttributeError):
+        raise GpuError("--engine=gpu needs a newer LiteRT: pip install --upgrade 'ai-edge-litert>=2.3'") from None
+    return compiled_model
+
+
+@functools.cache
+def _environment():
+    """Return LiteRT's environment, one for all models: it logs whenever one ends, and so does the process."""
+    atexit.register(_mute)
+    return _litert().Environment.create()
+
+
+def _mute() -> None:
+    """Silence stderr, at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
