@@ -13,6 +13,6 @@ FEATURE_NETWORKS = ("auto", "vgg19", "vgg16")
 SCHEDULES = ("constant", "step", "cosine")
 LPIPS_NETWORKS = ("alex", "vgg")
 LITE_KINDS = ("float32", "float16", "dynamic", "engine", "int8")  # of .tflite files
-EXPORT_KINDS = ("saved_model", *LITE_KINDS, "web", "npz")  # the last two for browsers, and as weights of this package
+EXPORT_KINDS = ("saved_model", *LITE_KINDS, "gpu", "web", "npz")  # for phones, browsers, and as weights of this package
 STRATEGIES = ("auto", "one", "mirrored", "multiworker")
 FORMATS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "avif")  # of output files
