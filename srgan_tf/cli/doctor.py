@@ -57,7 +57,7 @@ def _gpu(found: dict) -> str:
         return found["reason"]
     gpu, cpu = found["seconds"]
     compared = f"{MODEL} on {SIDE}x{SIDE} px in {gpu:.2g} s, CPU {cpu:.2g} s, {found['apart']} of 255 apart"
-    return f"float32, {compared}"
+    return f"all operations in float32, {compared}"
 
 
 def _versions() -> dict[str, str]:

@@ -1,9 +1,6 @@
 """The upscaler's engine on graphics processors: LiteRT's accelerator (WebGPU, Metal). Needs no TensorFlow."""
 
-import atexit
 import copy
-import functools
-import os
 import re
 import threading
 from collections import deque
@@ -15,11 +12,12 @@ from absl import logging
 
 from srgan_tf import streams
 from srgan_tf.errors import GpuError, WeightsError
+from srgan_tf.inference.gpu_device import Compiled, no_adapter
 from srgan_tf.inference.lite_engine import NEAR, EngineRunner, Part
 from srgan_tf.inference.lite_model import LiteModel
 from srgan_tf.inference.lite_sizes import Sizes
 from srgan_tf.inference.model_info import ModelInfo
-from srgan_tf.inference.runners import Runner
+from srgan_tf.inference.runners import Runner, first_line
 from srgan_tf.inference.tiling import tiled
 
 TILE = 512  # LR px per side, unless the device takes less
@@ -67,9 +65,9 @@ class GpuRunner(Runner):
         self._arguments, self._fall_back = (content, name, "float32", other, amount), fall_back
         self._cpu: list[Runner] = []
         self._content = _network(content, name, other, amount)
-        self._compiled: dict[tuple[int, int], _Compiled] = {}
+        self._compiled: dict[tuple[int, int], Compiled] = {}
         self._lock, self._local, self.map = threading.Lock(), threading.local(), self._overlapped
-        self.bytes_per_pixel = 3 * 12 * info.scale**2  # SR itself, three times
+        self.bytes_per_pixel = 6 * 12 * info.scale**2  # SR itself, three times for each tile in work
         self.tile_overlap = NEAR if precision == "auto" and info.weights else None
         try:
             self._sizes = Sizes(self._content, info.tile_multiple)
@@ -114,11 +112,12 @@ class GpuRunner(Runner):
     def _run_one(self, lr: np.ndarray) -> np.ndarray:
         try:
             return self._on_gpu(lr)
-        except GpuError as error:
+        except RuntimeError as error:  # LiteRT's, or GpuError of a size compiled anew
+            reason = f"the GPU stopped ({first_line(error)})"
             if not self._fall_back:
-                raise
+                raise GpuError(f"--engine=gpu: {reason}; use --engine=litert") from None
             if not self._cpu:
-                logging.warning("the CPU goes on: %s", str(error).removeprefix("--engine=gpu: ").partition(";")[0])
+                logging.warning("the CPU goes on: %s", reason)
                 self._cpu.append(EngineRunner(*self._arguments))
             return self._on_cpu(lr)
 
@@ -130,15 +129,15 @@ class GpuRunner(Runner):
                     del self._compiled[next(iter(self._compiled))]
                 self._compiled[size] = self._compile(*size)
             compiled = self._compiled[size]
-            slot = compiled.start(lr)
+            buffers = compiled.start(lr)
         if (before := getattr(self._local, "before", None)) is not None:
             before.wait()  # reading holds Python's lock until the device is done
-        sr = compiled.finish(slot)
+        sr = compiled.finish(buffers)
         sr *= 2  # [0, 1] → [-1, 1]
         sr -= 1
         return sr
 
-    def _compile(self, height: int, width: int) -> "_Compiled":
+    def _compile(self, height: int, width: int) -> Compiled:
         """Compile one size, and compare its last corner with the CPU.
 
         Raises:
@@ -150,11 +149,11 @@ class GpuRunner(Runner):
             raise WeightsError(f"{self.name}: {error}; use --engine=litert") from None
         with streams.captured() as log:  # LiteRT logs here, and again when the first tile runs
             try:
-                made = _Compiled(content, height, width, self.scale)
+                made = Compiled(content, height, width, self.scale)
                 apart = self._apart(made, height, width) if made.whole else 0
-            except GpuError:
-                raise
             except RuntimeError as error:
+                if isinstance(error, GpuError):
+                    raise
                 if "No adapters found" in log():
                     raise GpuError(no_adapter(log())) from None
                 raise MemoryError(f"the GPU does not compile it ({str(error).splitlines()[-1].strip('└ ')})") from None
@@ -167,7 +166,7 @@ class GpuRunner(Runner):
             raise MemoryError(f"the GPU's result differs from the CPU's by {apart:.0f} of 255")
         return made
 
-    def _apart(self, compiled: "_Compiled", height: int, width: int) -> float:
+    def _apart(self, compiled: Compiled, height: int, width: int) -> float:
         """Return the largest difference from the CPU, of 255, in the corner that lacks of memory reach first."""
         noise = np.random.default_rng(0).random((1, height, width, 3), np.float32)
         multiple = self.info.tile_multiple
@@ -213,91 +212,3 @@ def _network(content: bytes, name: str, other: bytes, amount: float) -> bytes:
         except ValueError as error:
             raise WeightsError(f"{name}: {error}") from None
     return model.whole()
-
-
-class _Compiled:
-    """A .tflite file of one size on the device, with buffers for two tiles at once.
-
-    Attributes:
-        whole: whether all of its operations run on the device.
-
-    Raises:
-        RuntimeError: it does not compile.
-    """
-
-    def __init__(self, content: bytes, height: int, width: int, scale: int):
-        self._shape = (1, scale * height, scale * width, 3)
-        self._unset = np.full(self._shape, np.nan, np.float32)
-        litert = _litert()
-        options = litert.Options(
-            hardware_accelerators=litert.HardwareAccelerator.GPU, gpu_options=litert.GpuOptions(enforce_f32=True)
-        )
-        self._model = litert.CompiledModel.from_buffer(content, options=options, environment=_environment())
-        self.whole = self._model.is_fully_accelerated()
-        make = self._model.create_input_buffers, self._model.create_output_buffers
-        self._slots = deque([one(0) for one in make] for _ in range(2))
-
-    def start(self, lr: np.ndarray):
-        """Queue a tile [1, height, width, 3] in [0, 1]; return what `finish` takes."""
-        slot = self._slots[0]
-        self._slots.rotate()
-        (given,), (made,) = slot
-        given.write(np.ascontiguousarray(lr, np.float32))
-        made.write(self._unset)
-        self._model.run_by_index(0, *slot)
-        return made
-
-    def finish(self, made) -> np.ndarray:
-        """Wait for a tile; return SR in [0, 1].
-
-        Raises:
-            GpuError: the device did not run it.
-        """
-        try:
-            sr = made.read(self._unset.size, np.float32).reshape(self._shape)
-        except RuntimeError as error:
-            raise GpuError(f"--engine=gpu: the GPU failed ({error}); use --engine=litert") from None
-        if np.isnan(sr[0, ::7, ::7]).any():
-            raise GpuError("--engine=gpu: the GPU stopped, as after a reset of its driver; use --engine=litert")
-        return sr
-
-
-def no_adapter(log: str) -> str:
-    """Return the error for a machine without a GPU that WebGPU finds."""
-    if "libvulkan" in log:
-        return (
-            "--engine=gpu: no Vulkan on this machine; install libvulkan1 and the GPU's driver, or use --engine=litert"
-        )
-    return "--engine=gpu: no GPU with a driver found; install its driver, or use --engine=litert"
-
-
-def is_software(adapter: str) -> bool:
-    """Return whether an adapter is a processor that emulates a GPU."""
-    return bool(re.search("adapterType=CPU|swiftshader|llvmpipe|lavapipe|microsoft basic render", adapter, re.I))
-
-
-def _litert():
-    """Return LiteRT's module of compiled models.
-
-    Raises:
-        GpuError: this version has none.
-    """
-    try:
-        from ai_edge_litert import compiled_model
-
-        _ = compiled_model.GpuOptions
-    except (ImportError, AttributeError):
-        raise GpuError("--engine=gpu needs a newer LiteRT: pip install --upgrade 'ai-edge-litert>=2.3'") from None
-    return compiled_model
-
-
-@functools.cache
-def _environment():
-    """Return LiteRT's environment, one for all models: it logs whenever one ends, and so does the process."""
-    atexit.register(_mute)
-    return _litert().Environment.create()
-
-
-def _mute() -> None:
-    """Silence stderr, at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

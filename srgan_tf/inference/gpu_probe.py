@@ -96,7 +96,8 @@ def ask(command: list[str], limit: float | None = None) -> dict:
 
 def judged(found: dict) -> dict:
     """Add to what a child measured the reason not to use the GPU."""
-    from srgan_tf.inference.gpu import APART, is_software
+    from srgan_tf.inference.gpu import APART
+    from srgan_tf.inference.gpu_device import is_software
 
     adapter, reason = found.get("adapter") or "the GPU", found.get("reason", "")
     if is_software(adapter):
@@ -176,7 +177,8 @@ def measure(name: str, side: int, software: bool = False) -> dict:
     import numpy as np
 
     from srgan_tf.errors import GpuError
-    from srgan_tf.inference.gpu import GpuRunner, is_software
+    from srgan_tf.inference.gpu import GpuRunner
+    from srgan_tf.inference.gpu_device import is_software
     from srgan_tf.inference.lite_engine import EngineRunner
     from srgan_tf.inference.model_info import ModelInfo
     from srgan_tf.io import images

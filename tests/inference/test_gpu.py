@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from swiftshader import needed
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import GpuError, WeightsError
 from srgan_tf.export import tflite
-from srgan_tf.inference import gpu
+from srgan_tf.inference import gpu, gpu_device
 from srgan_tf.inference.loading import choose_engine, load_blend, load_runner
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
@@ -46,7 +47,7 @@ def apart(one, other) -> int:
 def test_shipped_weights(name, software_gpu, cache):
     lr = picture(16, 16)[None]
     runner = load_runner(name, "float32", "gpu")
-    assert gpu.is_software(runner.adapter) and "GPU" in runner.precision
+    assert gpu_device.is_software(runner.adapter) and "GPU" in runner.precision
     assert apart(runner(lr), load_runner(name, "float32", "litert")(lr)) <= 1
 
 
@@ -86,20 +87,20 @@ def test_sixteen_bits(software_gpu, cache):
 @needed
 def test_out_of_device_memory(software_gpu, cache, monkeypatch, caplog):
     """A device without enough of it compiles, runs, and returns zeros (LiteRT 2.3)."""
-    lr, finish = picture(40, 80), gpu._Compiled.finish
+    lr, finish = picture(40, 80), gpu_device.Compiled.finish
 
-    def of_small_tiles(self, made):
-        sr = finish(self, made)
+    def of_small_tiles(self, buffers):
+        sr = finish(self, buffers)
         return sr if max(sr.shape[1:3]) <= 4 * 40 else np.zeros_like(sr)
 
-    monkeypatch.setattr(gpu._Compiled, "finish", of_small_tiles)
+    monkeypatch.setattr(gpu_device.Compiled, "finish", of_small_tiles)
     options = {"precision": "float32", "back_projection": "none"}
     upscaler = Upscaler("compact", engine="gpu", **options)
     made = upscaler(lr)
     assert apart(made, Upscaler("compact", engine="litert", **options)(lr)) <= 1
     assert upscaler.resolve(lr).runner.max_tile == 40
     assert [record.getMessage() for record in caplog.records] == ["out of memory: continuing with tiles of 40 px"]
-    monkeypatch.setattr(gpu._Compiled, "finish", lambda self, made: 0 * finish(self, made))
+    monkeypatch.setattr(gpu_device.Compiled, "finish", lambda self, buffers: 0 * finish(self, buffers))
     with pytest.raises(
         GpuError, match=r"--engine=gpu: compact: .* differs from the CPU's by \d+ of 255; use --engine="
     ):
@@ -148,6 +149,15 @@ def test_own_files(software_gpu, cache, tmp_path):
         load_runner(tmp_path / "bad.tflite", engine="gpu")
 
 
+@needed
+def test_many_threads_at_once(software_gpu, cache):
+    runner, reference = gpu_runner(False), load_runner("compact", "float32", "litert")
+    pictures = [picture(16, 16)[None, ::step, ::step][:, :8, :8] for step in (1, -1)] * 4
+    with ThreadPoolExecutor(4) as pool:
+        for lr, made in zip(pictures, pool.map(runner, pictures)):
+            assert apart(made, reference(lr)) <= 1
+
+
 def test_weights_without_a_file_and_bfloat16_are_refused(tmp_path):
     for source, precision in ((str(tmp_path), "auto"), ("srgan", "bfloat16")):
         with pytest.raises(ValueError, match="--kinds=engine"):
@@ -160,7 +170,7 @@ def test_an_older_litert_names_the_mend(monkeypatch):
     monkeypatch.delattr(ai_edge_litert, "compiled_model", raising=False)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.compiled_model", None)
     with pytest.raises(GpuError, match="pip install --upgrade"):
-        gpu._litert()
+        gpu_device._litert()
 
 
 @needed

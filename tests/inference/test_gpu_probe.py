@@ -166,7 +166,7 @@ def test_doctor(driver, monkeypatch):
     found = {"adapter": NAME, "apart": 1, "seconds": [0.25, 1.5], "reason": ""}
     monkeypatch.setattr(gpu_probe, "ask", lambda command: found)
     report = doctor.report()
-    assert report["gpu"] == "float32, srgan on 128x128 px in 0.25 s, CPU 1.5 s, 1 of 255 apart"
+    assert report["gpu"] == "all operations in float32, srgan on 128x128 px in 0.25 s, CPU 1.5 s, 1 of 255 apart"
     assert report["adapter"] == NAME and str(driver) in report["drivers"]
     assert report["auto"] == "--engine=gpu for shipped weights"
     assert "numpy" in report["packages"] and "cores" in report["processor"]
