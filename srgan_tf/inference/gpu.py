@@ -37,9 +37,9 @@ class GpuRunner(Runner):
         content: the file's bytes, float32 in and out.
         name: shown in tables and errors.
         info: the model's record.
-        precision: "float32" gives tiles the whole receptive field; "auto" what counts of shipped weights.
+        precision: "float32" has tiles overlap by the whole receptive field; "auto" by `NEAR` for shipped weights.
         other, amount: a second file of the same family, and its share of the weights.
-        fall_back: go on with the CPU if the GPU fails later, for files of kind "engine".
+        fall_back: continue on the CPU if the GPU fails later, for files of kind "engine".
 
     Attributes:
         adapter: name, backend and type of the device, as WebGPU logs them; "" if unknown, as with Metal.
@@ -117,7 +117,7 @@ class GpuRunner(Runner):
             if not self._fall_back:
                 raise GpuError(f"--engine=gpu: {reason}; use --engine=litert") from None
             if not self._cpu:
-                logging.warning("the CPU goes on: %s", reason)
+                logging.warning("continuing on the CPU: %s", reason)
                 self._cpu.append(EngineRunner(*self._arguments))
             return self._on_cpu(lr)
 
@@ -141,7 +141,7 @@ class GpuRunner(Runner):
         """Compile one size, and compare its last corner with the CPU.
 
         Raises:
-            MemoryError: the device does not take this size. GpuError: there is no GPU, or it runs parts alone.
+            MemoryError: the device does not take this size. GpuError: there is no GPU, or it runs only a part.
         """
         try:
             content = self._sizes.fixed(height, width)
@@ -156,18 +156,18 @@ class GpuRunner(Runner):
                     raise
                 if "No adapters found" in log():
                     raise GpuError(no_adapter(log())) from None
-                raise MemoryError(f"the GPU does not compile it ({str(error).splitlines()[-1].strip('└ ')})") from None
+                raise MemoryError(f"the GPU cannot compile it ({str(error).splitlines()[-1].strip('└ ')})") from None
             finally:
                 if found := re.search(r"Selected adapter: (.*)", log()):  # once per process
                     _device["adapter"] = found[1]
         if not made.whole:
-            raise GpuError(f"--engine=gpu: {self.name} runs in parts alone on this GPU; use --engine=litert")
+            raise GpuError(f"--engine=gpu: {self.name} runs only partly on this GPU; use --engine=litert")
         if not apart <= APART:
             raise MemoryError(f"the GPU's result differs from the CPU's by {apart:.0f} of 255")
         return made
 
     def _apart(self, compiled: Compiled, height: int, width: int) -> float:
-        """Return the largest difference from the CPU, of 255, in the corner that lacks of memory reach first."""
+        """Return the largest difference from the CPU, of 255, in the corner that a lack of memory reaches first."""
         noise = np.random.default_rng(0).random((1, height, width, 3), np.float32)
         multiple = self.info.tile_multiple
         seen = -(-(_CORNER + _AROUND) // multiple) * multiple

@@ -66,7 +66,7 @@ def no_adapter(log: str) -> str:
 
 
 def is_software(adapter: str) -> bool:
-    """Return whether an adapter is a processor that emulates a GPU."""
+    """Return whether an adapter emulates a GPU on the CPU."""
     return bool(re.search("adapterType=CPU|swiftshader|llvmpipe|lavapipe|microsoft basic render", adapter, re.I))
 
 

@@ -1,6 +1,6 @@
 """Whether the GPU pays: tried once per device and driver in a process of its own, and remembered. No TensorFlow.
 
-A driver may crash or hang, which a child process with a time limit survives. Software adapters, results that differ
+A driver may crash or hang, so a child process with a time limit tries it. Software adapters, results that differ
 from the CPU's, and devices slower than the CPU are not used; `--engine=gpu` uses any.
 """
 
@@ -36,9 +36,9 @@ def pays() -> bool:
     if (found := _read().get(device)) is None:
         found = find()
         if found["reason"]:
-            logging.warning("the CPU goes on: %s; --engine=gpu tries the GPU again", found["reason"])
+            logging.warning("continuing on the CPU: %s; --engine=gpu tries the GPU again", found["reason"])
     elif found["reason"]:
-        logging.info("the CPU goes on: %s", found["reason"])
+        logging.info("continuing on the CPU: %s", found["reason"])
     return not found["reason"]
 
 
@@ -83,15 +83,16 @@ def ask(command: list[str], limit: float | None = None) -> dict:
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, env=environment
         )
     except subprocess.TimeoutExpired:
-        return {"reason": f"the GPU did not answer within {limit:g} s"}
+        return {"reason": f"the GPU driver timed out after {limit:g} s"}
     except OSError as error:
         return {"reason": f"the GPU could not be tried ({error.strerror})"}
     try:
         return judged(json.loads(done.stdout.splitlines()[-1]))
     except (IndexError, ValueError):
         code = done.returncode
-        named = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
-        return {"reason": f"the GPU's driver ended the process ({named})"}
+        if -code in set(signal.Signals):
+            return {"reason": f"the GPU driver crashed ({signal.Signals(-code).name})"}
+        return {"reason": f"the check of the GPU failed (exit code {code})"}
 
 
 def judged(found: dict) -> dict:
@@ -100,14 +101,13 @@ def judged(found: dict) -> dict:
     from srgan_tf.inference.gpu_device import is_software
 
     adapter, reason = found.get("adapter") or "the GPU", found.get("reason", "")
+    name = adapter.split(",")[0]
     if is_software(adapter):
-        reason = f"{adapter.split(',')[0]} is a processor that emulates a GPU"
+        reason = f"{name} is a software adapter"
     elif not reason and not found["apart"] <= APART:
-        reason = f"{adapter.split(',')[0]} gives results that differ by {found['apart']:.0f} of 255 from the CPU's"
+        reason = f"{name} gives results that differ from the CPU's by {found['apart']} of 255"
     elif not reason and found["seconds"][0] >= found["seconds"][1]:
-        reason = "{} is slower than the CPU ({:.2g} s against {:.2g} s)".format(
-            adapter.split(",")[0], *found["seconds"]
-        )
+        reason = f"{name} is slower than the CPU ({' s against '.join(f'{n:.2g}' for n in found['seconds'])} s)"
     return found | {"reason": reason}
 
 
@@ -172,7 +172,7 @@ def measure(name: str, side: int, software: bool = False) -> dict:
     Args:
         name: of shipped weights.
         side: LR pixels of the square tile.
-        software: run processors that emulate a GPU too, which takes long.
+        software: run software adapters too, which takes long.
     """
     import numpy as np
 

@@ -65,9 +65,9 @@ class Manifest:
         return None
 
     def mixed(self) -> str:
-        """Return a note if earlier results were computed otherwise, as on another processor; "" if not."""
+        """Return a note if earlier results were computed in another arithmetic, as on another device; "" if not."""
         others = ", ".join(sorted(self._others))
-        return others and f"{self.folder} holds results made in {others}; this run makes its own in {self._made_by}"
+        return others and f"{self.folder}: earlier results were computed in {others}, new ones in {self._made_by}"
 
     def results(self) -> set[str]:
         """Return the real paths of local results of earlier runs, --compare's included."""

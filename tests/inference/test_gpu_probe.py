@@ -45,9 +45,9 @@ def answers(**found) -> list[str]:
     [
         ({}, ""),
         ({"apart": 4}, ""),
-        ({"apart": 5}, "Some Device gives results that differ by 5 of 255 from the CPU's"),
+        ({"apart": 5}, "Some Device gives results that differ from the CPU's by 5 of 255"),
         ({"seconds": [3, 2]}, "Some Device is slower than the CPU (3 s against 2 s)"),
-        ({"adapter": "llvmpipe (LLVM 17), adapterType=CPU"}, "llvmpipe (LLVM 17) is a processor that emulates a GPU"),
+        ({"adapter": "llvmpipe (LLVM 17), adapterType=CPU"}, "llvmpipe (LLVM 17) is a software adapter"),
         ({"reason": "no GPU with a driver found"}, "no GPU with a driver found"),
     ],
 )
@@ -58,11 +58,11 @@ def test_what_counts_as_paying(found, reason):
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import time; time.sleep(99)", "the GPU did not answer within 0.5 s"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "the GPU's driver ended the process (SIGSEGV)"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the GPU's driver ended the process (SIGKILL)"),
-        ("raise SystemExit(3)", "the GPU's driver ended the process (exit code 3)"),
-        ("print('Vulkan: hello')", "the GPU's driver ended the process (exit code 0)"),
+        ("import time; time.sleep(99)", "the GPU driver timed out after 0.5 s"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "the GPU driver crashed (SIGSEGV)"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the GPU driver crashed (SIGKILL)"),
+        ("raise SystemExit(3)", "the check of the GPU failed (exit code 3)"),
+        ("print('Vulkan: hello')", "the check of the GPU failed (exit code 0)"),
     ],
 )
 def test_a_driver_that_hangs_or_crashes(code, reason):
@@ -80,7 +80,9 @@ def test_the_finding_is_remembered_by_driver_until_the_gpu_works(driver, monkeyp
         gpu_probe.pays.cache_clear()
         assert choose_engine("compact") == "litert"
     assert len(asked) == 1
-    assert [r.getMessage() for r in caplog.records] == ["the CPU goes on: it is slow; --engine=gpu tries the GPU again"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "continuing on the CPU: it is slow; --engine=gpu tries the GPU again"
+    ]
     driver.rename(driver.with_name("newer.json"))
     monkeypatch.setenv("VK_DRIVER_FILES", str(driver.with_name("newer.json")))
     gpu_probe.pays.cache_clear()
@@ -151,7 +153,7 @@ def test_drivers_of_windows_and_macos(monkeypatch):
 def test_a_software_adapter_is_met_in_a_child(software_gpu, monkeypatch, caplog):
     monkeypatch.setattr(gpu_probe, "MODEL", "compact")
     assert choose_engine("compact") == "litert"
-    assert "SwiftShader Device (Subzero) is a processor that emulates a GPU; --engine=gpu" in caplog.text
+    assert "SwiftShader Device (Subzero) is a software adapter; --engine=gpu" in caplog.text
     (found,) = gpu_probe._read().values()
     assert "apart" not in found  # it was not run
 
