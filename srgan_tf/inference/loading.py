@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from absl import logging
+
 from srgan_tf import machine
 from srgan_tf.choices import ENGINES, PRECISIONS
-from srgan_tf.errors import WeightsError, need_tensorflow
+from srgan_tf.errors import GpuError, WeightsError, need_tensorflow
 from srgan_tf.inference import gpu_probe
 from srgan_tf.inference.lite_engine import EngineRunner
 from srgan_tf.inference.litert import LiteRTRunner
@@ -78,9 +80,14 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
 def _shipped(
     chosen: str, engine: str, name: str, precision: str, content: bytes, other: bytes = b"", amount: float = 0
 ) -> Runner:
-    if chosen == "litert":
-        return EngineRunner(content, name, precision, other, amount)
-    return _on_gpu(content, name, ModelInfo.from_tflite(content), precision, other, amount, engine == "auto")
+    if chosen == "gpu":
+        try:
+            return _on_gpu(content, name, ModelInfo.from_tflite(content), precision, other, amount, engine == "auto")
+        except GpuError as error:
+            if engine != "auto":
+                raise
+            logging.warning("continuing on the CPU: %s", str(error).removeprefix("--engine=gpu: ").partition("; ")[0])
+    return EngineRunner(content, name, precision, other, amount)
 
 
 def _on_gpu(*arguments) -> Runner:

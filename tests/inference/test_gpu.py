@@ -16,7 +16,8 @@ from swiftshader import needed
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import GpuError, WeightsError
 from srgan_tf.export import tflite
-from srgan_tf.inference import gpu, gpu_device
+from srgan_tf.inference import gpu, gpu_device, gpu_probe
+from srgan_tf.inference.lite_engine import EngineRunner
 from srgan_tf.inference.loading import choose_engine, load_blend, load_runner
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
@@ -147,6 +148,18 @@ def test_own_files(software_gpu, cache, tmp_path):
     (tmp_path / "bad.tflite").write_bytes(b"TFL3" * 99)
     with pytest.raises(WeightsError, match="bad"):
         load_runner(tmp_path / "bad.tflite", engine="gpu")
+
+
+def test_auto_continues_where_the_gpu_is_gone(cache, monkeypatch, caplog):
+    def gone(*_):
+        raise GpuError("--engine=gpu: no GPU with a driver found; install its driver, or use --engine=litert")
+
+    monkeypatch.setattr(gpu, "GpuRunner", gone)
+    monkeypatch.setattr(gpu_probe, "pays", lambda: True)
+    assert isinstance(load_runner("compact", engine="auto"), EngineRunner)
+    assert [r.getMessage() for r in caplog.records] == ["continuing on the CPU: no GPU with a driver found"]
+    with pytest.raises(GpuError):
+        load_runner("compact", engine="gpu")
 
 
 @needed
