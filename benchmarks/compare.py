@@ -1,7 +1,7 @@
 """How the package stands beside what users would pick instead: `python benchmarks/compare.py [ROW ...]`.
 
-Give rows by the beginning of their names (train, upscale-128, limit, growth, cold, pipeline); all by default. Results
-go into benchmarks/results.json, and from there into results.md, results.png (four rows, for the README) and
+Give rows by the beginning of their names (train, upscale-128, gpu, limit, growth, cold, pipeline); all by default.
+Results go into benchmarks/results.json, and from there into results.md, results.png (four rows, for the README) and
 docs/speed.png. The other packages live in their own environment, made on first use in benchmarks/.peers (3 GB).
 Contenders take turns in one run, so that other load affects all alike; seconds are medians, with quartiles beside them.
 """
@@ -126,6 +126,25 @@ def upscale(wanted) -> list[dict]:
     return rows
 
 
+def gpu(wanted) -> list[dict]:
+    """A row of LiteRT on the machine's GPU against its CPU; none where `auto` does not take the GPU."""
+    from srgan_tf.inference import gpu_probe
+
+    if not wanted("gpu-720p"):
+        return []
+    if (found := gpu_probe.find())["reason"]:
+        print(f"gpu-720p: skipped, {found['reason']}", flush=True)
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        lr = Path(folder) / "lr.npy"
+        np.save(lr, np.random.default_rng(0).random((1, 720, 1280, 3), np.float32))
+        job = {"task": "upscale", "weights": "srgan", "lr": str(lr), "precision": "auto"}
+        engines = {"srgan_tf on the GPU": "gpu", "the CPU": "litert"}
+        made = in_turns([(name, "in_srgan_tf", job | {"engine": one}) for name, one in engines.items()], rounds=3)
+    what = f"x4 of 1280x720, srgan, no back-projection, {found['adapter']}"
+    return [against("gpu-720p", what, 10, made, ["srgan_tf on the GPU"])]
+
+
 def near_truth(outputs: dict, found: dict, hr) -> list[str]:
     """Who is within 0.05 dB of the Keras call: against HR where there is one, else as near as 40 dB to it."""
 
@@ -162,12 +181,13 @@ def main(wanted: list[str], suffix: str = "", where: str = "") -> None:
         return not wanted or any(name.startswith(one) or one.startswith(name) for one in wanted)
 
     rows = {r["id"]: r for r in json.loads(RESULTS.read_text())["rows"]} if RESULTS.exists() else {}
-    groups = {"train": train, "upscale": upscale, **limits.GROUPS}
+    groups = {"train": train, "upscale": upscale, "gpu": gpu, **limits.GROUPS}
     for name, group in groups.items():
         if is_wanted(name):
             made = [r | {"id": r["id"] + suffix, "what": r["what"] + where} for r in group(is_wanted)]
             rows |= {r["id"]: r for r in made}
-            write(list(rows.values()))
+            if made:
+                write(list(rows.values()))
     if not rows:
         sys.exit(f"error: no row of this name; there are {', '.join(groups)}")
 

@@ -24,6 +24,10 @@ class ModelError(RuntimeError):
     """Raised when a remote model returns no usable response."""
 
 
+class GpuError(RuntimeError):
+    """Raised when no graphics processor runs the model."""
+
+
 class TrainingError(RuntimeError):
     """Raised when a training run cannot continue."""
 

@@ -3,6 +3,9 @@
 import ctypes
 import math
 import os
+import platform
+import re
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -54,6 +57,20 @@ def _flags() -> set[str]:
         from numpy._core._multiarray_umath import __cpu_features__ as features
 
         return {name.lower() for name, there in features.items() if there}
+
+
+_TOLD = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
+
+
+def processor() -> str:
+    """Describe the processor for bug reports: its name, the cores this process may use, and flags that count."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError):
+        found = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        name = found[1] if found else name
+    return (
+        f"{name}, {cores()} cores, flags: {' '.join(flag for flag in _TOLD if flag in _flags()) or 'none that count'}"
+    )
 
 
 def limit_threads(threads: int) -> None:

@@ -1,9 +1,11 @@
 """Standard streams as file descriptors, which native libraries write to as well."""
 
+import ctypes
 import os
 import stat
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -17,6 +19,37 @@ def silence():
         os.dup2(kept, 2)
         os.close(kept)
         os.close(silent)
+
+
+@contextmanager
+def captured():
+    """Collect what stdout and stderr receive from native libraries; yields a function that returns it so far."""
+
+    def text() -> str:
+        _flush()
+        file.seek(0)
+        return file.read().decode(errors="replace")
+
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    _flush()
+    with tempfile.TemporaryFile() as file:
+        kept = {number: os.dup(number) for number in (1, 2)}
+        for number in kept:
+            os.dup2(file.fileno(), number)
+        try:
+            yield text
+        finally:
+            _flush()
+            for number, old in kept.items():
+                os.dup2(old, number)
+                os.close(old)
+
+
+def _flush() -> None:
+    """Write out C's own buffers, which would reach a restored stdout later."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)
 
 
 def open_closed() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import benchmark_files
 import pytest
 from absl import logging
+from swiftshader import software_gpu  # noqa: F401 - a fixture
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["VK_DRIVER_FILES"] = os.devnull  # no GPU but where a test asks for one
 if "PYTEST_XDIST_WORKER" in os.environ:  # about one process per core, so one thread each
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(name, "1")

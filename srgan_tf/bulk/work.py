@@ -12,6 +12,7 @@ import pyvips
 
 from srgan_tf import machine
 from srgan_tf.errors import ImageError, ModelError
+from srgan_tf.inference import gpu_probe
 from srgan_tf.planning import storage
 
 MADE, THERE, FAILED, FULL = "made", "there", "failed", "full"  # states of a job; FULL: no space in the output
@@ -47,6 +48,7 @@ class Worker:
         machine.limit_threads(settings.threads)
         machine.set_int8(settings.int8)
         machine.keep_memory()
+        gpu_probe.forbid()
         from srgan_tf.inference.upscaling import Upscaler
 
         self._settings, self._upscaler = settings, Upscaler(settings.model, **settings.options)

@@ -88,7 +88,8 @@ class Program:
         parts = [self.description.strip().replace(f"srgan-tf {name}", program)]
         for title, names in groups.items():
             lines = [f"  --{name}: {values[name].help}{_default(values[name].default)}" for name in names]
-            parts.append("\n".join([f"{title}:", *lines]))
+            if lines:
+                parts.append("\n".join([f"{title}:", *lines]))
         return "\n\n".join(parts)
 
 

@@ -281,8 +281,8 @@ def run_all(
     made, failed = work(flags, planned.jobs, upscaler, manifest, at_once, cancel, clips) if planned.jobs else (0, [])
     problems = len(planned.problems + failed)
     if not flags.quiet:
-        if manifest.trouble:
-            print(f"note: {printable(manifest.trouble)}", file=sys.stderr)
+        for note in filter(None, (manifest.trouble, manifest.mixed() if made else "")):
+            print(f"note: {printable(note)}", file=sys.stderr)
         parts = [f"{made} made in {clock(time.monotonic() - started)}"]
         parts += [existing(planned)] * bool(planned.made or planned.unknown)
         parts += [f"{problems} failed"] * bool(problems)

@@ -52,7 +52,9 @@ def main(flags, arguments: list[str]) -> None:
     need("ray", "srgan-tf bulk", "bulk")
     need("fsspec", "srgan-tf bulk", "bulk")
     from srgan_tf.bulk import letters, pipeline
+    from srgan_tf.inference import gpu_probe
 
+    gpu_probe.forbid()  # all workers on one engine; --engine=gpu asks for it
     names = upscale.names_of(flags)
     engine = upscale.prepare(names, flags)
     with letters.DeadLetterLog(flags.failed) as failed:

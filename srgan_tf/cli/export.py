@@ -2,6 +2,7 @@
 
 srgan-tf export --weights=srresnet --output=exported         a SavedModel and five .tflite files
 srgan-tf export --weights=runs/demo --output=exported --kinds=int8 --int8_sizes=64,128,256
+srgan-tf export --weights=compact --output=exported --kinds=gpu --gpu_sizes=256   for the GPUs of phones
 srgan-tf export --weights=compact --output=exported --kinds=web    for the page and library of web/
 srgan-tf export --weights=4x.pth --output=exported --kinds=npz     another project's model as weights of this package
 
@@ -22,6 +23,7 @@ def define(flag) -> None:
     flag.string("output", None, "output folder; existing SavedModel versions are kept")
     flag.list("kinds", ["saved_model", *LITE_KINDS], f"artifacts, of {', '.join(EXPORT_KINDS)}")
     flag.list("int8_sizes", ["128"], "sizes of int8 models, in LR pixels per side; one file each")
+    flag.list("gpu_sizes", ["128"], "sizes of models for graphics processors, as int8_sizes")
     flag.float(
         "max_megapixels",
         2.1,
@@ -38,8 +40,9 @@ def main(flags, arguments: list[str]) -> None:
         fail("no --output: give --output=FOLDER (--help lists the flags)", 2)
     if unknown := [kind for kind in flags.kinds if kind not in EXPORT_KINDS]:
         fail(f"--kinds knows {', '.join(EXPORT_KINDS)}, not {unknown[0]!r}", 2)
-    if odd := [size for size in flags.int8_sizes if not size.isdecimal() or not 16 <= int(size) <= 1024]:
-        fail(f"--int8_sizes takes whole numbers from 16 to 1024, not {odd[0]!r}", 2)
+    for name in ("int8_sizes", "gpu_sizes"):
+        if odd := [size for size in flags[name].value if not size.isdecimal() or not 16 <= int(size) <= 1024]:
+            fail(f"--{name} takes whole numbers from 16 to 1024, not {odd[0]!r}", 2)
     import_tensorflow()
     from srgan_tf.export.bundle import export
 
@@ -51,6 +54,7 @@ def main(flags, arguments: list[str]) -> None:
             [int(size) for size in flags.int8_sizes],
             int(flags.max_megapixels * 1e6),
             command_line(),
+            [int(size) for size in flags.gpu_sizes],
         )
 
 

@@ -27,7 +27,11 @@ def define(flag) -> None:
     flag.string("blend", None, "second weights of the same architecture, to interpolate with --weights")
     flag.float("blend_amount", 0.5, "share of the second weights, 0 to 1", lower_bound=0, upper_bound=1)
     flag.enum(
-        "engine", "auto", choices.ENGINES, "inference engine; auto: LiteRT for shipped weights on CPUs, else TensorFlow"
+        "engine",
+        "auto",
+        choices.ENGINES,
+        "inference engine; litert: on the CPU; gpu: LiteRT on the graphics processor; auto: the faster of these for "
+        "shipped weights, else TensorFlow",
     )
     flag.enum(
         "precision",
@@ -70,10 +74,14 @@ def options(flags) -> dict:
 
 
 def identity(names: tuple[str, ...], flags, engine: str) -> dict:
-    """Return what results depend on: the weights, the engine, and the flags that only these programs have."""
+    """Return what results depend on: the weights, the engine, and the flags that only these programs have.
+
+    Where "auto" takes the GPU, a batch may go on without it: the manifest's arithmetic tells the two apart.
+    """
     from srgan_tf.inference import auto
     from srgan_tf.models import weights
 
+    engine = "litert" if engine == "gpu" and flags.engine == "auto" else engine
     of_two = {"strength": flags.strength, "rule": auto.RULE} if len(names) == 2 else {}
     own = {name: flags[name].value for name in ("codec", "crf") if flags[name].present}
     own |= {"weights": ", ".join(map(weights.identity, names)), "engine": engine, "precision": flags.precision}

@@ -19,7 +19,15 @@ NEAR = 16  # LR px of overlap with which tiles of the paper's generator are with
 TILES = (64, 96, 128, 192, 256)  # LR px per side, for the table of tiles
 
 
-def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MAX_PIXELS, command: str = "") -> list:
+def export(
+    source,
+    output,
+    kinds,
+    sizes=(128,),
+    max_pixels: int = saved_model.MAX_PIXELS,
+    command: str = "",
+    gpu_sizes=(128,),
+) -> list:
     """Export a generator; print a table of the artifacts, and write it to `output`/report.md.
 
     Args:
@@ -29,6 +37,7 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
         sizes: of int8 models, LR pixels per side; one file each.
         max_pixels: limit of LR pixels per request of the SavedModel.
         command: for the report.
+        gpu_sizes: of models for graphics processors, as `sizes`.
 
     Returns:
         One `parity.Row` per artifact.
@@ -56,10 +65,11 @@ def export(source, output, kinds, sizes=(128,), max_pixels: int = saved_model.MA
             )
         )
         rows[0] = replace(rows[0], file=f"saved_model/{paths[0].name}")
-    for kind in (kind for kind in LITE_KINDS if kind in kinds):
-        for size in sizes if kind == "int8" else (None,):
-            path = output / (f"int8_{size}.tflite" if size else f"{kind}.tflite")
-            model = tflite.convert(generator, kind, size, name)
+    of_one_size = {"int8": sizes, "gpu": gpu_sizes}
+    for kind in (kind for kind in (*LITE_KINDS, "gpu") if kind in kinds):
+        for size in of_one_size.get(kind, (None,)):
+            path = output / (f"{kind}_{size}.tflite" if size else f"{kind}.tflite")
+            model = tflite.convert(generator, "float16" if kind == "gpu" else kind, size, name)
             try:
                 with files.write_aside(path) as temporary:
                     Path(temporary).write_bytes(model)

@@ -55,7 +55,7 @@ class EngineRunner(Runner):
             if info.weights:
                 self.tile_overlap = NEAR
         self._contents = model.parts()
-        self._parts = [_Part(part) for part in self._contents]  # bad files fail on load
+        self._parts = [Part(part) for part in self._contents]  # bad files fail on load
 
     @classmethod
     def open(cls, path, content: bytes, precision: str = "auto") -> "EngineRunner":
@@ -86,7 +86,7 @@ class EngineRunner(Runner):
             self._parts = []
 
     def _run_one(self, lr: np.ndarray) -> np.ndarray:
-        self._parts = self._parts or [_Part(part) for part in self._contents]  # 3 ms
+        self._parts = self._parts or [Part(part) for part in self._contents]  # 3 ms
         trunk, *tail = self._parts
         sr = trunk(lr)
         if tail:
@@ -96,7 +96,7 @@ class EngineRunner(Runner):
         return sr
 
 
-class _Part:
+class Part:
     """Run a .tflite file from memory on inputs of any size."""
 
     def __init__(self, content: bytes):

@@ -123,8 +123,17 @@ class LiteModel:
         tail = [op for op in self._operators if not any(op is one for one in trunk)]
         further_back = any((before - {features}) & set(op.inputs) for op in tail)
         if features is None or further_back:
-            return [self._file([self._lr], self._operators, self._sr)]
+            return [self.whole()]
         return [self._file([self._lr], trunk, features), self._file([features], tail, self._sr)]
+
+    def is_float(self) -> bool:
+        """Return whether LR and SR are float32."""
+        ends = (self._graph.tensors[index].type for index in (self._lr, self._sr))
+        return set(ends) == {self._schema.TensorType.FLOAT32}
+
+    def whole(self) -> bytes:
+        """Return the network as one file, LR → SR."""
+        return self._file([self._lr], self._operators, self._sr)
 
     def _file(self, inputs: list[int], operators: list, output: int) -> bytes:
         """Return a file of these operations and the constants that they use."""

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from absl import logging
+
 from srgan_tf import machine
 from srgan_tf.choices import ENGINES, PRECISIONS
-from srgan_tf.errors import WeightsError, need_tensorflow
+from srgan_tf.errors import GpuError, WeightsError, need_tensorflow
+from srgan_tf.inference import gpu_probe
 from srgan_tf.inference.lite_engine import EngineRunner
 from srgan_tf.inference.litert import LiteRTRunner
 from srgan_tf.inference.model_info import ModelInfo
@@ -13,7 +16,7 @@ from srgan_tf.models import weights
 
 
 def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
-    """Return the engine that would run a model, "litert" or "tensorflow"; arguments as for `load_runner`.
+    """Return the engine that would run a model, "litert", "gpu" or "tensorflow"; arguments as for `load_runner`.
 
     Raises:
         ValueError: the engine does not run it; names one that does. WeightsError: there is nothing of this name.
@@ -26,17 +29,17 @@ def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
     if name.endswith(".tflite"):
         if engine == "tensorflow":
             raise ValueError(f"{name}: a .tflite file runs by --engine=litert, not by TensorFlow")
-        return "litert"
+        return "gpu" if engine == "gpu" else "litert"
     if isinstance(source, (str, Path)):
         weights.check_there(source)
     possible = weights.is_shipped(name) and precision != "bfloat16"
-    if engine == "litert" and not possible:
+    if engine in ("litert", "gpu") and not possible:
         raise ValueError(
             f"{name}: LiteRT runs shipped weights and .tflite files, not in bfloat16; export your own by "
             "`srgan-tf export --kinds=engine`, or use --engine=tensorflow"
         )
     if engine == "auto":
-        engine = "litert" if possible and not machine.has_gpu() else "tensorflow"
+        engine = "tensorflow" if machine.has_gpu() or not possible else "gpu" if gpu_probe.pays() else "litert"
     if engine == "tensorflow":
         need_tensorflow(name)
     return engine
@@ -50,7 +53,8 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
             `serving_default` of uint8 RGB, or `float` of RGB in [0, 1], both ways, [n, h, w, 3]); a .tflite file
             (float in [0, 1], or quantised; of any size or of a fixed one, which is then run tile by tile).
         precision: one of `choices.PRECISIONS`, for generators; exported models have their own.
-        engine: one of `choices.ENGINES`, for shipped weights. "auto": LiteRT on CPUs, TensorFlow on a GPU.
+        engine: one of `choices.ENGINES`, for shipped weights and .tflite files. "auto": TensorFlow on a GPU that it
+            finds, else LiteRT, on another GPU if that pays (`gpu_probe.pays`).
 
     Raises:
         ValueError: the engine does not run this. WeightsError: the file is missing, damaged or of another shape.
@@ -60,9 +64,10 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.suffix == ".tflite":
-            return _load_tflite(path, precision)
-        if choose_engine(source, precision, engine) == "litert":
-            return EngineRunner(weights.read_shipped(str(source), ".tflite"), str(source), precision)
+            return _load_tflite(path, precision, engine == "gpu")
+        if (chosen := choose_engine(source, precision, engine)) in ("litert", "gpu"):
+            content = weights.read_shipped(str(source), ".tflite")
+            return _shipped(chosen, engine, str(source), precision, content)
         if (path / "saved_model.pb").exists():
             from srgan_tf.inference.saved_models import SavedModelRunner
 
@@ -72,7 +77,28 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
     return GeneratorRunner.open(source, precision)
 
 
-def _load_tflite(path: Path, precision: str) -> Runner:
+def _shipped(
+    chosen: str, engine: str, name: str, precision: str, content: bytes, other: bytes = b"", amount: float = 0
+) -> Runner:
+    if chosen == "gpu":
+        try:
+            return _on_gpu(content, name, ModelInfo.from_tflite(content), precision, other, amount, engine == "auto")
+        except GpuError as error:
+            if engine != "auto":
+                raise
+            logging.warning("continuing on the CPU: %s", str(error).removeprefix("--engine=gpu: ").partition("; ")[0])
+    return EngineRunner(content, name, precision, other, amount)
+
+
+def _on_gpu(*arguments) -> Runner:
+    from srgan_tf.inference.gpu import GpuRunner
+
+    runner = GpuRunner(*arguments)
+    gpu_probe.forget()  # it works: "auto" may try again
+    return runner
+
+
+def _load_tflite(path: Path, precision: str, gpu: bool) -> Runner:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -80,6 +106,9 @@ def _load_tflite(path: Path, precision: str) -> Runner:
     except OSError as error:
         raise WeightsError(f"{path}: cannot read it ({error.strerror})") from None
     info = ModelInfo.from_tflite(content)
+    if gpu:
+        runner = LiteRTRunner(path, content, info)  # checks the file, and measures what it does not declare
+        return _on_gpu(content, path.stem, runner.info, precision)
     if info and info.kind == "engine":
         return EngineRunner.open(path, content, precision)
     return LiteRTRunner(path, content, info)
@@ -97,7 +126,7 @@ def load_blend(first, second, amount: float, precision: str = "auto", engine: st
     """
     sources = (first, second)
     engines = {choose_engine(source, precision, engine) for source in sources}
-    if engines == {"litert"} and all(map(weights.is_shipped, sources)):
+    if engines in ({"litert"}, {"gpu"}) and all(map(weights.is_shipped, sources)):
         one, other = (weights.read_shipped(str(source), ".tflite") for source in sources)
-        return EngineRunner(one, f"{first} and {second}", precision, other, amount)
+        return _shipped(engines.pop(), engine, f"{first} and {second}", precision, one, other, amount)
     return load_runner(weights.blend(*map(weights.load, sources), amount), precision)

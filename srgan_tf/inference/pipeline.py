@@ -11,7 +11,7 @@ from srgan_tf.data import cubic
 from srgan_tf.data.levels import LUMA, from_signed, to_levels, to_signed, to_unit
 from srgan_tf.inference import back_projection
 from srgan_tf.inference.runners import Runner
-from srgan_tf.inference.tiling import mean_of_flips, spans, tiled
+from srgan_tf.inference.tiling import Span, mean_of_flips, spans, tiled
 from srgan_tf.io import spill
 
 MEMORY = 640 << 20
@@ -67,6 +67,9 @@ class Pipeline:
         """Return height and width of tiles in LR pixels: of those that fit into memory, the ones that overlap least."""
         overlap = 2 * self.overlap
         largest, memory = min(_MAX_TILE, self.runner.max_tile), self.memory - self.runner.fixed_bytes
+        if self.runner.one_size:
+            side = max(self._smallest, min(largest, int((memory / self.runner.bytes_per_pixel) ** 0.5) // 16 * 16))
+            return min(height, side), min(width, side)
         # A tile, and three bands of finished rows: one in work, one waiting, one being written.
         per_row = 3 * width * self.scale**2 * bands * itemsize
         computed, best = np.inf, (self._smallest, self._smallest)
@@ -84,7 +87,10 @@ class Pipeline:
     def num_tiles(self, height: int, width: int, bands: int = 3, itemsize: int = 1) -> int:
         """Return how often the model runs for a picture."""
         sizes = (height, width), self.tile_size(height, width, bands, itemsize)
-        return int(np.prod([len(spans(size, window, self.overlap)) for size, window in zip(*sizes)]))
+        return int(np.prod([len(self._spans(size, window)) for size, window in zip(*sizes)]))
+
+    def _spans(self, size: int, window: int) -> list[Span]:
+        return spans(size, window, self.overlap, not self.runner.one_size, self.runner.info.tile_multiple)
 
     def rows(self, pixels: np.ndarray, dtype=None, on_tile: Callable[[], None] | None = None) -> Iterator[np.ndarray]:
         """Yield the picture `scale` times larger, as arrays [n, width, bands] from the top.
@@ -100,9 +106,8 @@ class Pipeline:
         if grey_rgb:  # processed as grey, to avoid colour casts
             pixels = pixels[..., 2:]
         tall, wide = self.tile_size(height, width, bands, dtype.itemsize)
-        multiple = self.runner.info.tile_multiple
-        columns = spans(width, wide, self.overlap, multiple=multiple)
-        for down in spans(height, tall, self.overlap, multiple=multiple):
+        columns = self._spans(width, wide)
+        for down in self._spans(height, tall):
             seen = pixels[None, down.start : down.stop]
             band = np.empty((scale * (down.last - down.first), scale * width, pixels.shape[2]), dtype)
             inner = slice(scale * (down.first - down.start), scale * (down.last - down.start))
@@ -125,14 +130,16 @@ class Pipeline:
         while True:
             side = min(side, self.runner.max_tile)
             try:
-                run, multiple = partial(self._picture, dtype=dtype), self.runner.info.tile_multiple
-                return tiled(run, x, side, self.overlap, self.scale, multiple=multiple)
+                run, shrink = partial(self._picture, dtype=dtype), not self.runner.one_size
+                multiple = self.runner.info.tile_multiple
+                return tiled(run, x, side, self.overlap, self.scale, shrink=shrink, multiple=multiple)
             except MemoryError:
                 side //= 2
-                if side < 2 * self.overlap + 8:
+                if side < self._smallest:
                     raise MemoryError(f"out of memory even with tiles of {2 * side} px; close other programs") from None
-                self.runner.max_tile = side
-                logging.warning("out of memory: continuing with tiles of %d px", side)
+                if side < self.runner.max_tile:  # else another thread met it first
+                    self.runner.max_tile = side
+                    logging.warning("out of memory: continuing with tiles of %d px", side)
 
     def _picture(self, x: np.ndarray, dtype) -> np.ndarray:
         height, width, bands = x.shape[1:]

@@ -28,6 +28,7 @@ class Runner(ABC):
         precision: of its arithmetic, for people.
         is_uint8: whether the model takes and returns uint8; else float, LR in [0, 1] and SR in [-1, 1].
         max_tile: sides of the largest tile, in LR pixels; lowered where memory runs out.
+        one_size: each tile size takes time to prepare, so tiles are all of one.
         bytes_per_pixel: of memory, per LR pixel of a tile in work.
         fixed_bytes: of memory, whatever the tile's size.
         map: Python's map, or a thread pool's where several tiles may be in work at once.
@@ -39,6 +40,7 @@ class Runner(ABC):
     precision = "its own precision"
     is_uint8 = False
     max_tile = 2**31
+    one_size = False
     bytes_per_pixel = 20_000
     fixed_bytes = 0
     generator = None

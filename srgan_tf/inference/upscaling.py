@@ -26,8 +26,9 @@ class Upscaler:
             fastest that stays near: with LiteRT, 8-bit weights in the large convolutions where the processor has 8-bit
             dot products; with TensorFlow, bfloat16 where it has that, if SR of bundled photographs stays within 4/255.
             16-bit pictures are made in float32.
-        engine: one of `choices.ENGINES`: what runs shipped weights. "auto" is LiteRT on CPUs, which needs no
-            TensorFlow, and TensorFlow on a GPU. Your own weights run on TensorFlow, or exported on LiteRT.
+        engine: one of `choices.ENGINES`: what runs shipped weights. "auto" is TensorFlow on a GPU that it finds, else
+            LiteRT, on another GPU ("gpu") if that is faster than the CPU ("litert"). Your own weights run on
+            TensorFlow, or exported on LiteRT.
         memory: bytes for the pixels in work, which sets the size of the tiles. The program itself and the decoded input
             come on top.
         back_projection: one of BACK_PROJECTIONS. "full" corrects each result so that it shrinks back to its LR, which
@@ -43,7 +44,8 @@ class Upscaler:
         scale: of results.
 
     Raises:
-        WeightsError: there is no such model. ValueError: an argument is out of range.
+        WeightsError: there is no such model. ValueError: an argument is out of range. GpuError: engine is "gpu", and
+            no GPU runs the model.
     """
 
     def __init__(

@@ -47,11 +47,13 @@ class Manifest:
     def __init__(self, folder: str, options: dict, made_by: str = ""):
         self.folder, self.options, self._made_by = str(folder), options, made_by
         self._made: dict[str, dict] = {}
+        self._others: set[str] = set()
         self.trouble = ""
         self._all: dict | None = self._old_options()
         for entry in json_lines(self._read(NAME)):
             if not isinstance(entry.get("options"), dict):
                 continue
+            self._others |= {str(entry.get("made_by", made_by))} - {made_by}
             if isinstance(entry.get("result"), str):
                 self._made[entry["result"]] = entry
             else:
@@ -61,6 +63,11 @@ class Manifest:
         for entry in json_lines(self._read(_BULK)):
             return entry | {"engine": self.options.get("engine")} if entry.get("engine") == "auto" else entry
         return None
+
+    def mixed(self) -> str:
+        """Return a note if earlier results were computed in another arithmetic, as on another device; "" if not."""
+        others = ", ".join(sorted(self._others))
+        return others and f"{self.folder}: earlier results were computed in {others}, new ones in {self._made_by}"
 
     def results(self) -> set[str]:
         """Return the real paths of local results of earlier runs, --compare's included."""

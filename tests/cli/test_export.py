@@ -47,6 +47,7 @@ def test_exports_checks_and_reports(tiny, tmp_path):
         (["--weights=srresnet"], "give --output"),
         (["--weights=srresnet", "--output=x", "--kinds=int4"], "not 'int4'"),
         (["--weights=srresnet", "--output=x", "--int8_sizes=128,huge"], "not 'huge'"),
+        (["--weights=srresnet", "--output=x", "--gpu_sizes=8"], "--gpu_sizes takes"),
         (["--weights=srresnet", "--output=x", "stray"], "unexpected argument 'stray'"),
         (["--no_such_flag"], "--help"),
     ],

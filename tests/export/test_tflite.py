@@ -13,7 +13,7 @@ from PIL import Image
 from srgan_tf import compat
 from srgan_tf.choices import LITE_KINDS
 from srgan_tf.data.bundled import PHOTOS, photographs
-from srgan_tf.export import parity, tflite
+from srgan_tf.export import bundle, parity, tflite
 from srgan_tf.inference import litert, loading
 from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.models import weights
@@ -261,3 +261,10 @@ def test_the_example_for_devices_leaves_no_seam(generator, files, tmp_path, kind
     small = upscaler(photo[:20, :30])
     assert small.shape == (40, 60, 3)
     assert np.abs(small[: 40 - 2 * 13, : 60 - 2 * 13] - wanted[: 40 - 2 * 13, : 60 - 2 * 13]).max() <= allowed
+
+
+def test_files_for_graphics_processors(generator, tmp_path):
+    bundle.export(generator, tmp_path, ["gpu"], gpu_sizes=[32, 48])
+    assert sorted(path.name for path in tmp_path.glob("*.tflite")) == ["gpu_32.tflite", "gpu_48.tflite"]
+    details = interpreter(tmp_path / "gpu_32.tflite").get_input_details()[0]
+    assert details["shape_signature"].tolist() == [1, 32, 32, 3] and details["dtype"] == np.float32

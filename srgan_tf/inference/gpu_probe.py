@@ -1,0 +1,208 @@
+"""Whether the GPU pays: tried once per device and driver in a process of its own, and remembered. No TensorFlow.
+
+A driver may crash or hang, so a child process with a time limit tries it. Software adapters, results that differ
+from the CPU's, and devices slower than the CPU are not used; `--engine=gpu` uses any.
+"""
+
+import functools
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+from absl import logging
+
+from srgan_tf import __version__
+from srgan_tf.io import files
+
+LIMIT = 60  # seconds
+MODEL, SIDE = "srgan", 128  # LR px per side of the tile
+_PICTURE = Path(__file__).parents[1] / "photos" / "heldout" / "coffee.jpg"
+_LAYERS = ("/usr/share", "/usr/local/share", "/etc", os.path.expanduser("~/.local/share"))
+_DISPLAYS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
+
+
+@functools.cache
+def pays() -> bool:
+    """Return whether "auto" takes the GPU; logs once per device and driver why not."""
+    if not _allowed or not (device := drivers()):
+        return False
+    if (found := _read().get(device)) is None:
+        found = find()
+        if found["reason"]:
+            logging.warning("continuing on the CPU: %s; --engine=gpu tries the GPU again", found["reason"])
+    elif found["reason"]:
+        logging.info("continuing on the CPU: %s", found["reason"])
+    return not found["reason"]
+
+
+_allowed = True
+
+
+def forbid() -> None:
+    """Let `pays` return False, as where many processes share a machine."""
+    global _allowed
+    _allowed = False
+    pays.cache_clear()
+
+
+def find() -> dict:
+    """Try the GPU and remember the finding.
+
+    Returns:
+        `reason` why "auto" does not take it, "" if it does; and as far as they are known `adapter`, `apart`, the
+        largest difference from the CPU of 255, and `seconds` of GPU and CPU for one tile.
+    """
+    found = ask([sys.executable, "-m", __name__, MODEL, str(SIDE)])
+    if device := drivers():
+        _write(_read() | {device: found})
+    return found
+
+
+def forget() -> None:
+    """Have the next run with "auto" try the GPU anew, if it is known not to pay."""
+    known, device = _read(), drivers()
+    if device in known and known[device]["reason"]:
+        _write({other: found for other, found in known.items() if other != device})
+        pays.cache_clear()
+
+
+def ask(command: list[str], limit: float | None = None) -> dict:
+    """Run the child process; return its finding, as `find` does."""
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    limit = LIMIT if limit is None else limit
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return {"reason": f"the GPU driver timed out after {limit:g} s"}
+    except OSError as error:
+        return {"reason": f"the GPU could not be tried ({error.strerror})"}
+    try:
+        return judged(json.loads(done.stdout.splitlines()[-1]))
+    except (IndexError, ValueError):
+        code = done.returncode
+        if -code in set(signal.Signals):
+            return {"reason": f"the GPU driver crashed ({signal.Signals(-code).name})"}
+        return {"reason": f"the check of the GPU failed (exit code {code})"}
+
+
+def judged(found: dict) -> dict:
+    """Add to what a child measured the reason not to use the GPU."""
+    from srgan_tf.inference.gpu import APART
+    from srgan_tf.inference.gpu_device import is_software
+
+    adapter, reason = found.get("adapter") or "the GPU", found.get("reason", "")
+    name = adapter.split(",")[0]
+    if is_software(adapter):
+        reason = f"{name} is a software adapter"
+    elif not reason and not found["apart"] <= APART:
+        reason = f"{name} gives results that differ from the CPU's by {found['apart']} of 255"
+    elif not reason and found["seconds"][0] >= found["seconds"][1]:
+        reason = f"{name} is slower than the CPU ({' s against '.join(f'{n:.2g}' for n in found['seconds'])} s)"
+    return found | {"reason": reason}
+
+
+def drivers() -> str:
+    """Identify devices and drivers, and the versions of this package and LiteRT; "" without a driver."""
+    by_system = {"Linux": _on_linux, "Windows": _on_windows, "Darwin": lambda: [platform.mac_ver()[0]]}
+    found = by_system.get(platform.system(), list)()
+    with suppress(metadata.PackageNotFoundError):
+        return "; ".join([__version__, metadata.version("ai-edge-litert"), *found]) if found else ""
+    return ""
+
+
+def _on_linux() -> list[str]:
+    """Return Vulkan's drivers with their times, the devices, and the kernel; [] without Vulkan."""
+    chosen = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
+    found = [Path(path) for path in chosen.split(os.pathsep)] if chosen else []
+    if not chosen:
+        found = [path for layer in _LAYERS for path in sorted(Path(layer, "vulkan/icd.d").glob("*.json"))]
+    manifests = [f"{path} {path.stat().st_mtime:.0f}" for path in found if path.is_file()]
+    devices = []
+    for folder in sorted(Path("/sys/class/drm").glob("card[0-9]*/device")):
+        with suppress(OSError):
+            devices.append(" ".join((folder / name).read_text().strip() for name in ("vendor", "device")))
+    return [*manifests, *devices, platform.release()] if manifests else []
+
+
+def _on_windows() -> list[str]:
+    """Return the display adapters and their drivers' versions, as the registry has them."""
+    import winreg
+
+    found = []
+    for number in range(16):
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, rf"{_DISPLAYS}\{number:04}") as key:
+            found.append(" ".join(str(winreg.QueryValueEx(key, name)[0]) for name in ("DriverDesc", "DriverVersion")))
+    return found
+
+
+def cache_file() -> Path:
+    """Return the file that findings are kept in."""
+    default = {"Windows": os.environ.get("LOCALAPPDATA", ""), "Darwin": "~/Library/Caches"}.get(platform.system(), "")
+    return Path(os.environ.get("XDG_CACHE_HOME") or default or "~/.cache").expanduser() / "srgan_tf" / "gpu.json"
+
+
+def _read() -> dict:
+    try:
+        known = json.loads(cache_file().read_text(encoding="utf-8"))
+        return {device: found for device, found in known.items() if isinstance(found["reason"], str)}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return {}
+
+
+def _write(known: dict) -> None:
+    with suppress(OSError):  # the next run tries again
+        cache_file().parent.mkdir(parents=True, exist_ok=True)
+        with files.write_aside(cache_file()) as temporary:
+            Path(temporary).write_text(json.dumps(known), encoding="utf-8")
+
+
+def measure(name: str, side: int, software: bool = False) -> dict:
+    """Run shipped weights on a bundled photograph on GPU and CPU; what the child process does.
+
+    Args:
+        name: of shipped weights.
+        side: LR pixels of the square tile.
+        software: run software adapters too, which takes long.
+    """
+    import numpy as np
+
+    from srgan_tf.errors import GpuError
+    from srgan_tf.inference.gpu import GpuRunner
+    from srgan_tf.inference.gpu_device import is_software
+    from srgan_tf.inference.lite_engine import EngineRunner
+    from srgan_tf.inference.model_info import ModelInfo
+    from srgan_tf.io import images
+    from srgan_tf.models import weights
+
+    content = weights.read_shipped(name, ".tflite")
+    try:
+        gpu = GpuRunner(content, name, ModelInfo.from_tflite(content))
+        if is_software(gpu.adapter) and not software:
+            return {"adapter": gpu.adapter}
+        lr = images.read(_PICTURE)[None, :side, :side]
+        apart = np.abs(gpu(lr).astype(int) - EngineRunner(content, name, "float32")(lr)).max()
+    except (GpuError, MemoryError) as error:
+        return {"reason": str(error).removeprefix("--engine=gpu: ").partition("; ")[0]}
+    cpu, seconds = EngineRunner(content, name), []
+    for runner in (gpu, cpu):
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            runner(lr)
+            times.append(time.perf_counter() - started)
+        seconds.append(min(times))
+    return {"adapter": gpu.adapter, "apart": int(apart), "seconds": seconds}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), "--software" in sys.argv)))
