@@ -32,6 +32,7 @@ class Nearest:
 
     info = srgan_tf.Upscaler("compact")._default.runner.info
     scale, context, tile_overlap, max_tile, bytes_per_pixel, fixed_bytes, precision = 4, 0, 0, 1024, 1, 0, "exact"
+    one_size = False
 
     def __call__(self, lr):
         return lr.repeat(4, 1).repeat(4, 2) * 2 - 1
