@@ -11,7 +11,7 @@ from srgan_tf.inference.loading import load_blend, load_runner
 from srgan_tf.inference.runners import Runner
 
 SHIPPED = ("srgan", "srgan-real")  # for clean and for degraded pictures
-FAST = ("fast", "fast-real")  # the same with a sixth of the multiply-adds
+FAST = ("fast", "fast-real")  # the same with a thirty-eighth of the multiply-adds
 RULE = 3  # version of the rule below, recorded with results
 # Share of the second model by degradation; the largest one counts. Scores behind it: docs/auto.md. Shares are multiples
 # of 1 / STEPS, so that few blends are made.
