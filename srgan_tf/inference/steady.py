@@ -59,8 +59,10 @@ class Steady:
         scale, reach = self._pipeline.scale, self._pipeline.overlap
         stale = _box(changed[..., None].astype(np.float32), reach)[..., 0] > 1e-9
         place = tuple(slice(seen.argmax(), seen.size - seen[::-1].argmax()) for seen in (stale.any(1), stale.any(0)))
-        far = max(changed.shape) if self._pipeline.runner.one_size else reach  # a GPU compiles each size
-        window = tuple(slice(max(0, side.start - far), side.stop + far) for side in place)
+        runner = self._pipeline.runner
+        far = max(changed.shape) if runner.one_size else reach  # a GPU compiles each size
+        starts = (max(0, side.start - far) // runner.info.tile_multiple * runner.info.tile_multiple for side in place)
+        window = tuple(slice(start, side.stop + far) for start, side in zip(starts, place))
         sr = np.concatenate(list(self._pipeline.rows(self._drawn[window], None, on_tile)))
         offset = tuple(side.start - seen.start for side, seen in zip(place, window))
         inner = tuple(slice(scale * at, scale * (at + side.stop - side.start)) for at, side in zip(offset, place))
