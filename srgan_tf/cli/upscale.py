@@ -18,9 +18,9 @@ def define(flag) -> None:
     flag.string(
         "weights",
         "auto",
-        "shipped name, training run, .npz, .keras, .pth, .safetensors, .tflite or SavedModel folder; two, separated by "
-        "a comma, for clean and for degraded pictures: each picture gets what suits it, or a blend; auto: "
-        "srgan,srgan-real",
+        "name (`models` lists them), training run, .npz, .keras, .pth, .safetensors, .tflite or SavedModel folder; "
+        "two, separated by a comma, for clean and for degraded pictures: each picture gets what suits it, or a blend; "
+        "auto: srgan,srgan-real",
     )
     about = "0 keeps all grain, 1 cleans most: share of the second weights (default: by picture)"
     flag.float("strength", None, about, lower_bound=0, upper_bound=1)

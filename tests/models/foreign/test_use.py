@@ -1,5 +1,6 @@
 """Other projects' models in the package's own forms: upscaled by tiles, exported, as weights of this package."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from srgan_tf.cli.main import program
 from srgan_tf.data.levels import to_levels
 from srgan_tf.export import bundle, parity, saved_model, tflite
 from srgan_tf.inference.loading import load_runner
+from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.pipeline import Pipeline
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.models import weights
@@ -73,6 +75,23 @@ def test_every_kind_is_exported(name, tmp_path, few_photographs, monkeypatch):
     ours = srgan_tf.load(tmp_path / f"{Path(name).stem}.npz")
     theirs = weights.load(DATA / name)
     assert (ours.degradation, ours.architecture()) == ("unknown", theirs.architecture())
+
+
+def test_exports_keep_licence_and_origin(tmp_path, few_photographs, monkeypatch):
+    monkeypatch.setattr(bundle, "timed", lambda rows, *_: rows)
+    kinds, terms = ("saved_model", "engine", "web", "npz"), {"licence": "CC-BY-4.0", "origin": "https://example.org/4x"}
+    bundle.export(DATA / "compact-x4.pth", tmp_path, kinds, **terms)
+    engine = (tmp_path / "engine.tflite").read_bytes()
+    infos = [ModelInfo.from_tflite(engine), ModelInfo.from_saved_model(tmp_path / "saved_model" / "1")]
+    for info in infos:
+        assert (info.architecture, info.licence, info.origin) == ("SRVGG", *terms.values())
+    assert b"CC-BY-4.0" in engine.replace(json.dumps(infos[0].to_dict()).encode(), b"")  # for other tools
+    description = json.loads((tmp_path / "web" / "compact-x4.json").read_text())
+    assert terms.items() <= description.items()
+    ours = srgan_tf.load(tmp_path / "compact-x4.npz")
+    assert (ours.licence, ours.origin) == tuple(terms.values())
+    half = weights.blend(ours, weights.load(DATA / "compact-x4.pth"), 0.5)
+    assert (half.licence, half.origin) == ("CC-BY-4.0", "https://example.org/4x")
 
 
 def test_two_files_blend(tmp_path):
