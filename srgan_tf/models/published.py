@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from srgan_tf import machine
 from srgan_tf.errors import WeightsError
-from srgan_tf.models.download import fetch, sha256
 
 _RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 
@@ -73,6 +72,8 @@ def file(name: str) -> Path:
     Raises:
         WeightsError: it cannot be downloaded, or its SHA-256 differs.
     """
+    from srgan_tf.models.download import fetch, sha256  # shipped weights do not wait for http and ssl
+
     model, path = MODELS[name], cached(name)
     if not path.exists():
         fetch(name, model.url, path, model.size, model.sha256, model.licence)

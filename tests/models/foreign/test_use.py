@@ -111,6 +111,7 @@ def test_two_files_blend(tmp_path):
 
 
 def test_upscale_takes_it_from_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     photo = next(Path(write_noise(tmp_path / "data", side=24)).iterdir())
     monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
     flags = [str(photo), f"--weights={DATA / 'compact-x4.pth'}", f"--output={tmp_path / 'out.png'}"]
