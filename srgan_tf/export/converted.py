@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from srgan_tf import streams
-from srgan_tf.errors import WeightsError
+from srgan_tf.errors import ExportError
 from srgan_tf.export import parity, tflite
 from srgan_tf.inference import converted
 from srgan_tf.io import files
@@ -14,7 +14,7 @@ def convert(source) -> Path:
     """Write the engine file that `inference.converted.find` returns, compared with its generator.
 
     Raises:
-        WeightsError: the source cannot be read, or the cache not written. ExportError: the file misses its threshold.
+        WeightsError: the source cannot be read. ExportError: the file misses its threshold, or cannot be written.
     """
     generator, name, path = weights.load(source), Path(str(source)).stem, converted.path_of(source)
     assert path is not None, f"{source} is never converted"
@@ -24,5 +24,5 @@ def convert(source) -> Path:
             Path(temporary).write_bytes(tflite.convert(generator, "engine", None, name))
             parity.Reference(generator, ("heldout",)).check(temporary, "engine", str(source))
     except OSError as error:
-        raise WeightsError(f"{path}: cannot write it ({files.reason(error)}); free the disk or folder") from None
+        raise ExportError(f"{path}: cannot write it ({files.reason(error)}); free the disk or folder") from None
     return path

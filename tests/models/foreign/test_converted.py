@@ -114,6 +114,16 @@ def test_one_that_loses_too_much_runs_on_tensorflow(photo, tmp_path, cache, monk
     assert list(cache.iterdir()) == [] and images.read(tmp_path / "large.png").shape == (44, 40, 3)
 
 
+def test_a_cache_that_cannot_be_written_leaves_it_to_tensorflow(photo, tmp_path, cache, monkeypatch):
+    cache.parent.parent.write_text("a file in its place")
+    flags = [f"--weights={DATA / 'compact-x4.pth'}", f"--output={tmp_path / 'large.png'}", "--quiet"]
+    monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
+    with pytest.raises(ExportError, match="cannot write it"):
+        run(photo, *flags, "--engine=litert")
+    run(photo, *flags)
+    assert images.read(tmp_path / "large.png").shape == (44, 40, 3)
+
+
 def test_a_damaged_engine_file_is_named(cache):
     path = converted.path_of(DATA / "compact-x4.pth")
     path.parent.mkdir(parents=True)
