@@ -17,6 +17,8 @@ _HOMES = {
     "SPAN": "srgan_tf.models.span",
     "SPANSiLU": "srgan_tf.models.span",
     "SRVGG": "srgan_tf.models.srvgg",
+    "EDSR": "srgan_tf.models.edsr",
+    "MSRResNet": "srgan_tf.models.msrresnet",
     "Discriminator": "srgan_tf.models.discriminators",
     "FeatureDiscriminator": "srgan_tf.models.discriminators",
     "FeatureNetwork": "srgan_tf.models.vgg",
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from srgan_tf.inference.upscaling import Upscaler
     from srgan_tf.models.compact import Compact
     from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
+    from srgan_tf.models.edsr import EDSR
+    from srgan_tf.models.msrresnet import MSRResNet
     from srgan_tf.models.rrdb import RRDB
     from srgan_tf.models.span import SPAN, SPANSiLU
     from srgan_tf.models.srresnet import Generator
@@ -80,6 +84,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "EDSR",
     "RRDB",
     "SPAN",
     "SRGAN",
@@ -89,6 +94,7 @@ __all__ = [
     "FeatureDiscriminator",
     "FeatureNetwork",
     "Generator",
+    "MSRResNet",
     "Photos",
     "SPANSiLU",
     "Upscaler",

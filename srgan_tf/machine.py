@@ -112,6 +112,12 @@ def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float:
     return math.inf if quota == "max" or int(quota) < 0 else int(quota) / int(period)
 
 
+def cache_folder() -> Path:
+    """Return the package's folder in the user's cache folder, which may not exist yet."""
+    default = {"Windows": os.environ.get("LOCALAPPDATA", ""), "Darwin": "~/Library/Caches"}.get(platform.system(), "")
+    return Path(os.environ.get("XDG_CACHE_HOME") or default or "~/.cache").expanduser() / "srgan_tf"
+
+
 def keep_memory() -> None:
     """Keep freed pages in glibc; re-faulting them costs 10% per training step on 2 cores."""
     try:

@@ -48,6 +48,7 @@ ELSEWHERE = {
     "tensorboard": "does not end",
     "cd web": ".ci/web",
     "npm": ".ci/web",
+    "srgan-tf upscale photo.jpg --weights=realesrgan-": "tests/models/test_published.py, against a server",
     "srgan-tf bulk": "tests/bulk, where Ray is installed",
 }
 
@@ -110,7 +111,7 @@ def folder(tmp_path):
 
 
 def run(words: list[str], folder: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / ".cache")}
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
     return done.stdout

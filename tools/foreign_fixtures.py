@@ -1,6 +1,7 @@
 """Write tests/models/foreign/data/: tiny models of other projects, by spandrel's classes on PyTorch, and their SR.
 
-Those of ncnn are the first ones written in its format, and their SR is ncnn's.
+Those of ncnn are the first ones written in its format, and their SR is ncnn's. spandrel has no EDSR and MSRResNet:
+theirs are written below, under BasicSR's names.
 
 python -m venv torchenv && torchenv/bin/pip install torch torchvision spandrel safetensors ncnn
 torchenv/bin/python tools/foreign_fixtures.py
@@ -19,6 +20,7 @@ from spandrel.architectures.__arch_helpers import block
 from spandrel.architectures.Compact import Compact
 from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.SPAN import SPAN
+from spandrel.architectures.SwiftSRGAN import SwiftSRGAN
 
 DATA = Path(__file__).parents[1] / "tests" / "models" / "foreign" / "data"
 GROWTH = 4  # spandrel's ESRGAN has 32 always, which would make the files large
@@ -57,6 +59,61 @@ def new_names(state: dict, wide: bool) -> dict:
     return renamed
 
 
+class Residual(torch.nn.Module):
+    """A residual block without batch norm."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1, self.conv2 = (torch.nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, x):
+        return x + self.conv2(self.conv1(x).relu())
+
+
+class EDSR(torch.nn.Module):
+    """EDSR (Lim et al. 2017) under BasicSR's names: levels in, levels out, around DIV2K's mean colour."""
+
+    def __init__(self, channels: int, blocks: int, factors: tuple):
+        super().__init__()
+        conv = lambda i, o: torch.nn.Conv2d(i, o, 3, padding=1)  # noqa: E731
+        self.conv_first, self.conv_after_body = conv(3, channels), conv(channels, channels)
+        self.body = torch.nn.Sequential(*(Residual(channels) for _ in range(blocks)))
+        ups = [[conv(channels, channels * f**2), torch.nn.PixelShuffle(f)] for f in factors]
+        self.upsample, self.conv_last = torch.nn.Sequential(*(one for up in ups for one in up)), conv(channels, 3)
+
+    def forward(self, x):
+        mean = torch.tensor([0.4488, 0.4371, 0.4040])[:, None, None]
+        first = self.conv_first((x - mean) * 255)
+        return self.conv_last(self.upsample(first + self.conv_after_body(self.body(first)))) / 255 + mean
+
+
+class MSRResNet(torch.nn.Module):
+    """BasicSR's MSRResNet: a residual over bilinear upsampling."""
+
+    def __init__(self, channels: int, blocks: int, factors: tuple):
+        super().__init__()
+        conv = lambda i, o: torch.nn.Conv2d(i, o, 3, padding=1)  # noqa: E731
+        self.factors, self.conv_first = factors, conv(3, channels)
+        self.body = torch.nn.Sequential(*(Residual(channels) for _ in range(blocks)))
+        for i, factor in enumerate(factors, 1):
+            setattr(self, f"upconv{i}", conv(channels, channels * factor**2))
+        self.conv_hr, self.conv_last = conv(channels, channels), conv(channels, 3)
+
+    def forward(self, lr):
+        leaky = lambda x: torch.nn.functional.leaky_relu(x, 0.1)  # noqa: E731
+        x = self.body(leaky(self.conv_first(lr)))
+        for i, factor in enumerate(self.factors, 1):
+            x = leaky(torch.nn.functional.pixel_shuffle(getattr(self, f"upconv{i}")(x), factor))
+        x = self.conv_last(leaky(self.conv_hr(x)))
+        return x + torch.nn.functional.interpolate(lr, scale_factor=x.shape[-1] // lr.shape[-1], mode="bilinear")
+
+
+def older_names(state: dict) -> dict:
+    """Rename an MSRResNet as BasicSR's older releases do."""
+    names = {"body": "recon_trunk", "conv_hr": "HRconv"}
+    return OrderedDict((re.sub("^(body|conv_hr)", lambda m: names[m[0]], key), value) for key, value in state.items())
+
+
 def alive(model) -> None:
     """Draw weights that all count and keep SR near [0, 1]."""
     torch.manual_seed(11)
@@ -73,8 +130,13 @@ def alive(model) -> None:
             weight.data *= 0.5
         if name == last.replace("weight", "bias") and not hasattr(model, "upscale"):
             weight.data += 0.5
+        if name.endswith("final_conv.depthwise.weight"):  # before tanh
+            weight.data *= 0.3
         if name.startswith("conv_1.") and getattr(model, "is_norm", False):  # SPAN's reads levels of 255
             weight.data *= 0.01
+    for name, statistics in model.named_buffers():
+        if "running" in name:
+            torch.nn.init.uniform_(statistics, *((-0.2, 0.2) if name.endswith("mean") else (0.5, 1.5)))
 
 
 def write(name: str, model, save, rename=lambda state: state, dtype=torch.float32) -> None:
@@ -82,13 +144,16 @@ def write(name: str, model, save, rename=lambda state: state, dtype=torch.float3
     state = OrderedDict((key, tensor.to(dtype)) for key, tensor in model.state_dict().items())
     path = DATA / name
     save(rename(state), path)
-    loaded = ModelLoader().load_from_file(path)
-    loaded.model.float().eval()
+    if isinstance(model, (EDSR, MSRResNet)):
+        model.load_state_dict(state)
+    else:
+        model = ModelLoader().load_from_file(path).model.float()
+    model.eval()
     with torch.no_grad():
-        sr = loaded.model(torch.from_numpy(LR / np.float32(255)).permute(2, 0, 1)[None])
+        sr = model(torch.from_numpy(LR / np.float32(255)).permute(2, 0, 1)[None])
     expected[name] = sr[0].permute(1, 2, 0).numpy().astype(np.float16)
     low, high = np.quantile(expected[name], [0.01, 0.99])
-    print(f"{name}: {path.stat().st_size:,} bytes, scale {loaded.scale}, SR {low:.2f} to {high:.2f}")
+    print(f"{name}: {path.stat().st_size:,} bytes, SR {low:.2f} to {high:.2f}")
 
 
 def zipped(key=None, prefix="", **others):
@@ -197,6 +262,15 @@ def write_ncnn() -> None:
     net.save(DATA / "real-esrgan-x4.param")
 
 
+def write_residual() -> None:
+    write("edsr-x4.pth", EDSR(8, 2, (2, 2)), zipped("params"))
+    write("edsr-x3.pth", EDSR(8, 2, (3,)), zipped("params"), dtype=torch.float16)
+    write("msrresnet-x4.pth", MSRResNet(8, 2, (2, 2)), zipped("params"))
+    write("msrresnet-x3.pth", MSRResNet(8, 2, (3,)), zipped(), older_names)
+    swift = SwiftSRGAN(num_channels=8, num_blocks=2, upscale_factor=4)
+    write("swift-srgan-x4.pth", swift, zipped("model", epoch=1))
+
+
 def main() -> None:
     DATA.mkdir(parents=True, exist_ok=True)
     rrdb = {"num_filters": 8, "num_blocks": 1}
@@ -218,6 +292,7 @@ def main() -> None:
     span = {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 4}
     write("span-x4.pth", SPAN(**span, upscale=4), zipped("params_ema"), dtype=torch.float16)
     write("span-no-norm-x2.safetensors", SPAN(**span, upscale=2, norm=False), safe, dtype=torch.float16)
+    write_residual()
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3))
     torch.save(module, DATA / "module.pth")
     torch.save(module, DATA / "module-legacy.pth", _use_new_zipfile_serialization=False)

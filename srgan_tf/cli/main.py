@@ -6,7 +6,7 @@ import sys
 import srgan_tf
 from srgan_tf.cli import HELP, Program, fail, print_help
 
-PROGRAMS = ("upscale", "train", "evaluate", "export", "client", "shards", "bulk", "doctor")
+PROGRAMS = ("upscale", "train", "evaluate", "export", "client", "shards", "bulk", "models", "doctor")
 
 
 def program(name: str) -> Program:

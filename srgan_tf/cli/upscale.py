@@ -11,6 +11,7 @@ from absl import logging
 
 from srgan_tf import choices
 from srgan_tf.cli import Program, batch, clips, fail, import_tensorflow
+from srgan_tf.errors import ExportError, need_tensorflow
 
 
 def define(flag) -> None:
@@ -18,9 +19,9 @@ def define(flag) -> None:
     flag.string(
         "weights",
         "auto",
-        "shipped name, training run, .npz, .keras, .pth, .safetensors, .tflite or SavedModel folder; two, separated by "
-        "a comma, for clean and for degraded pictures: each picture gets what suits it, or a blend; auto: "
-        "srgan,srgan-real",
+        "name (`models` lists them), training run, .npz, .keras, .pth, .safetensors, .tflite or SavedModel folder; "
+        "two, separated by a comma, for clean and for degraded pictures: each picture gets what suits it, or a blend; "
+        "auto: srgan,srgan-real",
     )
     about = "0 keeps all grain, 1 cleans most: share of the second weights (default: by picture)"
     flag.float("strength", None, about, lower_bound=0, upper_bound=1)
@@ -60,6 +61,32 @@ def prepare(names: tuple[str, ...], flags) -> str:
     if "tensorflow" in engines:
         import_tensorflow()
     return " and ".join(sorted(engines))
+
+
+def convert_once(source: str, flags) -> None:
+    """Convert another project's model for LiteRT, unless TensorFlow is to run it or it was converted before."""
+    from srgan_tf import machine
+    from srgan_tf.inference import converted
+    from srgan_tf.models import published, weights
+
+    weights.check_there(source)
+    if flags.engine == "tensorflow" or flags.precision == "bfloat16" or (flags.engine == "auto" and machine.has_gpu()):
+        return
+    if (path := converted.path_of(source)) is None or path.exists():
+        return
+    need_tensorflow(f"{source}: converting it, once,")
+    if published.is_published(source):
+        published.file(source)
+    import_tensorflow()
+    from srgan_tf.export.converted import convert
+
+    logging.warning("converting %s for LiteRT, once; --engine=tensorflow runs it without", source)
+    try:
+        convert(source)
+    except ExportError as error:
+        if flags.engine != "auto":
+            raise
+        logging.warning("continuing with TensorFlow: %s", error)
 
 
 def model_of(names: tuple[str, ...]) -> str | tuple[str, ...]:
@@ -103,6 +130,8 @@ def main(flags, arguments: list[str]) -> None:
     if flags.blend and len(names) == 2:
         fail(f"--blend goes with one of --weights, not {flags.weights}; --strength blends two", 2)
     sources = [*names, *([flags.blend] if flags.blend else [])]
+    if len(sources) == 1:
+        convert_once(sources[0], flags)
     engine = prepare(sources, flags)
     model, made_by = model_of(names), identity(names, flags, engine)
     if flags.blend:

@@ -27,6 +27,8 @@ def export(
     max_pixels: int = saved_model.MAX_PIXELS,
     command: str = "",
     gpu_sizes=(128,),
+    licence: str = "",
+    origin: str = "",
 ) -> list:
     """Export a generator; print a table of the artifacts, and write it to `output`/report.md.
 
@@ -38,6 +40,7 @@ def export(
         max_pixels: limit of LR pixels per request of the SavedModel.
         command: for the report.
         gpu_sizes: of models for graphics processors, as `sizes`.
+        licence, origin: of the weights, for the files' metadata; by default what the source states.
 
     Returns:
         One `parity.Row` per artifact.
@@ -47,6 +50,7 @@ def export(
         is not published then.
     """
     generator = source if isinstance(source, tf.keras.Model) else weights.load(source)
+    generator.licence, generator.origin = licence or generator.licence, origin or generator.origin
     name, output = Path(str(source)).stem if isinstance(source, (str, Path)) else "generator", Path(output)
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,12 @@ from srgan_tf.inference.model_info import ModelInfo
 
 _IMAGE, _NORMALISATION = 2, 1  # places in the unions ContentProperties and ProcessUnitOptions
 _RGB = 1
-LICENCE = "Apache-2.0 for weights that come with srgan_tf; others have their own"
+_LICENCE = "Apache-2.0 for weights that come with srgan_tf; others have their own"
+
+
+def licence(generator) -> str:
+    """Return the licence of a generator's weights, for exported files."""
+    return generator.licence or _LICENCE
 
 
 def with_metadata(model: bytes, name: str, generator, kind: str, weights: str = "") -> bytes:
@@ -20,11 +25,11 @@ def with_metadata(model: bytes, name: str, generator, kind: str, weights: str = 
         weights: SHA-256 of the weight file behind it.
     """
     card = f"{kind}; {generator.context} px of context"
-    for_tools = _metadata(name, generator.scale, kind == "int8", card)
+    for_tools = _metadata(name, generator.scale, kind == "int8", card, licence(generator))
     return ModelInfo.of(generator, kind, weights).into_tflite(model, TFLITE_METADATA=for_tools)
 
 
-def _metadata(name: str, scale: int, quantised: bool, card: str) -> bytes:
+def _metadata(name: str, scale: int, quantised: bool, card: str, licence: str) -> bytes:
     builder = flatbuffers.Builder(1024)
     values = "uint8, 0-255" if quantised else "float32 in [0, 1]"
 
@@ -38,7 +43,7 @@ def _metadata(name: str, scale: int, quantised: bool, card: str) -> bytes:
     given = picture("lr", f"RGB picture [1, height, width, 3], {values}", top)
     made = picture("sr", f"RGB picture [1, {scale} * height, {scale} * width, 3], {values}", top)
     graph = _table(builder, {0: "upscale", 1: f"Super-resolution, scale {scale}", 2: (given,), 3: (made,)})
-    model = {0: name, 1: card, 2: "1", 3: (graph,), 4: "srgan_tf", 5: LICENCE, 7: "1.0.0"}
+    model = {0: name, 1: card, 2: "1", 3: (graph,), 4: "srgan_tf", 5: licence, 7: "1.0.0"}
     builder.Finish(_table(builder, model), b"M001")
     return bytes(builder.Output())
 

@@ -39,15 +39,19 @@ HEADINGS = ["File", "Size", "Signatures", "Largest of 255", "PSNR (dB)", "s/pict
 
 
 class Reference:
-    """The generator's own SR of the bundled photographs, [13, side, side, 3], as the reference of exported models."""
+    """The generator's own SR of the bundled photographs, [13, side, side, 3], as the reference of exported models.
 
-    def __init__(self, generator):
-        self._generator, self._scale, self._known = generator, generator.scale, {}
+    Args:
+        folders: of photographs; fewer take less time.
+    """
+
+    def __init__(self, generator, folders: tuple[str, ...] = ("train", "heldout")):
+        self._generator, self._scale, self._folders, self._known = generator, generator.scale, folders, {}
 
     def pictures(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """Return LR and SR of this LR size; smaller photographs are mirrored at their border."""
         if side not in self._known:
-            found = [one for folder in ("train", "heldout") for one in photographs(folder, self._scale, side)]
+            found = [one for folder in self._folders for one in photographs(folder, self._scale, side)]
             found = [np.pad(p[0], [(0, side - p.shape[1]), (0, side - p.shape[2]), (0, 0)], "symmetric") for p in found]
             lr = np.floor(np.stack(found) * 255 + 0.5).astype(np.uint8)
             self._known[side] = lr, np.concatenate([self._run(one[None]) for one in lr])

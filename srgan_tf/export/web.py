@@ -73,7 +73,7 @@ def describe(model: bytes, generator, name: str) -> dict:
         "file": f"{name}.tflite",
         "bytes": len(model),
         "sha256": hashlib.sha256(model).hexdigest(),
-        "licence": metadata.LICENCE,
+        "licence": metadata.licence(generator),
         "input": {"shape": [1, SIDE, SIDE, 3], "dtype": "float32", "range": [0, 1], "bands": "RGB"},
         "output": {"shape": [1, scale * SIDE, scale * SIDE, 3], "dtype": "float32", "range": [0, 1], "bands": "RGB"},
         "tile": tile,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from absl import logging
 
-from srgan_tf import __version__
+from srgan_tf import __version__, machine
 from srgan_tf.io import files
 
 LIMIT = 60  # seconds
@@ -147,8 +147,7 @@ def _on_windows() -> list[str]:
 
 def cache_file() -> Path:
     """Return the file that findings are kept in."""
-    default = {"Windows": os.environ.get("LOCALAPPDATA", ""), "Darwin": "~/Library/Caches"}.get(platform.system(), "")
-    return Path(os.environ.get("XDG_CACHE_HOME") or default or "~/.cache").expanduser() / "srgan_tf" / "gpu.json"
+    return machine.cache_folder() / "gpu.json"
 
 
 def _read() -> dict:

@@ -7,7 +7,7 @@ from absl import logging
 from srgan_tf import machine
 from srgan_tf.choices import ENGINES, PRECISIONS
 from srgan_tf.errors import GpuError, WeightsError, need_tensorflow
-from srgan_tf.inference import gpu_probe
+from srgan_tf.inference import converted, gpu_probe
 from srgan_tf.inference.lite_engine import EngineRunner
 from srgan_tf.inference.litert import LiteRTRunner
 from srgan_tf.inference.model_info import ModelInfo
@@ -32,11 +32,11 @@ def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
         return "gpu" if engine == "gpu" else "litert"
     if isinstance(source, (str, Path)):
         weights.check_there(source)
-    possible = weights.is_shipped(name) and precision != "bfloat16"
+    possible = precision != "bfloat16" and bool(weights.is_shipped(name) or converted.find(source))
     if engine in ("litert", "gpu") and not possible:
         raise ValueError(
-            f"{name}: LiteRT runs shipped weights and .tflite files, not in bfloat16; export your own by "
-            "`srgan-tf export --kinds=engine`, or use --engine=tensorflow"
+            f"{name}: LiteRT runs shipped weights, converted models and .tflite files, not in bfloat16; export your "
+            "own by `srgan-tf export --kinds=engine`, or use --engine=tensorflow"
         )
     if engine == "auto":
         engine = "tensorflow" if machine.has_gpu() or not possible else "gpu" if gpu_probe.pays() else "litert"
@@ -53,8 +53,8 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
             `serving_default` of uint8 RGB, or `float` of RGB in [0, 1], both ways, [n, h, w, 3]); a .tflite file
             (float in [0, 1], or quantised; of any size or of a fixed one, which is then run tile by tile).
         precision: one of `choices.PRECISIONS`, for generators; exported models have their own.
-        engine: one of `choices.ENGINES`, for shipped weights and .tflite files. "auto": TensorFlow on a GPU that it
-            finds, else LiteRT, on another GPU if that pays (`gpu_probe.pays`).
+        engine: one of `choices.ENGINES`, for shipped weights, converted models (`converted`) and .tflite files. "auto":
+            TensorFlow on a GPU that it finds, else LiteRT, on another GPU if that pays (`gpu_probe.pays`).
 
     Raises:
         ValueError: the engine does not run this. WeightsError: the file is missing, damaged or of another shape.
@@ -66,8 +66,7 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
         if path.suffix == ".tflite":
             return _load_tflite(path, precision, engine == "gpu")
         if (chosen := choose_engine(source, precision, engine)) in ("litert", "gpu"):
-            content = weights.read_shipped(str(source), ".tflite")
-            return _shipped(chosen, engine, str(source), precision, content)
+            return _engine_file(chosen, engine, Path(str(source)).name, precision, _content(source))
         if (path / "saved_model.pb").exists():
             from srgan_tf.inference.saved_models import SavedModelRunner
 
@@ -77,7 +76,18 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
     return GeneratorRunner.open(source, precision)
 
 
-def _shipped(
+def _content(source) -> bytes:
+    """Return the engine file of shipped weights, or of a converted model."""
+    if weights.is_shipped(source):
+        return weights.read_shipped(str(source), ".tflite")
+    path = converted.path_of(source)
+    content = path.read_bytes()
+    if ModelInfo.from_tflite(content) is None:
+        raise WeightsError(f"{path}: damaged; delete it to convert {source} again")
+    return content
+
+
+def _engine_file(
     chosen: str, engine: str, name: str, precision: str, content: bytes, other: bytes = b"", amount: float = 0
 ) -> Runner:
     if chosen == "gpu":
@@ -128,5 +138,6 @@ def load_blend(first, second, amount: float, precision: str = "auto", engine: st
     engines = {choose_engine(source, precision, engine) for source in sources}
     if engines in ({"litert"}, {"gpu"}) and all(map(weights.is_shipped, sources)):
         one, other = (weights.read_shipped(str(source), ".tflite") for source in sources)
-        return _shipped(engines.pop(), engine, f"{first} and {second}", precision, one, other, amount)
+        return _engine_file(engines.pop(), engine, f"{first} and {second}", precision, one, other, amount)
+    need_tensorflow(f"{first} and {second}: blending them")
     return load_runner(weights.blend(*map(weights.load, sources), amount), precision)

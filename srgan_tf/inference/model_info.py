@@ -9,6 +9,7 @@ from srgan_tf.inference import flatbuffer
 
 NAME = "srgan_tf"  # of the metadata buffer of a .tflite file, and of a SavedModel's asset NAME.json
 _KEYS = {"tile_multiple": "align"}  # fields whose JSON key is another
+_OPTIONAL = ("architecture", "licence", "origin")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class ModelInfo:
         tail_context: receptive field of the tail alone, in LR pixels on each side.
         kind: of export, one of `choices.EXPORT_KINDS`; "" for models of other packages and of older versions.
         weights: SHA-256 of the shipped weight file that an exported model was made from, else "".
+        architecture: the generator's class.
+        licence, origin: of other projects' weights, as far as they are known.
     """
 
     scale: int
@@ -32,16 +35,21 @@ class ModelInfo:
     tail_context: int = 0
     kind: str = ""
     weights: str = ""
+    architecture: str = ""
+    licence: str = ""
+    origin: str = ""
 
     @classmethod
     def of(cls, generator, kind: str = "", weights: str = "") -> "ModelInfo":
         """Describe a Keras generator, or its export of this kind."""
         names = ("scale", "context", "tile_multiple", "degradation", "tail_context")
-        return cls(*(getattr(generator, name) for name in names), kind, weights)
+        terms = (type(generator).__name__, generator.licence, generator.origin)
+        return cls(*(getattr(generator, name) for name in names), kind, weights, *terms)
 
     def to_dict(self) -> dict:
         """Return the record as it is stored in every format, JSON of one level."""
-        return {"format": 1} | {_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        known = {name: value for name, value in asdict(self).items() if value or name not in _OPTIONAL}
+        return {"format": 1} | {_KEYS.get(name, name): value for name, value in known.items()}
 
     @classmethod
     def from_json(cls, text: bytes) -> "ModelInfo | None":

@@ -10,6 +10,8 @@ GENERATORS = {
     "span-silu": "srgan_tf.models.span:SPANSiLU",
     "rrdb": "srgan_tf.models.rrdb:RRDB",
     "srvgg": "srgan_tf.models.srvgg:SRVGG",
+    "edsr": "srgan_tf.models.edsr:EDSR",
+    "msrresnet": "srgan_tf.models.msrresnet:MSRResNet",
 }
 
 

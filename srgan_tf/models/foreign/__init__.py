@@ -1,11 +1,12 @@
 """Import other projects' models: files of PyTorch, safetensors and ncnn → our weights. Needs no PyTorch."""
 
 from srgan_tf.errors import WeightsError
-from srgan_tf.models.foreign import esrgan, span, srvgg
+from srgan_tf.models.foreign import edsr, esrgan, msrresnet, span, srvgg, swiftsrgan
 from srgan_tf.models.foreign.checkpoint import BROKEN, read_state
 
-SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".param")
-ARCHITECTURES = (esrgan, span, srvgg)
+SUFFIXES = (".pth", ".pt", ".ckpt", ".tar", ".safetensors", ".param")
+ARCHITECTURES = (esrgan, span, srvgg, edsr, msrresnet, swiftsrgan)
+SUPPORTED = "ESRGAN, Real-ESRGAN, Compact, SPAN, EDSR, MSRResNet and Swift-SRGAN"
 # Parts of names by which other architectures are known.
 _OTHERS = {
     "a diffusion model": ("diffusion_model.", "first_stage_model.", "time_embed", "lora_", "down_blocks."),
@@ -15,7 +16,6 @@ _OTHERS = {
     "DAT": ("spatial_interaction", "channel_interaction"),
     "SwinIR or Swin2SR": ("residual_group.blocks", "relative_position_bias_table", "cpb_mlp"),
     "RealPLKSR": ("feats.1.lk.",),
-    "MSRResNet or EDSR": ("body.0.conv1.",),
     "a discriminator": ("weight_orig", "classifier.", "linear1.", "conv9."),
 }
 
@@ -39,4 +39,4 @@ def read(path) -> tuple[dict, dict]:
     what = (
         f"looks like {looks[0]}" if looks else f"unknown architecture (its first tensor is {next(iter(state))[:80]!r})"
     )
-    raise WeightsError(f"{path}: {what}; supported are models of ESRGAN, Real-ESRGAN, Compact and SPAN")
+    raise WeightsError(f"{path}: {what}; supported are models of {SUPPORTED}")

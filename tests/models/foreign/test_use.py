@@ -1,26 +1,33 @@
 """Other projects' models in the package's own forms: upscaled by tiles, exported, as weights of this package."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import matrix
 from noise import write_noise
 
 import srgan_tf
 from srgan_tf.cli.main import program
 from srgan_tf.data.levels import to_levels
+from srgan_tf.errors import WeightsError
 from srgan_tf.export import bundle, parity, saved_model, tflite
 from srgan_tf.inference.loading import load_runner
+from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.pipeline import Pipeline
 from srgan_tf.inference.upscaling import Upscaler
-from srgan_tf.models import weights
+from srgan_tf.models import foreign, weights
 from srgan_tf.models.context import LARGE, measure_context
+from srgan_tf.models.foreign import checkpoint
 from srgan_tf.models.rrdb import RRDB
 
 DATA = Path(__file__).parent / "data"
 EXPECTED = np.load(DATA / "expected.npz")
 LR = EXPECTED["lr"]
+OFTEN = ("real-esrgan-x2.pth", "span-x4.pth", "compact-x1.pth", "esrgan-plus-x4.safetensors", "msrresnet-x3.pth")
 
 
 @pytest.fixture
@@ -57,7 +64,7 @@ def test_a_saved_model_cuts_unshuffled_networks_at_whole_blocks(tmp_path, monkey
     assert np.abs(load_runner(path)(lr).astype(int) - load_runner(generator)(lr)).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["real-esrgan-x2.pth", "span-x4.pth", "compact-x1.pth", "esrgan-plus-x4.safetensors"])
+@pytest.mark.parametrize("name", matrix([*OFTEN, "edsr-x4.pth", "swift-srgan-x4.pth"], *OFTEN))
 def test_every_kind_is_exported(name, tmp_path, few_photographs, monkeypatch):
     if name.endswith(".safetensors"):
         pytest.importorskip("safetensors")
@@ -75,6 +82,23 @@ def test_every_kind_is_exported(name, tmp_path, few_photographs, monkeypatch):
     assert (ours.degradation, ours.architecture()) == ("unknown", theirs.architecture())
 
 
+def test_exports_keep_licence_and_origin(tmp_path, few_photographs, monkeypatch):
+    monkeypatch.setattr(bundle, "timed", lambda rows, *_: rows)
+    kinds, terms = ("saved_model", "engine", "web", "npz"), {"licence": "CC-BY-4.0", "origin": "https://example.org/4x"}
+    bundle.export(DATA / "compact-x4.pth", tmp_path, kinds, **terms)
+    engine = (tmp_path / "engine.tflite").read_bytes()
+    infos = [ModelInfo.from_tflite(engine), ModelInfo.from_saved_model(tmp_path / "saved_model" / "1")]
+    for info in infos:
+        assert (info.architecture, info.licence, info.origin) == ("SRVGG", *terms.values())
+    assert b"CC-BY-4.0" in engine.replace(json.dumps(infos[0].to_dict()).encode(), b"")  # for other tools
+    description = json.loads((tmp_path / "web" / "compact-x4.json").read_text())
+    assert terms.items() <= description.items()
+    ours = srgan_tf.load(tmp_path / "compact-x4.npz")
+    assert (ours.licence, ours.origin) == tuple(terms.values())
+    half = weights.blend(ours, weights.load(DATA / "compact-x4.pth"), 0.5)
+    assert (half.licence, half.origin) == ("CC-BY-4.0", "https://example.org/4x")
+
+
 def test_two_files_blend(tmp_path):
     """As realesr-general-x4v3 and its denoising pair do by --strength; without back-projection either."""
     first, second = DATA / "compact-x4.pth", tmp_path / "second.npz"
@@ -87,6 +111,7 @@ def test_two_files_blend(tmp_path):
 
 
 def test_upscale_takes_it_from_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     photo = next(Path(write_noise(tmp_path / "data", side=24)).iterdir())
     monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
     flags = [str(photo), f"--weights={DATA / 'compact-x4.pth'}", f"--output={tmp_path / 'out.png'}"]
@@ -94,6 +119,34 @@ def test_upscale_takes_it_from_the_command_line(tmp_path, monkeypatch):
     command.main(*command.parse(flags))
     lr, sr = (tf.io.decode_png(path.read_bytes()).shape for path in (photo, tmp_path / "out.png"))
     assert sr == (4 * lr[0], 4 * lr[1], 3)
+
+
+def test_the_large_edsr_scales_its_residuals(monkeypatch):
+    """As BasicSR's options do, not its files: by 0.1 for 256 channels."""
+    as_it_is = foreign.read(DATA / "edsr-x4.pth")[1]
+    monkeypatch.setattr(foreign.edsr, "_WIDE", 8)
+    scaled = foreign.read(DATA / "edsr-x4.pth")[1]
+    for name, array in scaled.items():
+        factor = 0.1 if "conv2" in name else 1
+        np.testing.assert_allclose(array, factor * as_it_is[name], rtol=1e-6)
+
+
+def test_swift_srgan_is_published_as_tar(tmp_path):
+    shutil.copy(DATA / "swift-srgan-x4.pth", tmp_path / "swift_srgan_4x.pth.tar")
+    generator = srgan_tf.load(tmp_path / "swift_srgan_4x.pth.tar")
+    assert isinstance(generator, srgan_tf.Generator) and generator.output_activation == "tanh"
+
+
+@pytest.mark.parametrize("name", ["edsr-x4.pth", "msrresnet-x4.pth", "swift-srgan-x4.pth"])
+def test_a_layer_that_is_missing_or_misshapen_is_one_line(name, monkeypatch):
+    state = checkpoint.read_state(DATA / name)
+    lost = next(one for one in state if "block2" in one or "body.1.conv2" in one)
+    for change in ({}, {lost: state[next(iter(state))]}):
+        broken = {one: tensor for one, tensor in state.items() if one != lost} | change
+        monkeypatch.setattr(foreign, "read_state", lambda path, broken=broken: broken)
+        with pytest.raises(WeightsError, match=f"^{DATA / name}: ") as raised:
+            weights.load(DATA / name)
+        assert "\n" not in str(raised.value)
 
 
 def test_fine_tuning_starts_from_it():

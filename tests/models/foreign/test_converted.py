@@ -1,0 +1,138 @@
+"""Other projects' models without TensorFlow: converted once, kept by hash, run by LiteRT."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from srgan_tf.cli import upscale
+from srgan_tf.cli.main import program
+from srgan_tf.data.levels import to_levels
+from srgan_tf.errors import ExportError, WeightsError
+from srgan_tf.export import parity
+from srgan_tf.inference import converted
+from srgan_tf.inference.loading import choose_engine, load_runner
+from srgan_tf.io import images
+from srgan_tf.models import published
+
+DATA = Path(__file__).parent / "data"
+EXPECTED = np.load(DATA / "expected.npz")
+# What `python -c` runs as where TensorFlow is not installed.
+WITHOUT = "import sys; sys.modules['tensorflow'] = None; from srgan_tf.cli import main; "
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "srgan_tf" / "engines"
+
+
+@pytest.fixture
+def few_photographs(monkeypatch):
+    few = lambda *which, photographs=parity.photographs: photographs(*which)[:1]  # noqa: E731
+    monkeypatch.setattr(parity, "photographs", few)
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    path = tmp_path / "photo.png"
+    images.write(path, EXPECTED["lr"])
+    return path
+
+
+def run(*words: str) -> None:
+    command = program("upscale")
+    command.main(*command.parse([*map(str, words)]))
+
+
+def without_tensorflow(*words: str) -> subprocess.CompletedProcess:
+    code = f"{WITHOUT}sys.argv = ['srgan-tf', 'upscale', *sys.argv[1:]]; main.command()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+def test_converted_once_then_run_without_tensorflow(photo, tmp_path, cache, few_photographs, monkeypatch):
+    weights, output = tmp_path / "4x-mine.pth", tmp_path / "large.png"
+    shutil.copy(DATA / "compact-x4.pth", weights)
+    refused = without_tensorflow(photo, f"--weights={weights}", f"--output={output}")
+    assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+    assert "4x-mine.pth: converting it, once, needs TensorFlow" in refused.stderr and not output.exists()
+    monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
+    run(photo, f"--weights={weights}", f"--output={tmp_path / 'first.png'}", "--quiet")
+    (engine,) = cache.iterdir()
+    weights.rename(tmp_path / "renamed.pth")  # the content counts
+    done = without_tensorflow(photo, f"--weights={tmp_path / 'renamed.pth'}", f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    wanted = to_levels(EXPECTED["compact-x4.pth"].astype(np.float32)).astype(int)
+    for path in (tmp_path / "first.png", output):
+        assert np.abs(images.read(path).astype(int) - wanted).max() <= 2
+    assert choose_engine(tmp_path / "renamed.pth") == "litert" and list(cache.iterdir()) == [engine]
+
+
+def test_other_content_is_another_file(tmp_path):
+    one, other = tmp_path / "a.pth", tmp_path / "b.param"
+    one.write_bytes(b"1")
+    for name in ("b.param", "b.bin"):
+        (tmp_path / name).write_bytes(b"1")
+    paths = {converted.path_of(one), converted.path_of(other)}
+    (tmp_path / "b.bin").write_bytes(b"2")
+    paths.add(converted.path_of(other))
+    one.write_bytes(b"3")
+    assert len(paths | {converted.path_of(one)}) == 4
+    (tmp_path / "b.bin").unlink()
+    with pytest.raises(WeightsError, match=r"b\.bin: cannot read it"):
+        converted.path_of(other)
+
+
+def test_what_is_not_converted(tmp_path):
+    (tmp_path / "own.npz").write_bytes(b"1")
+    assert [converted.path_of(one) for one in ("srgan", tmp_path / "own.npz", tmp_path, 3)] == [None] * 4
+
+
+def test_published_models_are_known_before_they_are_fetched(cache):
+    (name, model), *_ = published.MODELS.items()
+    assert converted.path_of(name).parent == cache and converted.path_of(name).name.startswith(model.sha256[:32])
+    assert converted.find(name) is None and choose_engine(name) == "tensorflow"
+    with pytest.raises(ValueError, match="converted models"):
+        choose_engine(name, engine="litert")
+
+
+def test_one_that_loses_too_much_runs_on_tensorflow(photo, tmp_path, cache, monkeypatch, few_photographs):
+    monkeypatch.setitem(parity.LEAST, "engine", 200)
+    flags = [f"--weights={DATA / 'compact-x4.pth'}", f"--output={tmp_path / 'large.png'}", "--quiet"]
+    monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
+    with pytest.raises(ExportError, match="dB from its generator"):
+        run(photo, *flags, "--engine=litert")
+    assert list(cache.iterdir()) == [] and not (tmp_path / "large.png").exists()
+    run(photo, *flags)
+    assert list(cache.iterdir()) == [] and images.read(tmp_path / "large.png").shape == (44, 40, 3)
+
+
+def test_a_cache_that_cannot_be_written_leaves_it_to_tensorflow(photo, tmp_path, cache, monkeypatch):
+    cache.parent.parent.write_text("a file in its place")
+    flags = [f"--weights={DATA / 'compact-x4.pth'}", f"--output={tmp_path / 'large.png'}", "--quiet"]
+    monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
+    with pytest.raises(ExportError, match="cannot write it"):
+        run(photo, *flags, "--engine=litert")
+    run(photo, *flags)
+    assert images.read(tmp_path / "large.png").shape == (44, 40, 3)
+
+
+def test_a_damaged_engine_file_is_named(cache):
+    path = converted.path_of(DATA / "compact-x4.pth")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\0" * 100)
+    with pytest.raises(WeightsError, match=f"^{path}: damaged; delete it"):
+        load_runner(DATA / "compact-x4.pth", "auto", "auto")
+
+
+def test_tensorflow_runs_it_when_asked(cache):
+    flags, _ = program("upscale").parse(["--engine=tensorflow"])
+    upscale.convert_once(str(DATA / "compact-x4.pth"), flags)
+    assert not cache.exists()
