@@ -41,7 +41,7 @@ def define(flag) -> None:
         "correct the result so that it shrinks back to the input: full, colour (its low frequencies alone), none; "
         "auto: colour for JPEG and noise, else full",
     )
-    flag.bool("fast", False, "an eleventh of the time, slightly coarser texture: the models fast and fast-real")
+    flag.bool("fast", False, "a tenth of the time, slightly coarser texture: the models fast and fast-real")
     flag.bool("ensemble", False, "self-ensemble over 8 flips and rotations: about 0.1 dB better, 8 times slower")
     flag.float("max_megapixels", 100.0, "refuse larger inputs (protects against decompression bombs)", lower_bound=0)
     flag.integer("page", None, "page or frame of multi-page files, from 1 (default: 1)", lower_bound=1)

@@ -38,7 +38,7 @@ class Upscaler:
             "full" for others.
         strength: 0 to 1, in place of what "auto" finds in a picture: 0 keeps all grain, 1 cleans most.
         ensemble: average over the eight flips and turns of each tile: about 0.1 dB better, eight times slower.
-        fast: let "auto" take "fast" and "fast-real", an eleventh of the time for slightly coarser texture.
+        fast: let "auto" take "fast" and "fast-real", a tenth of the time for slightly coarser texture.
 
     Attributes:
         scale: of results.
