@@ -16,7 +16,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(HERE);
 const DIST = join(HERE, "dist");
 const MODELS = join(ROOT, "exported", "web");
-const NAMES = (process.env.MODELS ?? "compact,srresnet,srgan,srgan-real").split(",");
+const NAMES = (process.env.MODELS ?? "fast,compact,srresnet,srgan,srgan-real").split(",");
 
 /** Whether a model is there, and not older than its weights. */
 function made(name) {

@@ -2,7 +2,8 @@
 declare const MODELS: { name: string; bytes: number; scale: number }[];
 
 const TOLD: Record<string, [title: string, text: string]> = {
-  compact: ["Fast", "Sharp edges. Good for most photographs"],
+  fast: ["Fast", "Draws texture. Good for most photographs"],
+  compact: ["Sharp", "Clean edges, invents nothing, as fast"],
   srresnet: ["Faithful", "Nothing invented, nearest to the truth"],
   srgan: ["Detailed", "Draws texture that looks natural"],
   "srgan-real": ["Repair", "For compressed or noisy photographs"],

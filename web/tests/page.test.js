@@ -96,7 +96,7 @@ test("the sample, model and scale; the divider by keys, mouse and touch; zoom", 
 test("expected seconds are those of the picture that is shown, not of the one in work", { skip }, async (t) => {
   const { page, close } = await open();
   t.after(close);
-  const expected = async () => Number((await page.textContent("label:has(input[value=compact]) i")).match(/(\d+) s/)?.[1]);
+  const expected = async () => Number((await page.textContent("label:has(input[value=fast]) i")).match(/(\d+) s/)?.[1]);
   await page.setInputFiles("#files", [file("small.png", picture(200, 150)), file("large.png", picture(1600, 1200))]);
   await done(page);
   assert.ok((await expected()) >= 1);
@@ -155,7 +155,7 @@ test("offline after the first visit, and with threads; 3.5 MB until the first pi
     const cache = await caches.open((await caches.keys())[0]);
     return Promise.all((await cache.keys()).map(async ({ url }) => [url, [...new Uint8Array(await (await cache.match(url)).arrayBuffer())].length]));
   });
-  assert.ok(loaded.some(([url]) => url.endsWith("litert_wasm_internal.wasm")) && loaded.some(([url]) => url.endsWith("compact.tflite")));
+  assert.ok(loaded.some(([url]) => url.endsWith("litert_wasm_internal.wasm")) && loaded.some(([url]) => url.endsWith("fast.tflite")));
   let compressed = 0;
   for (const [url, length] of loaded) {
     const content = Buffer.from(await (await fetch(url)).arrayBuffer());
