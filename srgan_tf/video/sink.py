@@ -130,7 +130,8 @@ def _of_source(source: Source, copies: dict) -> Iterator[av.Packet]:
     with av.open(source.path, metadata_errors="replace") as container:
         try:
             for packet in container.demux([container.streams[index] for index in copies]):
-                if packet.dts is not None:
+                if packet.size:
+                    packet.dts = packet.pts if packet.dts is None else packet.dts
                     packet.stream = copies[packet.stream.index]
                     yield packet
         except av.error.FFmpegError:  # a damaged end, which the frames told of

@@ -142,6 +142,33 @@ def test_sound_chapters_titles_and_rotation_go_along_untouched(tmp_path):
         assert next(file.decode(video=0)).rotation == next(before.decode(video=0)).rotation != 0
 
 
+def test_subtitles_go_along_untouched(tmp_path):
+    (tmp_path / "a.srt").write_text(
+        "1\n00:00:00,100 --> 00:00:00,400\nHello\n\n2\n00:00:00,500 --> 00:00:00,900\nThere\n"
+    )
+    make(tmp_path / "a.mp4", audio=True)
+    with (
+        av.open(str(tmp_path / "a.mp4")) as video,
+        av.open(str(tmp_path / "a.srt")) as text,
+        av.open(str(tmp_path / "a.mkv"), "w") as out,
+    ):
+        kept = [*video.streams.video, *video.streams.audio, *text.streams.subtitles]
+        copies = [out.add_stream_from_template(one, opaque=True) for one in kept]
+        copies[2].metadata["language"] = "deu"
+        for one, copy in zip(kept, copies):
+            for packet in one.container.demux(one):
+                if packet.size:
+                    packet.stream = copy
+                    out.mux(packet)
+            if one.type == "video":
+                video.seek(0)
+    upscale(tmp_path / "a.mkv", tmp_path / "b.mkv")
+    assert packets(tmp_path / "b.mkv", "subtitles") == packets(tmp_path / "a.mkv", "subtitles") == [b"Hello", b"There"]
+    assert packets(tmp_path / "b.mkv", "audio") == packets(tmp_path / "a.mkv", "audio")
+    with av.open(str(tmp_path / "b.mkv")) as file:
+        assert file.streams.subtitles[0].language == "deu"
+
+
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("matrix", [1, 5, None], ids=["709", "601", "unstated"])
 def test_colours_are_right_by_the_formulas_and_tagged(tmp_path, matrix, full):
