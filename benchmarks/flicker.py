@@ -68,20 +68,6 @@ def distances(one: list, other: list) -> float:
     return float(np.mean([lpips.distance(a[None], b[None])[0] for a, b in zip(one, other)]))
 
 
-class Counted:
-    """A pipeline that counts the LR pixels that it is given."""
-
-    def __init__(self, pipeline):
-        self._pipeline, self.pixels = pipeline, 0
-
-    def __getattr__(self, name):
-        return getattr(self._pipeline, name)
-
-    def rows(self, pixels, *options):
-        self.pixels += pixels.shape[0] * pixels.shape[1]
-        return self._pipeline.rows(pixels, *options)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--weights", default="compact,fast", help="separated by commas; auto-fast: the fast pair")
@@ -97,14 +83,14 @@ def main() -> None:
                 for hr in clips(given.frames).values():
                     clean = [bicubic(one) for one in hr]
                     lr = degrade(clean)
-                    pipeline = Counted(upscaler.resolve(lr[len(lr) // 2]))
+                    pipeline = upscaler.resolve(lr[len(lr) // 2])
                     steady = Steady(pipeline, noise)
-                    sr = [steady(one) if noise else np.concatenate(list(pipeline.rows(one))) for one in lr]
+                    sr = [steady(one) if noise else pipeline(one) for one in lr]
                     still = [(a == b).all(-1).repeat(SCALE, 0).repeat(SCALE, 1) for a, b in itertools.pairwise(clean)]
                     tremble = [
                         np.abs(a.astype(int) - b)[where].mean() for a, b, where in zip(sr, sr[1:], still) if where.any()
                     ]
-                    share = pipeline.pixels / sum(one[..., 0].size for one in lr) if noise else 1.0
+                    share = steady.pixels / sum(one[..., 0].size for one in lr) if noise else 1.0
                     flicker = distances(sr, sr[1:]) - distances(hr, hr[1:])
                     scores.append((distances(sr, hr), flicker, np.mean(tremble or [np.nan]), share))
                 quality, flicker, tremble, share = np.nanmean(scores, 0)

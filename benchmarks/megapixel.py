@@ -7,14 +7,12 @@ Models run as `srgan-tf upscale` runs them, on pixels, after a small picture tha
 """
 
 import argparse
-import platform
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 
-from srgan_tf import Upscaler
+from srgan_tf import Upscaler, machine
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.evaluation.tables import markdown
 from srgan_tf.io import images
@@ -43,10 +41,8 @@ def main() -> None:
             times.append(time.perf_counter() - started)
         rows.append([name, upscaler.precision, f"{statistics.median(times):.1f}"])
         print(*rows[-1], flush=True)
-    known = Path("/proc/cpuinfo")
-    lines = known.read_text().split("\n") if known.exists() else []
-    processor = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
-    print(f"\n{markdown(['weights', 'arithmetic', 's/MP'], *rows, left=2)}\n\n{processor}, {time.strftime('%Y-%m-%d')}")
+    table = markdown(["weights", "arithmetic", "s/MP"], *rows, left=2)
+    print(f"\n{table}\n\n{machine.processor()}, {time.strftime('%Y-%m-%d')}")
 
 
 if __name__ == "__main__":

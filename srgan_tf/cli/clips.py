@@ -12,17 +12,20 @@ from srgan_tf.progress import clock
 
 
 class Maker:
-    """Make the video of a job, called with it and the batch's progress.
+    """Make the videos of jobs.
 
-    By the models that the flags name, `upscaler`'s; by default by `fast()`, as a clip has hundreds of pictures.
+    Args:
+        flags: of `upscale`.
+        upscaler, made_by: the models that the flags name, and what results depend on.
+        fast: returns both for --fast, which is the default here: a clip has hundreds of pictures.
     """
 
-    def __init__(self, flags, upscaler, fast: Callable, made_by: dict):
-        self._flags, self._upscaler, self._fast, self._made_by = flags, upscaler, fast, made_by
+    def __init__(self, flags, upscaler, made_by: dict, fast: Callable[[], tuple]):
+        self._flags, self._upscaler, self._made_by, self._fast = flags, upscaler, made_by, fast
         self._is_default = flags.weights == "auto" and not flags.fast and not flags.blend
 
     def __call__(self, job: Job, progress: batch.BatchProgress) -> tuple[str, str]:
-        """Return size and description of the result."""
+        """Make a job's video, showing progress; return size and description of the result."""
         clip = self._opened(job)
         if clip.source.notes and not self._flags.quiet:
             progress.bar.say(f"note: {job}: {'; '.join(clip.source.notes)}")
@@ -45,7 +48,8 @@ class Maker:
         except batch.Stopped:
             progress.bar.say(f"{job}: stopped after {clip.whole} frames; the same command goes on there")
             raise
-        self._tell_damage(job, clip, progress)
+        if damage := _damage(clip):
+            progress.bar.say(f"note: {job}: it is damaged: {damage}")
         stream, scale = clip.source.stream, clip.pipeline.scale
         rate = (clip.done - before) / max(time.monotonic() - began, 1e-9)
         facts = f"{stream.width * scale} x {stream.height * scale}, {clip.done} frames, {rate:.1f} frames/s"
@@ -63,17 +67,15 @@ class Maker:
         if flags.page is not None:
             raise ImageError(f"{job}: --page takes a frame of an animation; of a video take one out as by ffmpeg")
         if self._is_default:
-            self._upscaler, self._is_default = self._fast(), False
+            (self._upscaler, self._made_by), self._is_default = self._fast(), False
         Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         how = sink.Encoding(flags.codec or "h264", 18 if flags.crf is None else flags.crf)
         return clip.Clip(job.source, job.target, self._upscaler, self._made_by, how, int(flags.max_megapixels * 1e6))
 
-    def _tell_damage(self, job: Job, clip, progress: batch.BatchProgress) -> None:
-        stated, source = clip.source.frames_stated, clip.source
-        if stated > clip.done:
-            problem = f"it is damaged: {clip.done} of its {stated} frames could be read"
-        elif source.lost:
-            problem = f"it is damaged: {source.lost} packets could not be decoded; {clip.done} frames were made"
-        else:
-            return
-        progress.bar.say(f"note: {job}: {problem}")
+
+def _damage(clip) -> str:
+    """Describe what could not be read of a clip; "" if nothing is missing."""
+    if clip.source.frames_stated > clip.done:
+        return f"{clip.done} of its {clip.source.frames_stated} frames could be read"
+    lost = clip.source.lost
+    return f"{lost} packets could not be decoded; {clip.done} frames were made" if lost else ""

@@ -120,7 +120,7 @@ def main(flags, arguments: list[str]) -> None:
     from srgan_tf import machine
 
     machine.keep_memory()
-    from srgan_tf.inference import loading
+    from srgan_tf.inference import auto, loading
     from srgan_tf.inference.upscaling import Upscaler
     from srgan_tf.models import weights
 
@@ -140,7 +140,8 @@ def main(flags, arguments: list[str]) -> None:
     upscaler = Upscaler(model, **options(flags))
     if flags.verbose:
         logging.info("%s, %s, %d px of context", engine, upscaler.precision, upscaler.context)
-    maker = clips.Maker(flags, upscaler, lambda: Upscaler(**options(flags) | {"fast": True}), made_by)
+    fast = lambda: (Upscaler(fast=True, **options(flags)), identity(auto.FAST, flags, engine))  # noqa: E731
+    maker = clips.Maker(flags, upscaler, made_by, fast)
     batch.run_all(flags, arguments, upscaler, made_by, clips=maker)
 
 

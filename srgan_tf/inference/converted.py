@@ -8,6 +8,7 @@ from pathlib import Path
 
 from srgan_tf import machine
 from srgan_tf.errors import WeightsError
+from srgan_tf.io import files
 from srgan_tf.models import published
 
 _FORM = 1  # of converted files; raised whenever conversion changes
@@ -35,16 +36,18 @@ def find(source) -> Path | None:
 
 
 def _is_foreign(path: Path) -> bool:
-    from srgan_tf.models.foreign import SUFFIXES  # shipped weights do not need it
+    if not path.is_file():  # shipped weights do not wait for the readers of others
+        return False
+    from srgan_tf.models.foreign import SUFFIXES
 
-    return path.suffix in SUFFIXES and path.is_file()
+    return path.suffix in SUFFIXES
 
 
 def _digest(path: Path) -> str:
     """Return the SHA-256 of a file; of an ncnn model's two files, that of theirs."""
-    files = [path, path.with_suffix(".bin")] if path.suffix == ".param" else [path]
+    parts = [path, path.with_suffix(".bin")] if path.suffix == ".param" else [path]
     try:
-        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        digests = [files.sha256(part) for part in parts]
     except OSError as error:
         raise WeightsError(f"{error.filename}: cannot read it ({error.strerror})") from None
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

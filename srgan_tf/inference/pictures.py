@@ -198,8 +198,7 @@ def write_picture(
     encoding.check_writable(output, *shape[:2])
     if picture.animation and frames_of(picture, output) > 1:
         frames = upscaled(pipeline, picture.animation.frames(), on_tile)
-        shape = (*shape[:2], next(picture.animation.frames()).shape[2])
-        animations.write(output, frames, shape, picture.animation, _scaled(picture.metadata, pipeline.scale), quality)
+        animations.write(output, frames, picture.animation, _scaled(picture.metadata, pipeline.scale), quality)
         return
     rows = pipeline.rows(picture.pixels, dtype, on_tile)
     encoding.write_rows(output, rows, shape, dtype, _scaled(picture.metadata, pipeline.scale), quality)

@@ -18,10 +18,13 @@ class Steady:
         pipeline: for all frames.
         noise: levels of 255 that pixels of a still scene may differ by from frame to frame, as by a camera's noise or
             compression: below, a moving average is enlarged. 0 enlarges the frames as they are.
+
+    Attributes:
+        pixels: LR pixels that the pipeline enlarged so far.
     """
 
     def __init__(self, pipeline: Pipeline, noise: float = 0.0):
-        self._pipeline, self._noise = pipeline, noise
+        self._pipeline, self._noise, self.pixels = pipeline, noise, 0
         self._mean = self._drawn = self._made = np.empty(0)
 
     def follow(self, frame: np.ndarray) -> np.ndarray:
@@ -46,13 +49,17 @@ class Steady:
         mean = self.follow(frame)
         if not self._drawn.size:
             self._drawn = np.rint(mean).astype(frame.dtype)
-            self._made = np.concatenate(list(self._pipeline.rows(self._drawn, None, on_tile)))
+            self._made = self._enlarged(self._drawn, on_tile)
             return self._made
         changed = (np.abs(mean - self._drawn) > _REDRAWN).any(-1)
         if changed.any():
             self._drawn[changed] = np.rint(mean[changed])
             self._draw(changed, on_tile)
         return self._made
+
+    def _enlarged(self, lr: np.ndarray, on_tile: Callable[[], None] | None) -> np.ndarray:
+        self.pixels += lr.shape[0] * lr.shape[1]
+        return np.concatenate(list(self._pipeline.rows(lr, None, on_tile)))
 
     def _draw(self, changed: np.ndarray, on_tile: Callable[[], None] | None) -> None:
         """Draw what depends on changed pixels, in a window around all of them."""
@@ -63,7 +70,7 @@ class Steady:
         far = max(changed.shape) if runner.one_size else reach  # a GPU compiles each size
         starts = (max(0, side.start - far) // runner.info.tile_multiple * runner.info.tile_multiple for side in place)
         window = tuple(slice(start, side.stop + far) for start, side in zip(starts, place))
-        sr = np.concatenate(list(self._pipeline.rows(self._drawn[window], None, on_tile)))
+        sr = self._enlarged(self._drawn[window], on_tile)
         offset = tuple(side.start - seen.start for side, seen in zip(place, window))
         inner = tuple(slice(scale * at, scale * (at + side.stop - side.start)) for at, side in zip(offset, place))
         there = tuple(slice(scale * side.start, scale * side.stop) for side in place)

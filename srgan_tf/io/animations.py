@@ -87,13 +87,12 @@ def check_gif(data: bytes, count: int) -> None:
             file.load()
 
 
-def write(path, frames: Iterable[np.ndarray], shape: tuple, animation: Animation, metadata: dict, quality: int) -> None:
+def write(path, frames: Iterable[np.ndarray], animation: Animation, metadata: dict, quality: int) -> None:
     """Write a moving picture while its frames are being made.
 
     Args:
         path: where to; the ending chooses the format. The file appears there whole or not at all.
-        frames: uint8 arrays of this shape, as many as `animation` has.
-        shape: (height, width, 3 or 4).
+        frames: uint8 [height, width, 3 or 4], as many as `animation` has.
         animation: what was enlarged: its delays, and how often it is shown.
         metadata, quality: as of `encoding.write_rows`.
 
@@ -101,6 +100,8 @@ def write(path, frames: Iterable[np.ndarray], shape: tuple, animation: Animation
         ImageError: it cannot be written; what `frames` raises is passed on.
     """
     frames, ending = iter(frames), encoding.format_of(path)
+    first = next(frames)
+    frames, shape = itertools.chain([first], frames), first.shape
     if ending in (".gif", ".webp"):
         delays = _whole(animation.delays, 10 if ending == ".gif" else 1)
         fields = {"delay": (pyvips.GValue.array_int_type, delays), "loop": (pyvips.GValue.gint_type, animation.plays)}

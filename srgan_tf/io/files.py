@@ -1,5 +1,6 @@
 """Find files, and write them aside and rename them; needs no picture library."""
 
+import hashlib
 import logging
 import os
 import re
@@ -112,6 +113,12 @@ def sweep(folders) -> None:
         with suppress(OSError):  # another run's, gone or not ours
             if path.stat().st_mtime < time.time() - 3600:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def sha256(path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def umask() -> int:

@@ -1,6 +1,5 @@
 """Download a file: resumed after a break, checked by SHA-256, written aside. Standard library only."""
 
-import hashlib
 import http.client
 import os
 import ssl
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from srgan_tf.errors import WeightsError
+from srgan_tf.io import files
 from srgan_tf.progress import Bar
 
 try:
@@ -22,15 +22,6 @@ _TIMEOUT = 30  # seconds without a byte
 _TRIES = 3  # connections per call that may break
 _CHUNK = 1 << 16
 _BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
-
-
-def sha256(path) -> str:
-    """Return the SHA-256 of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def fetch(name: str, url: str, path: Path, size: int, digest: str, licence: str) -> None:
@@ -51,7 +42,7 @@ def fetch(name: str, url: str, path: Path, size: int, digest: str, licence: str)
             with open(part, "ab") as file:
                 if file.tell() != size:
                     _complete(name, url, file, size, path, licence)
-            if sha256(part) != digest:
+            if files.sha256(part) != digest:
                 part.unlink()
                 raise WeightsError(f"{name}: {url} is not the published file (SHA-256 differs); removed it")
             part.replace(path)

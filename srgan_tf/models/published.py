@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from srgan_tf import machine
 from srgan_tf.errors import WeightsError
+from srgan_tf.io import files
 
 _RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 
@@ -72,11 +73,11 @@ def file(name: str) -> Path:
     Raises:
         WeightsError: it cannot be downloaded, or its SHA-256 differs.
     """
-    from srgan_tf.models.download import fetch, sha256  # shipped weights do not wait for http and ssl
+    from srgan_tf.models.download import fetch  # shipped weights do not wait for http and ssl
 
     model, path = MODELS[name], cached(name)
     if not path.exists():
         fetch(name, model.url, path, model.size, model.sha256, model.licence)
-    elif sha256(path) != model.sha256:
+    elif files.sha256(path) != model.sha256:
         raise WeightsError(f"{path}: not the published file (SHA-256 differs); delete it to download it again")
     return path

@@ -27,7 +27,8 @@ class Clip:
         path: of the video.
         target: of the result, .mp4, .m4v, .mov or .mkv.
         upscaler: an `Upscaler`; one pipeline is taken for all frames.
-        made_by: what the result depends on: an interrupted run goes on only where it is the same.
+        made_by: the weights and their engine; an interrupted run goes on only if these, the pipeline, the codec and the
+            file are the same.
         how: codec and quality.
         max_pixels: the largest height * width of a frame.
 
@@ -48,8 +49,10 @@ class Clip:
         if max(size) * self.pipeline.scale > 16_384:
             raise ImageError(f"{path}: {max(size)} px per side are too many to enlarge {self.pipeline.scale} times")
         stat = os.stat(path)
-        mine = {"source": os.path.realpath(path), "bytes": stat.st_size, "time": stat.st_mtime, "codec": how.name}
-        self._state = json.dumps(made_by | mine | {"crf": how.crf}, sort_keys=True, default=str)
+        mine = {"source": os.path.realpath(path), "bytes": stat.st_size, "time": stat.st_mtime}
+        mine |= {"codec": how.name, "crf": how.crf, "arithmetic": self.pipeline.runner.precision}
+        mine |= {name: getattr(self.pipeline, name) for name in ("scale", "back_projection", "ensemble")}
+        self._state = json.dumps(made_by | mine, sort_keys=True)
         self._folder = Path(target).parent / f".srgan_tf-{Path(target).name}"
         self._segments = self._whole_segments()
         self.done = self.whole
@@ -74,9 +77,8 @@ class Clip:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "state.json").write_text(self._state)
-        rotation: list[int] = []
         with encoding.converted_errors(self._target):
-            frames = ahead(self._enlarged(rotation, on_tile), 2)
+            frames = ahead(self._enlarged(on_tile), 2)
             try:
                 for first in frames:
                     part = itertools.chain([first], itertools.islice(frames, SEGMENT - 1))
@@ -85,7 +87,7 @@ class Clip:
                 frames.close()
             if not self._segments:
                 raise ImageError(f"{self.source.path}: no frame of it can be decoded; get an undamaged copy")
-            sink.join(self._target, self._segments, self.source, rotation[0] if rotation else 0)
+            sink.join(self._target, self._segments, self.source)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write_segment(self, frames) -> None:
@@ -100,14 +102,13 @@ class Clip:
             self.done += 1
             on_frame(self.done)
 
-    def _enlarged(self, rotation: list[int], on_tile) -> Iterator[tuple[int, np.ndarray, int]]:
+    def _enlarged(self, on_tile) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the frames that are not yet written; each segment is drawn by itself, so that it can be the first."""
         steady, before = Steady(self.pipeline, NOISE), self.done
-        for number, (time, pixels, turn) in enumerate(ahead(self.source.frames(), 4)):
-            rotation[:] = rotation or [turn]
+        for number, (time, pixels) in enumerate(ahead(self.source.frames(), 4)):
             if number < before:
                 steady.follow(pixels)
                 continue
             if (number - before) % SEGMENT == 0:
                 steady.restart()
-            yield time, steady(pixels, on_tile), turn
+            yield time, steady(pixels, on_tile)

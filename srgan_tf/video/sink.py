@@ -20,7 +20,7 @@ ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
 
 @dataclass(frozen=True)
 class Encoding:
-    """How SR frames are encoded: codec, a name of `CODECS` or of FFmpeg, and quality, less is better."""
+    """Settings of the encoder: codec, a name of `CODECS` or of FFmpeg, and quality, less is better."""
 
     codec: str = "h264"
     crf: int = 18
@@ -38,8 +38,8 @@ class Encoding:
         return CODECS.get(self.codec, self.codec)
 
 
-def encode(path: Path, frames: Iterable[tuple[int, np.ndarray, int]], source: Source, how: Encoding) -> tuple[int, int]:
-    """Encode frames (time, uint8 RGB, rotation) as one segment, whose times begin at 0.
+def encode(path: Path, frames: Iterable[tuple[int, np.ndarray]], source: Source, how: Encoding) -> tuple[int, int]:
+    """Encode frames (time, uint8 RGB) as one segment, whose times begin at 0.
 
     Returns:
         How many frames, and the time of the first.
@@ -47,7 +47,7 @@ def encode(path: Path, frames: Iterable[tuple[int, np.ndarray, int]], source: So
     count = first = 0
     with av.open(str(path), "w", format="mp4" if how.name in CODECS.values() else "mov") as out:
         stream = None
-        for time, sr, _ in frames:
+        for time, sr in frames:
             if stream is None:
                 first, stream = time, _add_stream(out, sr.shape, source, how)
             frame = _yuv(sr, source)
@@ -81,7 +81,7 @@ def _yuv(sr: np.ndarray, source: Source) -> av.VideoFrame:
     return frame.reformat(format="yuv420p", src_colorspace=matrix, dst_colorspace=matrix, interpolation=EXACT, **ranges)
 
 
-def join(path: str, segments: list[Path], source: Source, rotation: int) -> None:
+def join(path: str, segments: list[Path], source: Source) -> None:
     """Join segments, with the audio, subtitles, chapters and metadata of the source, as one file.
 
     Raises:
@@ -93,8 +93,8 @@ def join(path: str, segments: list[Path], source: Source, rotation: int) -> None
             video = out.add_stream_from_template(first.streams.video[0], opaque=True)
             video.time_base = source.stream.time_base
             video.metadata.update(source.stream.metadata)
-            if rotation:
-                video.set_display_rotation(rotation)
+            if source.rotation:
+                video.set_display_rotation(source.rotation)
             copies = {one.index: out.add_stream_from_template(one, opaque=True) for one in source.carried}
             for one in source.carried:
                 copies[one.index].metadata.update(one.metadata)

@@ -32,13 +32,14 @@ class Source:
         frames_stated: how many frames the file says it has; 0 if it does not.
         notes: what was chosen or left out, each for one line to the user.
         lost: packets that could not be decoded, so far.
+        rotation: degrees by which players turn the frames; known once one was decoded.
 
     Raises:
         ImageError: it cannot be read, or is of an unsupported kind.
     """
 
     def __init__(self, path: str, max_pixels: int):
-        self.path, self.notes, self.lost = path, [], 0
+        self.path, self.notes, self.lost, self.rotation = path, [], 0, 0
         try:
             self.container = av.open(path, metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
@@ -100,8 +101,8 @@ class Source:
         length = length or (self.container.duration or 0) / av.time_base
         return round(float(length) * float(self.rate))
 
-    def frames(self) -> Iterator[tuple[int, np.ndarray, int]]:
-        """Yield time in units of the stream's time base, uint8 RGB [height, width, 3], and degrees to turn it by."""
+    def frames(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the time in units of the stream's time base, and uint8 RGB [height, width, 3]."""
         last = None
         for frame in self._decoded():
             if frame.interlaced_frame:
@@ -111,7 +112,8 @@ class Source:
             if time is None:
                 time = 0 if last is None else last + round(1 / (self.rate * self.stream.time_base))
             last = time if last is None else max(time, last + 1)
-            yield last, self._rgb(frame), frame.rotation
+            self.rotation = frame.rotation
+            yield last, self._rgb(frame)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         packets = self.container.demux(self.stream)
@@ -143,7 +145,7 @@ class Source:
         for place in (middle, 0):
             try:
                 self.container.seek((self.container.start_time or 0) + place)
-                for _, pixels, _ in self.frames():
+                for _, pixels in self.frames():
                     self.container.seek(self.container.start_time or 0)
                     self.lost = 0
                     return pixels

@@ -87,7 +87,7 @@ def test_what_is_written_is_read_alike_by_others(source, target, tmp_path):
     plays = {"GIF": 4, "AVIF": 0}.get(source, 3)
     assert animation.plays == plays
     path = tmp_path / f"a.{target.lower()}"
-    animations.write(path, animation.frames(), (24, 32, 3), animation, {}, 100)
+    animations.write(path, animation.frames(), animation, {}, 100)
     data = path.read_bytes()
     shown, delays, loop = by_pillow(data, 3)
     assert delays == list(DELAYS) and len(shown) == 4
@@ -104,7 +104,7 @@ def test_ffmpeg_reads_the_same(kind, tmp_path):
     av = pytest.importorskip("av")
     animation = images.load(file_of("PNG", frames()), moving=True).animation
     path = tmp_path / f"a.{kind.lower()}"
-    animations.write(path, animation.frames(), (24, 32, 3), animation, {}, 100)
+    animations.write(path, animation.frames(), animation, {}, 100)
     with av.open(str(path)) as file:
         stream = file.streams.video[-1]  # AVIF has its first frame in one of its own as well
         decoded = list(file.decode(stream))
@@ -115,10 +115,10 @@ def test_ffmpeg_reads_the_same(kind, tmp_path):
 
 def test_delays_that_a_format_cannot_hold_are_rounded_without_drift(tmp_path):
     animation = images.load(file_of("WEBP", frames(), duration=33), moving=True).animation
-    animations.write(tmp_path / "a.gif", animation.frames(), (24, 32, 3), animation, {}, 95)
+    animations.write(tmp_path / "a.gif", animation.frames(), animation, {}, 95)
     assert by_pillow((tmp_path / "a.gif").read_bytes(), 3)[1] == [30, 40, 30, 30]
     thirds = images.load(file_of("PNG", frames(), duration=100 / 3), moving=True).animation
-    animations.write(tmp_path / "a.png", thirds.frames(), (24, 32, 3), thirds, {}, 95)
+    animations.write(tmp_path / "a.png", thirds.frames(), thirds, {}, 95)
     assert by_pillow((tmp_path / "a.png").read_bytes(), 3)[1] == pytest.approx([100 / 3] * 4)
 
 
@@ -133,7 +133,7 @@ def test_equal_frames_stay_as_many_as_they_were(tmp_path):
     still = [frames()[0]] * 3
     for name in ("a.gif", "a.png"):  # libwebp joins them
         animation = Animation(lambda: iter(still), (100.0, 100.0, 100.0), 0)
-        animations.write(tmp_path / name, animation.frames(), (24, 32, 3), animation, {}, 95)
+        animations.write(tmp_path / name, animation.frames(), animation, {}, 95)
         assert len(by_pillow((tmp_path / name).read_bytes(), 3)[0]) == 3, name
 
 

@@ -187,7 +187,7 @@ def test_colours_are_right_by_the_formulas_and_tagged(tmp_path, matrix, full):
     r, b = y + 2 * (1 - red) * cr, y + 2 * (1 - blue) * cb
     expected = 255 * np.stack([r, (y - red * r - blue * b) / (1 - red - blue), b], -1)
     source = Source(str(tmp_path / "a.mkv"), 10**8)
-    _, rgb, _ = next(iter(source.frames()))
+    _, rgb = next(iter(source.frames()))
     assert np.abs(rgb - expected.clip(0, 255)).max() <= 2
     luma = after.to_ndarray()[: 4 * HEIGHT].astype(float)
     assert np.abs(luma[::4, ::4] - before.to_ndarray(channel_last=False)[0]).mean() < 1.5
@@ -262,6 +262,28 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path, stop, mo
         str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4"), Upscaler(), {"weights": 2}, sink.Encoding(crf=1)
     )
     assert other.done == 0  # made by other weights
+
+
+def test_what_was_made_in_another_size_is_not_gone_on_with(tmp_path, monkeypatch):
+    """Frames of two sizes would be joined: with --output=b.mp4 the name does not tell them apart."""
+    monkeypatch.setattr(clips, "SEGMENT", 8)
+    path = str(make(tmp_path / "a.mp4"))
+
+    def clip(**options):
+        class Scaled(Upscaler):
+            def resolve(self, pixels, quality=None):
+                return Pipeline(Nearest(), **{"scale": 4, "back_projection": "none"} | options)
+
+        return clips.Clip(path, str(tmp_path / "b.mp4"), Scaled(), {}, sink.Encoding())
+
+    def halt(done):
+        if done == 20:
+            raise KeyboardInterrupt
+
+    for options in ({"scale": 2}, {"back_projection": "full"}, {"ensemble": True}):
+        with pytest.raises(KeyboardInterrupt):
+            clip().make(halt)
+        assert clip().done == 16 and clip(**options).done == 0
 
 
 def test_a_damaged_end_keeps_what_can_be_read_and_says_how_much(tmp_path):
