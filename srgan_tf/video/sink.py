@@ -61,7 +61,10 @@ def encode(path: Path, frames: Iterable[tuple[int, np.ndarray]], source: Source,
 
 def _add_stream(out, shape: tuple, source: Source, how: Encoding):
     rate = source.rate.limit_denominator(60_000)
-    stream = out.add_stream(how.name, rate=rate, options={"crf": str(how.crf)})
+    options = {"crf": str(how.crf)}
+    if how.name == "libx265" and shape[1] < 64:  # where `Lookahead::cuTree` of x265 4.2 writes past a buffer
+        options["x265-params"] = "cutree=0"
+    stream = out.add_stream(how.name, rate=rate, options=options)
     context, known = stream.codec_context, source.stream.codec_context
     context.height, context.width = (side + side % 2 for side in shape[:2])
     context.pix_fmt, context.time_base = "yuv420p", source.stream.time_base
