@@ -171,7 +171,7 @@ class BaseGenerator(keras.Model):
     def freeze_batch_norm(self) -> None:
         """Use the running statistics in training too, and freeze them, scale and shift."""
         layers = self.named_layers()
-        for _, norm in self.norms():
+        for _, norm in self.norms() if self.batch_norm else ():
             layers[norm].trainable = False
 
     def without_batch_norm(self) -> "BaseGenerator":
