@@ -79,6 +79,7 @@ def test_noise_has_the_strength_asked_for():
     assert set(found) == {20, round(2 * math.sqrt(128) / 256 * 255)}  # a Poisson count's deviation is its root
 
 
+@pytest.mark.matrix
 def test_degraded_pictures_are_reproducible_and_of_every_strength(pictures):
     hr = np.repeat((pictures[:, :, :64] * 255).astype(np.uint8)[:, :64], 4, axis=0)
     run = tf.function(lambda seed: degradation.degrade(hr, 4, seed))
@@ -103,6 +104,7 @@ def test_model_degrades_as_a_function_of_seed_and_step(pictures):
     np.testing.assert_array_equal(model.prepare((hr[:, ::4, ::4], hr))[0], np.float32(hr[:, ::4, ::4]) / 255)
 
 
+@pytest.mark.matrix
 def test_everyday_pictures_are_nearer_to_bicubics_than_the_second_order(pictures):
     hr = np.repeat((pictures[:, :64, :64] * 255).astype(np.uint8), 4, axis=0)
     plain = np.asarray(downscale(hr, 4), float)
@@ -134,12 +136,13 @@ def test_shrunk_batches_are_those_of_matlab_or_pillows_box_or_bilinear(pictures)
     assert 20 <= chosen.count(0) <= 40 and min(chosen.count(1), chosen.count(2)) >= 7
 
 
+@pytest.mark.matrix
 def test_share_of_everyday_batches(pictures):
     hr = (pictures[:, :64, :64] * 255).astype(np.uint8)
     model = SRGAN(Generator(1, 4), seed=3, everyday=0.5)
     model.compile("sgd")
     plain, kinds = np.float32(downscale(hr, 4)) / 255, []
-    for step in range(40):
+    for step in range(20):
         model.optimizer.iterations.assign(step)
         lr, everyday = np.asarray(model.prepare(hr)[0]), degradation.degrade_everyday(hr, 4, [3, step * 1024])
         kinds.append(np.array_equal(lr, np.float32(everyday) / 255))

@@ -1,6 +1,6 @@
-import subprocess
 import sys
 
+import forks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -27,7 +27,7 @@ def test_shards_give_the_batches_of_the_folder(folder, tmp_path):
     Image.new("RGB", (20, 50)).save(folder / "small.png")
     (folder / "text.png").write_text("no picture")
     command = [sys.executable, "-m", "srgan_tf", "shards", str(folder), f"--output={tmp_path / 's'}"]
-    done = subprocess.run([*command, "--megabytes=0.012", "--smallest=32"], capture_output=True, text=True, cwd=ROOT)
+    done = forks.run([*command, "--megabytes=0.012", "--smallest=32"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0 and "7 pictures in 3 shards" in done.stdout, done.stderr
     assert done.stderr.count("left out") == 2 and "20x50 px" in done.stderr
     files = sorted((tmp_path / "s").glob("*.tfrecord"))

@@ -165,6 +165,7 @@ def rest():
     server.server_close()
 
 
+@pytest.mark.matrix
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="the command needs curl and jq")
 def test_the_rest_command_as_printed(rest, tmp_path):
     folder = saved_model.write(Generator(blocks=1, channels=4), tmp_path / "model", max_pixels=2000)

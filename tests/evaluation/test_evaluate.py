@@ -78,7 +78,7 @@ def run(**values) -> int:
 @pytest.mark.parametrize(
     "benchmark, name, psnr, distance",
     [
-        ("Set5", "pre_generator", 31.99, 0.179),
+        pytest.param("Set5", "pre_generator", 31.99, 0.179, marks=pytest.mark.matrix),
         ("Set5", "gan_generator", 29.17, 0.086),
         pytest.param("Set14", "pre_generator", 28.43, 0.291, marks=pytest.mark.matrix),
         pytest.param("Set14", "gan_generator", 26.08, 0.165, marks=pytest.mark.matrix),
@@ -175,6 +175,7 @@ def test_blend_has_exact_ends(two_files):
         weights.blend(a, b, 1.5)
 
 
+@pytest.mark.matrix
 def test_plot_has_the_curve_and_ensembles_their_sign(data, two_files, tmp_path):
     pytest.importorskip("matplotlib")
     rows = evaluate.evaluate(two_files, ["Tiny"], tmp_path / "out", data, networks=["alex"], plot=True, ensembled=True)

@@ -74,6 +74,7 @@ def file(pixels, format="PNG"):
     return buffer.getvalue()
 
 
+@pytest.mark.matrix
 def test_clients_see_the_channels_of_the_result(exported):
     """As `saved_model_cli show` prints them."""
     signatures = tf.saved_model.load(str(exported)).signatures
@@ -144,6 +145,7 @@ def test_too_large_and_empty_requests_are_refused(served, name, dtype):
             served(name, lr=np.zeros(shape, dtype))
 
 
+@pytest.mark.matrix
 def test_a_bare_process_needs_neither_us_nor_keras(exported, lr, wanted, tmp_path):
     np.savez(tmp_path / "given.npz", lr=lr, wanted=wanted)
     code = """

@@ -137,7 +137,7 @@ def test_the_padding_of_folded_kernels_makes_no_outliers(scale):
     assert 0.9 * there < np.count_nonzero(arrays["tail/conv/kernel"]) < there
 
 
-@pytest.mark.parametrize(("kind", "least"), [("dynamic", 48), ("int8", 40)])
+@pytest.mark.parametrize(("kind", "least"), [("dynamic", 48), pytest.param("int8", 40, marks=pytest.mark.matrix)])
 def test_eight_bits_leave_the_detail_beside_the_carried_picture(tmp_path, kind, least):
     generator = carrying()
     (tmp_path / "g.tflite").write_bytes(tflite.convert(generator, kind, 48))

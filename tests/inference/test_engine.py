@@ -37,7 +37,7 @@ def apart(made, wanted) -> tuple[int, float]:
     return error.max(), 10 * np.log10(255**2 / max(np.square(error).mean(), 1e-9))
 
 
-@pytest.mark.parametrize("name", matrix(weights.shipped(), "srgan", "compact"))
+@pytest.mark.parametrize("name", matrix(weights.shipped(), "compact"))
 def test_shipped_weights_by_both_engines(name, monkeypatch):
     monkeypatch.setattr(machine, "has_int8", lambda: True)
     exact, rounded = (load_runner(name, precision, "litert") for precision in ("float32", "auto"))
@@ -81,7 +81,7 @@ def in_tiles(upscaler, picture, monkeypatch) -> np.ndarray:
 
 
 @pytest.mark.parametrize("back_projection", matrix(["full", "colour"], "full"))
-@pytest.mark.parametrize("precision", ["auto", "float32"])
+@pytest.mark.parametrize("precision", matrix(["auto", "float32"], "auto"))
 def test_tiles_are_the_whole(precision, back_projection, monkeypatch):
     monkeypatch.setattr(machine, "has_int8", lambda: True)
     picture = images.read(PHOTOS / "heldout" / "coffee.jpg")[:150, :170]
@@ -93,7 +93,7 @@ def test_tiles_are_the_whole(precision, back_projection, monkeypatch):
     assert (largest <= 1) if precision == "float32" else (largest <= most and decibels >= 48)
 
 
-@pytest.mark.parametrize("back_projection", matrix(["full", "colour"], "full"))
+@pytest.mark.parametrize("back_projection", matrix(["full", "colour"]))
 def test_sixteen_bits_see_the_whole_receptive_field_and_eight_what_is_enough(back_projection, monkeypatch):
     """On noise, of which the networks see furthest: 8 px around are up to 1,481 of 65,535 off, 12 px 132, 16 px 36."""
     picture = np.random.default_rng(0).integers(0, 65536, (150, 170, 3)).astype(np.uint16)

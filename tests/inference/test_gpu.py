@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, matrix
 from PIL import Image
 from swiftshader import needed
 
@@ -44,7 +44,7 @@ def apart(one, other) -> int:
 
 
 @needed
-@pytest.mark.parametrize("name", ["compact", "fast", "srgan"])
+@pytest.mark.parametrize("name", matrix(["compact", "fast", "srgan"], "compact"))
 def test_shipped_weights(name, software_gpu, cache):
     lr = picture(16, 16)[None]
     runner = load_runner(name, "float32", "gpu")
@@ -225,6 +225,7 @@ def test_no_adapter(tmp_path, cache):
     assert done.returncode == 0 and (tmp_path / "a_x4.png").exists() and "GPU" not in done.stderr
 
 
+@pytest.mark.matrix
 @needed
 def test_two_processes_at_once_print_pictures_alone(software_gpu, cache, tmp_path):
     Image.fromarray(picture(24, 24)).save(tmp_path / "a.png")

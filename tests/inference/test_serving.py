@@ -91,6 +91,7 @@ def same(made, wanted) -> bool:
     return difference.max() <= 1 and (difference > 0).mean() < 1e-4
 
 
+@pytest.mark.matrix
 def test_answers_are_the_models(serve, direct):
     server, remote = serve([None] * 3 + ["slow"], concurrency=3)
     ours, wanted = (upscaling.Upscaler(one, back_projection="full") for one in (remote, direct))
@@ -104,7 +105,19 @@ def test_answers_are_the_models(serve, direct):
     assert 1 < max(working for *_, working in server.requests) <= 3  # tiles go together, but no more than allowed
 
 
-@pytest.mark.parametrize("fault", ["unavailable", "exhausted", "slow", "shape", "dtype", "text", "short", "missing"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "unavailable",
+        "exhausted",
+        pytest.param("slow", marks=pytest.mark.matrix),
+        "shape",
+        "dtype",
+        "text",
+        "short",
+        "missing",
+    ],
+)
 def test_passing_faults_are_retried(fault, serve, direct):
     # The first request, which asks for the scale, has to stand it as well.
     server, remote = serve([fault, None, fault, fault], deadline=SLOW / 2 if fault == "slow" else 60.0)
@@ -221,6 +234,7 @@ def test_a_batch_survives_faults_and_a_killed_server(exported, direct, tmp_path)
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.matrix
 def test_ctrl_c_leaves_no_half_file(loaded, tmp_path):
     images.write(tmp_path / "large.png", picture(0, 1000, 1000))
     server = Server(loaded, faults=[None] * 40 + ["slow"] * 1000)

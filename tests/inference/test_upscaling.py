@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import matrix
 
 from srgan_tf.data.levels import to_uint8
 from srgan_tf.inference import fast, generators, pictures, upscaling
@@ -154,7 +155,7 @@ def test_back_projection_keeps_flat_colours(colour):
     assert np.abs(made.mean((0, 1)) - flat[0, 0]).max() <= 0.5
 
 
-@pytest.mark.parametrize("name", ["srresnet", "srgan"])
+@pytest.mark.parametrize("name", matrix(["srresnet", "srgan"], "srgan"))
 def test_shipped_weights_keep_flat_colours_and_ramps(name):
     upscaler = upscaling.Upscaler(name)
 
@@ -231,6 +232,7 @@ def test_bfloat16_is_near_with_what_is_shipped(name):
     assert generators.near(network, exact)
 
 
+@pytest.mark.matrix
 def test_auto_leaves_bfloat16_where_it_is_far_off(with_bfloat16):
     sound, steep = load("srresnet"), load("srresnet")
     arrays = steep.get_arrays()
@@ -242,6 +244,7 @@ def test_auto_leaves_bfloat16_where_it_is_far_off(with_bfloat16):
         np.testing.assert_array_equal(auto, expected)
 
 
+@pytest.mark.matrix
 def test_a_file_of_a_shipped_name_is_not_trusted(with_bfloat16, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     steep = load("srresnet")
@@ -253,6 +256,7 @@ def test_a_file_of_a_shipped_name_is_not_trusted(with_bfloat16, tmp_path, monkey
     assert upscaling.Upscaler("srgan").precision == "float32"
 
 
+@pytest.mark.matrix
 def test_noise_is_not_projected_back_by_default(tmp_path):
     """Trained on degraded LR, by name or by path: colours as in LR, noise no more than the network leaves."""
     noisy = np.clip(np.random.default_rng(0).normal((200, 60, 40), 12, (64, 64, 3)), 0, 255).astype(np.uint8)

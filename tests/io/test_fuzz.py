@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import matrix
 from PIL import Image
 
 from srgan_tf.errors import ImageError
@@ -52,7 +53,7 @@ def layouts():
 
 
 @pytest.mark.parametrize("share", [pytest.param(12, id="part"), pytest.param(1, id="all", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", matrix(COMPRESSIONS, "none", "deflate", "lerc", "packbits"))
 def test_every_kind_of_tiff_is_read_rightly_or_refused(compression, share):
     rng = np.random.default_rng(0)
     kinds = list(itertools.product(TYPES, layouts()))

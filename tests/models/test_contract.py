@@ -82,7 +82,7 @@ def test_every_generator_is_tested():
     assert set(SIZES) == set(GENERATORS)
 
 
-@pytest.mark.parametrize("published", PUBLISHED)
+@pytest.mark.parametrize("published", matrix(PUBLISHED, "srresnet", "srvgg", "edsr"))
 def test_weights_are_as_many_as_published(published):
     generator = generator_class(published)()
     assert sum(int(np.prod(v.shape)) for v in generator.trainable_variables) == PUBLISHED[published]
@@ -179,7 +179,7 @@ def test_form_for_devices_is_the_same_before_and_after_its_changes(generator, lr
         np.testing.assert_allclose(network(to_unit(lr))["sr"], unit, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", matrix(GENERATORS, "srresnet"), indirect=True)
+@pytest.mark.parametrize("name", matrix(GENERATORS), indirect=True)
 def test_every_exported_kind_passes_its_check_and_tells_its_facts(name, generator, lr, tmp_path, monkeypatch):
     """`bundle.export` compares each with Keras: float kinds to 1 of 255, the others in dB; on three photographs."""
     for module in (parity, tflite):

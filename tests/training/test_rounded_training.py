@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import matrix
 
 from srgan_tf import compat
 from srgan_tf.choices import TRAINING_PRECISIONS
@@ -46,7 +47,7 @@ def test_training_alone_is_rounded(name):
         np.testing.assert_array_equal(rounded[1], plain[1])
 
 
-@pytest.mark.parametrize("precision", TRAINING_PRECISIONS)
+@pytest.mark.parametrize("precision", matrix(TRAINING_PRECISIONS, "float32"))
 def test_it_learns_in_every_precision(precision):
     compat.set_precision(precision)
     try:

@@ -44,6 +44,7 @@ def test_validation_pictures_that_cannot_be_used_are_named_and_left_out(tmp_path
         loop.validation_pairs(folder, RECIPES["srresnet"])
 
 
+@pytest.mark.matrix
 def test_validation_is_degraded_as_the_training_is():
     names = ("srresnet", "srresnet-real", "srresnet-real")
     clean, real, again = (next(iter(loop.validation_pairs(None, RECIPES[name]))) for name in names)
@@ -92,6 +93,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("damage", matrix(["[1, 2]", '"text"', "null", "7", '{"settings": [1]}', "{"], "[1, 2]"))
 def test_files_of_any_json_that_are_no_run_are_one_line(tmp_path, trained, damage):
     run, data = shutil.copytree(trained / "run", tmp_path / "run"), trained / "data"

@@ -64,6 +64,7 @@ def assert_close(folder, one, other):
         assert np.linalg.norm(a - b) < 1e-4 * np.linalg.norm(a - origin), part
 
 
+@pytest.mark.matrix
 def test_two_devices_follow_one(folder):
     """2 x batch 4 and 1 x batch 8: weights, statistics and average of G, weights of D, and logs."""
     assert_close(folder, "one", "mirrored")

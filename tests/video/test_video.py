@@ -380,6 +380,7 @@ def test_other_ways_in_say_that_videos_are_for_upscale(tmp_path):
     assert not files.is_picture(path) and files.find(tmp_path) == []
 
 
+@pytest.mark.matrix
 def test_a_killed_program_goes_on(tmp_path):
     make(tmp_path / "a.mp4", count=400, size=(64, 48), pix_fmt="yuv420p")
     words = [sys.executable, "-m", "srgan_tf", "upscale", str(tmp_path / "a.mp4"), f"--output={tmp_path}/b.mp4"]
