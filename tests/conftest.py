@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 
 def matrix(values, *always) -> list:
     """Return parameters of a test: `always` run by default, the others with `-m matrix`."""
-    return [one if one in always else pytest.param(one, marks=pytest.mark.matrix) for one in values]
+    each = [(one, one if isinstance(one, tuple) else (one,)) for one in values]
+    return [one if one in always else pytest.param(*parts, marks=pytest.mark.matrix) for one, parts in each]
 
 
 @pytest.hookimpl(optionalhook=True)
