@@ -25,6 +25,7 @@ from spandrel.architectures.SwiftSRGAN import SwiftSRGAN
 DATA = Path(__file__).parents[1] / "tests" / "models" / "foreign" / "data"
 GROWTH = 4  # spandrel's ESRGAN has 32 always, which would make the files large
 LR = np.random.default_rng(7).integers(0, 256, (11, 10, 3), np.uint8)
+LUMA = (0.299, 0.587, 0.114)
 expected = {"lr": LR}
 
 
@@ -150,7 +151,9 @@ def write(name: str, model, save, rename=lambda state: state, dtype=torch.float3
         model = ModelLoader().load_from_file(path).model.float()
     model.eval()
     with torch.no_grad():
-        sr = model(torch.from_numpy(LR / np.float32(255)).permute(2, 0, 1)[None])
+        lr = torch.from_numpy(LR / np.float32(255)).permute(2, 0, 1)[None]
+        grey = next(model.parameters()).shape[1] in (1, 4)
+        sr = model((lr * torch.tensor(LUMA)[:, None, None]).sum(1, keepdim=True) if grey else lr).expand(-1, 3, -1, -1)
     expected[name] = sr[0].permute(1, 2, 0).numpy().astype(np.float16)
     low, high = np.quantile(expected[name], [0.01, 0.99])
     print(f"{name}: {path.stat().st_size:,} bytes, SR {low:.2f} to {high:.2f}")
@@ -284,6 +287,9 @@ def main() -> None:
     write("esrgan-x1.safetensors", ESRGAN(**rrdb, scale=1), safe, dtype=torch.bfloat16)
     write("esrgan-x8.pth", ESRGAN(**rrdb, scale=8), zipped(), dtype=torch.bfloat16)
     write("esrgan-plus-x4.safetensors", ESRGAN(**rrdb, scale=4, plus=True), safe, dtype=torch.float16)
+    grey = {**rrdb, "out_nc": 1}
+    write("esrgan-grey-x4.pth", ESRGAN(in_nc=1, **grey, scale=4), zipped())
+    write("real-esrgan-grey-x2.pth", ESRGAN(in_nc=4, **grey, scale=4, shuffle_factor=2), zipped("params"), real)
     compact = {"num_feat": 8, "num_conv": 3}
     write("compact-x4.pth", Compact(**compact, upscale=4), zipped("params"))
     write("compact-x2.safetensors", Compact(**compact, upscale=2), safe, dtype=torch.float16)

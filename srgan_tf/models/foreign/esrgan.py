@@ -31,6 +31,8 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     found |= {"trunk/conv": layers.conv(state, trunk[0]), "refine/conv": layers.conv(state, refine)}
     found |= {f"upsample{i}/conv": layers.conv(state, name) for i, name in enumerate(ups)}
     first, last = layers.conv(state, head), layers.conv(state, tail)
+    if first[0].shape[2] in (1, 4, 16) and last[0].shape[3] == 1:  # as for black-and-white comics
+        first, last = layers.from_grey(first), layers.to_grey(last)
     unshuffle = math.isqrt(first[0].shape[2] // 3) or 1
     layers.colours(first[0].shape[2], unshuffle)
     layers.colours(last[0].shape[3])

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 Conv = tuple[np.ndarray, np.ndarray]  # kernel and bias
 
 
@@ -42,6 +43,16 @@ def signed(layer: Conv) -> Conv:
 def doubled(layer: Conv) -> Conv:
     """Fold 2 y."""
     return 2 * layer[0], 2 * layer[1]
+
+
+def from_grey(layer: Conv) -> Conv:
+    """Let a convolution that reads grey, in blocks of any size, read RGB, by luma."""
+    return np.concatenate([part * layer[0] for part in _LUMA], axis=2), layer[1]
+
+
+def to_grey(layer: Conv) -> Conv:
+    """Let a convolution that makes grey make RGB of it."""
+    return layer[0].repeat(3, 3), layer[1].repeat(3)
 
 
 def before_shuffle(layer: Conv, block: int) -> Conv:
