@@ -4,6 +4,9 @@ import numpy as np
 
 from srgan_tf.models.foreign import layers, residual
 
+GENERATOR, KNOWN_AS = "EDSR", "EDSR, as in BasicSR"
+VARIANTS = "scales 2, 3, 4 and 8; any blocks and channels"
+
 _LEVELS, _MEAN = 255, np.array([0.4488, 0.4371, 0.4040], np.float32)  # it works on levels minus DIV2K's mean colour
 _WIDE, _SCALED = 256, 0.1  # channels of the large model, whose residuals are scaled; no tensor states by how much
 
@@ -24,4 +27,4 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     found["head/conv"] = _LEVELS * found["head/conv"][0], found["head/conv"][1]
     kernel, bias = found["tail/conv"]
     found["tail/conv"] = layers.signed((kernel / _LEVELS, bias / _LEVELS + _MEAN))
-    return {"generator": "EDSR", **size}, layers.named(found)
+    return {"generator": GENERATOR, **size}, layers.named(found)

@@ -6,6 +6,12 @@ import re
 
 from srgan_tf.models.foreign import layers
 
+GENERATOR, KNOWN_AS = "RRDB", "ESRGAN, Real-ESRGAN, BSRGAN"
+VARIANTS = (
+    "scales 1, 2, 4 and 8; any blocks and channels; pixel unshuffle (RealESRGAN_x2plus);"
+    " ESRGAN+; one colour channel: colours become grey by luma"
+)
+
 _DENSE = re.compile(r"(?:model\.1\.sub|RRDB_trunk|body)\.(\d+)\.(?:RDB|rdb)([123])\.conv([1-5]|1x1)(?:\.0)?$")
 _TRUNK = re.compile(r"model\.1\.sub\.\d+$|trunk_conv$|conv_body$")
 _ENDS = {"conv_first": 0, "HRconv": 98, "conv_hr": 98, "conv_last": 99}
@@ -45,7 +51,7 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     for name in ("trunk", "refine", *(f"upsample{i}" for i in range(len(ups)))):
         layers.check(found, f"{name}/conv", 3, channels, channels)
     config = {
-        **{"generator": "RRDB", "blocks": blocks, "channels": channels, "growth": growth},
+        **{"generator": GENERATOR, "blocks": blocks, "channels": channels, "growth": growth},
         **{"scale": 2 ** len(ups) // unshuffle, "unshuffle": unshuffle, "plus": plus},
     }
     return config, layers.named(found)

@@ -4,6 +4,9 @@ import numpy as np
 
 from srgan_tf.models.foreign import layers, residual
 
+GENERATOR, KNOWN_AS = "MSRResNet", "MSRResNet, as in BasicSR"
+VARIANTS = "scales 2, 3 and 4; any blocks and channels"
+
 _SLOPE = 0.1  # of its LeakyReLU
 
 
@@ -24,4 +27,4 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     arrays, slopes = layers.named(found), np.full(size["channels"], _SLOPE, np.float32)
     before = ("head", "refine", *(f"upsample{i}" for i in range(len(ups))))
     arrays |= {f"{name}/prelu/alpha": slopes for name in before}
-    return {"generator": "MSRResNet", **size}, arrays
+    return {"generator": GENERATOR, **size}, arrays

@@ -4,6 +4,9 @@ import numpy as np
 
 from srgan_tf.models.foreign import layers
 
+GENERATOR, KNOWN_AS = "SPANSiLU", "SPAN"
+VARIANTS = "scales 1, 2, 3, 4 and 8; with and without normalisation"
+
 _LEVELS = 255  # SPAN with its mean colour reads levels
 
 
@@ -31,7 +34,7 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     channels = found["head"][0].shape[3]
     for name in found.keys() - {"head", "fuse", "tail/conv"}:
         layers.check(found, name, 3, channels, channels)
-    config = {"generator": "SPANSiLU", "blocks": blocks, "channels": channels, "scale": scale, "centred": centred}
+    config = {"generator": GENERATOR, "blocks": blocks, "channels": channels, "scale": scale, "centred": centred}
     return config, layers.named(found)
 
 

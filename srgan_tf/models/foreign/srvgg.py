@@ -2,6 +2,9 @@
 
 from srgan_tf.models.foreign import layers
 
+GENERATOR, KNOWN_AS = "SRVGG", "Compact (SRVGGNetCompact), UltraCompact, SuperUltraCompact"
+VARIANTS = "scales 1, 2, 3, 4 and 8; any blocks and channels"
+
 
 def convert(state: dict) -> tuple[dict, dict] | None:
     """Return configuration and weights of an `SRVGG`; None if the state is of another architecture.
@@ -24,5 +27,5 @@ def convert(state: dict) -> tuple[dict, dict] | None:
         layers.check(found, f"{name}/conv", 3, channels, channels)
     arrays = layers.named(found)
     arrays |= {f"{name}/prelu/alpha": slope for name, slope in zip(names, slopes)}
-    config = {"generator": "SRVGG", "blocks": len(convs) - 2, "channels": channels, "scale": scale}
+    config = {"generator": GENERATOR, "blocks": len(convs) - 2, "channels": channels, "scale": scale}
     return config, arrays

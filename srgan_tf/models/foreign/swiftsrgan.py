@@ -4,6 +4,9 @@ import numpy as np
 
 from srgan_tf.models.foreign import layers
 
+GENERATOR, KNOWN_AS = "Generator", "Swift-SRGAN"
+VARIANTS = "scales 2, 4 and 8; its separable convolutions are folded"
+
 _EPSILON = 1e-5  # PyTorch's, of batch norm
 
 
@@ -35,7 +38,7 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     arrays = layers.named(found)
     arrays |= {f"{ours}/prelu/alpha": layers.floats(state[f"{theirs}.act.weight"]) for ours, theirs in slopes.items()}
     size = {"blocks": blocks, "channels": channels, "scale": 2**ups}
-    return {"generator": "Generator", **size, "batch_norm": False, "output_activation": "tanh"}, arrays
+    return {"generator": GENERATOR, **size, "batch_norm": False, "output_activation": "tanh"}, arrays
 
 
 def _folded(state: dict, name: str, norm: str = "") -> layers.Conv:
