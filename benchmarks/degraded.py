@@ -10,7 +10,6 @@ out; and the LPIPS as a share of bicubic's. --sheet draws held-out ones.
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 from degradations import PHOTOGRAPHS, SCALE, SCREENSHOTS, screenshot
@@ -65,7 +64,7 @@ def main() -> None:
     hrs, models = pictures(options.data_dir), {"bicubic": lambda lr: enlarge(lr[None], SCALE).numpy()[0]}
     for name in options.weights.split(","):
         model, fast = ("auto", True) if name == "auto-fast" else (name, False)
-        models[Path(name).stem] = Upscaler(model, back_projection=options.back_projection, fast=fast)
+        models[name] = Upscaler(model, back_projection=options.back_projection, fast=fast)
     if options.sheet:
         return sheet(options.sheet, hrs, models)
     grid = {name: (hrs, degrade) for name, degrade in PHOTOGRAPHS.items()}

@@ -152,8 +152,9 @@ def write(name: str, model, save, rename=lambda state: state, dtype=torch.float3
     model.eval()
     with torch.no_grad():
         lr = torch.from_numpy(LR / np.float32(255)).permute(2, 0, 1)[None]
-        grey = next(model.parameters()).shape[1] in (1, 4)
-        sr = model((lr * torch.tensor(LUMA)[:, None, None]).sum(1, keepdim=True) if grey else lr).expand(-1, 3, -1, -1)
+        sr = model((lr * torch.tensor(LUMA)[:, None, None]).sum(1, keepdim=True) if "grey" in name else lr).expand(
+            -1, 3, -1, -1
+        )
     expected[name] = sr[0].permute(1, 2, 0).numpy().astype(np.float16)
     low, high = np.quantile(expected[name], [0.01, 0.99])
     print(f"{name}: {path.stat().st_size:,} bytes, SR {low:.2f} to {high:.2f}")
