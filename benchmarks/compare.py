@@ -17,7 +17,7 @@ from pathlib import Path
 
 import limits
 import numpy as np
-from contenders import ENVIRONMENT, HERE, PEERS, in_turns, row
+from contenders import ENVIRONMENT, HERE, PEERS, in_turns, mirrored, row
 
 from srgan_tf.evaluation.tables import markdown
 
@@ -90,8 +90,7 @@ def upscale(wanted) -> list[dict]:
             if not wanted(f"upscale-{name}"):
                 continue
             small = bicubic.downscale(hr[None], 4).numpy()[0]
-            reach = [(0, max(0, n - have)) for n, have in zip((height, width), small.shape)]
-            lr = np.pad(small, [*reach, (0, 0)], "symmetric")[None, :height, :width]
+            lr = mirrored(small, height, width)[None]
             np.save(folder / "lr.npy", lr.astype(np.float32) / 255)
             job = {"task": "upscale", "weights": weights, "lr": str(folder / "lr.npy"), "tflite": float_lite}
             shipped = {"weights": "srresnet"}  # as LiteRT has it; the others take the same weights from the file

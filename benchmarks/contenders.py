@@ -97,6 +97,12 @@ def in_turns(contenders: list[tuple], rounds: int, together: bool = True) -> dic
     return result
 
 
+def mirrored(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a picture of this size: cut, or mirrored where it is too small."""
+    missing = [(0, max(0, side - have)) for side, have in zip((height, width), picture.shape)]
+    return np.pad(picture, [*missing, (0, 0)], "symmetric")[:height, :width]
+
+
 def row(name: str, what: str, goal: str, measured: str, met: bool, **details) -> dict:
     print(f"{name}: {measured} ({'met' if met else 'missed'}: {goal})", flush=True)
     return {"id": name, "what": what, "goal": goal, "measured": measured, "met": bool(met), **details}

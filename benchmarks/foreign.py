@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from contenders import PEERS, in_turns, python_of
+from contenders import PEERS, in_turns, mirrored, python_of
 
 from srgan_tf.data import bicubic
 from srgan_tf.data.bundled import PHOTOS
@@ -42,8 +42,7 @@ def contenders(model: str, path: str, lr: str) -> list[tuple]:
 def picture(height: int, width: int) -> np.ndarray:
     """LR of a held-out photograph, [1, height, width, 3] in [0, 1], mirrored where it is too small."""
     small = bicubic.downscale(images.read(PHOTOS / "heldout" / "coffee.jpg")[None], 4).numpy()[0]
-    reach = [(0, max(0, side - have)) for side, have in zip((height, width), small.shape)]
-    return np.pad(small, [*reach, (0, 0)], "symmetric")[None, :height, :width].astype(np.float32) / 255
+    return mirrored(small, height, width)[None].astype(np.float32) / 255
 
 
 def main() -> None:

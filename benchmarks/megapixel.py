@@ -11,6 +11,7 @@ import statistics
 import time
 
 import numpy as np
+from contenders import mirrored
 
 from srgan_tf import Upscaler, machine
 from srgan_tf.data.bundled import PHOTOS
@@ -21,9 +22,7 @@ from srgan_tf.models import weights
 
 def megapixel() -> np.ndarray:
     """A bundled photograph, mirrored until it fills 1024x1024."""
-    photo = images.read(PHOTOS / "heldout" / "coffee.jpg")
-    missing = [(0, max(0, 1024 - side)) for side in photo.shape[:2]]
-    return np.pad(photo, [*missing, (0, 0)], "symmetric")[:1024, :1024]
+    return mirrored(images.read(PHOTOS / "heldout" / "coffee.jpg"), 1024, 1024)
 
 
 def main() -> None:
