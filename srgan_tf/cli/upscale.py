@@ -57,32 +57,43 @@ def prepare(names: tuple[str, ...], flags) -> str:
     """Import what the models need; return the engine."""
     from srgan_tf.inference import loading
 
-    engines = {loading.choose_engine(name, flags.precision, flags.engine) for name in names}
+    pairs = zip(names, reversed(names)) if len(names) == 2 else [names]
+    engines = {loading.choose_engine(name, flags.precision, flags.engine, *other) for name, *other in pairs}
     if "tensorflow" in engines:
         import_tensorflow()
     return " and ".join(sorted(engines))
 
 
-def convert_once(source: str, flags) -> None:
-    """Convert another project's model for LiteRT, unless TensorFlow is to run it or it was converted before."""
+def convert_once(sources: list[str], flags) -> None:
+    """Convert other projects' models for LiteRT, unless TensorFlow is to run them or they were converted before.
+
+    Args:
+        sources: a model, or a pair.
+    """
     from srgan_tf import machine
     from srgan_tf.inference import converted
     from srgan_tf.models import published, weights
 
-    weights.check_there(source)
+    for source in sources:
+        weights.check_there(source)
     if flags.engine == "tensorflow" or flags.precision == "bfloat16" or (flags.engine == "auto" and machine.has_gpu()):
         return
-    if (path := converted.path_of(source)) is None or path.exists():
+    foreign = [source for source in sources if converted.path_of(source)]
+    orders = [foreign, foreign[::-1]][: len(foreign)]
+    left = [order for order in orders if not converted.find(*order)]
+    if not left:
         return
-    need_tensorflow(f"{source}: converting it, once,")
-    if published.is_published(source):
+    names = " and ".join(foreign)
+    need_tensorflow(f"{names}: converting {'it' if len(foreign) == 1 else 'them'}, once,")
+    for source in filter(published.is_published, foreign):
         published.file(source)
     import_tensorflow()
     from srgan_tf.export.converted import convert
 
-    logging.warning("converting %s for LiteRT, once; --engine=tensorflow runs it without", source)
+    logging.warning("converting %s for LiteRT, once; --engine=tensorflow runs without", names)
     try:
-        convert(source)
+        for order in left:
+            convert(*order)
     except ExportError as error:
         if flags.engine != "auto":
             raise
@@ -130,8 +141,7 @@ def main(flags, arguments: list[str]) -> None:
     if flags.blend and len(names) == 2:
         fail(f"--blend goes with one of --weights, not {flags.weights}; --strength blends two", 2)
     sources = [*names, *([flags.blend] if flags.blend else [])]
-    if len(sources) == 1:
-        convert_once(sources[0], flags)
+    convert_once(sources, flags)
     engine = prepare(sources, flags)
     model, made_by = model_of(names), identity(names, flags, engine)
     if flags.blend:

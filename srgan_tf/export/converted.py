@@ -1,4 +1,4 @@
-"""Convert another project's model to an engine file of the cache, once."""
+"""Convert other projects' models to engine files of the cache, once."""
 
 from pathlib import Path
 
@@ -10,19 +10,22 @@ from srgan_tf.io import files
 from srgan_tf.models import weights
 
 
-def convert(source) -> Path:
+def convert(source, *partner) -> None:
     """Write the engine file that `inference.converted.find` returns, compared with its generator.
 
+    Args:
+        partner: another source, whose file, made by another call, blends with this one if the architectures agree.
+
     Raises:
-        WeightsError: the source cannot be read. ExportError: the file misses its threshold, or cannot be written.
+        WeightsError: a source cannot be read. ExportError: the file misses its threshold, or cannot be written.
     """
-    generator, name, path = weights.load(source), Path(str(source)).stem, converted.path_of(source)
+    generator, *others = map(weights.load, (source, *partner))
+    path, family = converted.path_of(source, *partner), tuple(o for o in others if weights.blendable(generator, o))
     assert path is not None, f"{source} is never converted"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with streams.silence(), files.write_aside(path) as temporary:  # the converter and LiteRT log to stderr
-            Path(temporary).write_bytes(tflite.convert(generator, "engine", None, name))
+            Path(temporary).write_bytes(tflite.convert(generator, "engine", None, Path(str(source)).stem, family))
             parity.Reference(generator, ("heldout",)).check(temporary, "engine", str(source))
     except OSError as error:
         raise ExportError(f"{path}: cannot write it ({files.reason(error)}); free the disk or folder") from None
-    return path

@@ -73,7 +73,8 @@ class ModelPair:
     def _load(self, share: float) -> Runner:
         if 0 < share < 1:
             return load_blend(*self.sources, share, *self._options)
-        return load_runner(self.sources[int(share)], *self._options)
+        first, second = self.sources
+        return load_runner(*((second, *self._options, first) if share else (first, *self._options, second)))
 
     def activate(self, share: float) -> Runner:
         """Return this blend, and free the buffers of the one that worked before."""

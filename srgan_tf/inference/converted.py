@@ -14,24 +14,24 @@ from srgan_tf.models import published
 _FORM = 1  # of converted files; raised whenever conversion changes
 
 
-def path_of(source) -> Path | None:
+def path_of(source, *partner) -> Path | None:
     """Return where the engine file of a source belongs, by the source's SHA-256; None if it is never converted.
 
+    Args:
+        partner: another source, to blend with: their two files share what conversion changes (`tflite.equalise`), so
+            that each pair has files of its own. One that is never converted does not count.
+
     Raises:
-        WeightsError: the source cannot be read.
+        WeightsError: a source cannot be read.
     """
-    if published.is_published(source):
-        digest = published.MODELS[str(source)].sha256
-    elif isinstance(source, (str, Path)) and _is_foreign(Path(source)):
-        digest = _digest(Path(source))
-    else:
-        return None
-    return machine.cache_folder() / "engines" / f"{digest[:32]}-{_FORM}.tflite"
+    first, *others = map(_digest, (source, *partner))
+    name = "-".join(digest[:32] for digest in (first, *others) if digest)
+    return machine.cache_folder() / "engines" / f"{name}-{_FORM}.tflite" if first else None
 
 
-def find(source) -> Path | None:
-    """Return the engine file of a source, if it was converted."""
-    path = path_of(source)
+def find(source, *partner) -> Path | None:
+    """Return the engine file of a source, if it was converted, with this partner."""
+    path = path_of(source, *partner)
     return path if path and path.exists() else None
 
 
@@ -43,8 +43,12 @@ def _is_foreign(path: Path) -> bool:
     return path.suffix in SUFFIXES
 
 
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file; of an ncnn model's two files, that of theirs."""
+def _digest(source) -> str:
+    """Return the SHA-256 of a file; of an ncnn model's two files, that of theirs; "" of what is never converted."""
+    if published.is_published(source):
+        return published.MODELS[str(source)].sha256
+    if not isinstance(source, (str, Path)) or not _is_foreign(path := Path(source)):
+        return ""
     parts = [path, path.with_suffix(".bin")] if path.suffix == ".param" else [path]
     try:
         digests = [files.sha256(part) for part in parts]

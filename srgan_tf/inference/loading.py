@@ -15,7 +15,7 @@ from srgan_tf.inference.runners import Runner
 from srgan_tf.models import weights
 
 
-def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
+def choose_engine(source, precision: str = "auto", engine: str = "auto", *partner) -> str:
     """Return the engine that would run a model, "litert", "gpu" or "tensorflow"; arguments as for `load_runner`.
 
     Raises:
@@ -32,7 +32,7 @@ def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
         return "gpu" if engine == "gpu" else "litert"
     if isinstance(source, (str, Path)):
         weights.check_there(source)
-    possible = precision != "bfloat16" and bool(weights.is_shipped(name) or converted.find(source))
+    possible = precision != "bfloat16" and bool(weights.is_shipped(name) or converted.find(source, *partner))
     if engine in ("litert", "gpu") and not possible:
         raise ValueError(
             f"{name}: LiteRT runs shipped weights, converted models and .tflite files, not in bfloat16; export your "
@@ -45,7 +45,7 @@ def choose_engine(source, precision: str = "auto", engine: str = "auto") -> str:
     return engine
 
 
-def load_runner(source, precision: str = "float32", engine: str = "tensorflow") -> Runner:
+def load_runner(source, precision: str = "float32", engine: str = "tensorflow", *partner) -> Runner:
     """Open whatever the package makes or imports.
 
     Args:
@@ -55,6 +55,7 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
         precision: one of `choices.PRECISIONS`, for generators; exported models have their own.
         engine: one of `choices.ENGINES`, for shipped weights, converted models (`converted`) and .tflite files. "auto":
             TensorFlow on a GPU that it finds, else LiteRT, on another GPU if that pays (`gpu_probe.pays`).
+        partner: the other of a pair of models, with which a converted one was converted.
 
     Raises:
         ValueError: the engine does not run this. WeightsError: the file is missing, damaged or of another shape.
@@ -65,8 +66,8 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
         path = Path(source)
         if path.suffix == ".tflite":
             return _load_tflite(path, precision, engine == "gpu")
-        if (chosen := choose_engine(source, precision, engine)) in ("litert", "gpu"):
-            return _engine_file(chosen, engine, Path(str(source)).name, precision, _content(source))
+        if (chosen := choose_engine(source, precision, engine, *partner)) in ("litert", "gpu"):
+            return _engine_file(chosen, engine, Path(str(source)).name, precision, _content(source, *partner))
         if (path / "saved_model.pb").exists():
             from srgan_tf.inference.saved_models import SavedModelRunner
 
@@ -76,11 +77,11 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow") 
     return GeneratorRunner.open(source, precision)
 
 
-def _content(source) -> bytes:
+def _content(source, *partner) -> bytes:
     """Return the engine file of shipped weights, or of a converted model."""
     if weights.is_shipped(source):
         return weights.read_shipped(str(source), ".tflite")
-    path = converted.path_of(source)
+    path = converted.path_of(source, *partner)
     content = path.read_bytes()
     if ModelInfo.from_tflite(content) is None:
         raise WeightsError(f"{path}: damaged; delete it to convert {source} again")
@@ -134,10 +135,11 @@ def load_blend(first, second, amount: float, precision: str = "auto", engine: st
     Raises:
         WeightsError: they do not blend, or as for `load_runner`.
     """
-    sources = (first, second)
-    engines = {choose_engine(source, precision, engine) for source in sources}
-    if engines in ({"litert"}, {"gpu"}) and all(map(weights.is_shipped, sources)):
-        one, other = (weights.read_shipped(str(source), ".tflite") for source in sources)
-        return _engine_file(engines.pop(), engine, f"{first} and {second}", precision, one, other, amount)
+    pairs = (first, second), (second, first)
+    engines = {choose_engine(one, precision, engine, other) for one, other in pairs}
+    made_as_pair = all(map(weights.is_shipped, pairs[0])) or all(converted.find(*pair) for pair in pairs)
+    if engines in ({"litert"}, {"gpu"}) and made_as_pair:
+        contents = [_content(*pair) for pair in pairs]
+        return _engine_file(engines.pop(), engine, f"{first} and {second}", precision, *contents, amount)
     need_tensorflow(f"{first} and {second}: blending them")
-    return load_runner(weights.blend(*map(weights.load, sources), amount), precision)
+    return load_runner(weights.blend(weights.load(first), weights.load(second), amount), precision)

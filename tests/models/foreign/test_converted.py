@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from srgan_tf.errors import ExportError, WeightsError
 from srgan_tf.export import parity
 from srgan_tf.inference import converted
 from srgan_tf.inference.loading import choose_engine, load_runner
+from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
-from srgan_tf.models import published
+from srgan_tf.models import published, weights
 
 DATA = Path(__file__).parent / "data"
 EXPECTED = np.load(DATA / "expected.npz")
@@ -57,6 +59,21 @@ def without_tensorflow(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
 
 
+def make_other(path: Path, made: Path) -> None:
+    """Write a second model of the same architecture, with a weight that `split_outliers` moves in both."""
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if "/data/" in name:
+                values = np.frombuffer(content, np.float32)
+                values = (values * rng.uniform(0.5, 1.5, values.shape)).astype(np.float32)
+                if name.endswith("/3"):  # [8, 8, 3, 3]: the first filter's centre
+                    values[4] = 150 * np.median(np.abs(values[:72]))
+                content = values.tobytes()
+            new.writestr(name, content)
+
+
 def test_converted_once_then_run_without_tensorflow(photo, tmp_path, cache, few_photographs, monkeypatch):
     weights, output = tmp_path / "4x-mine.pth", tmp_path / "large.png"
     shutil.copy(DATA / "compact-x4.pth", weights)
@@ -73,6 +90,29 @@ def test_converted_once_then_run_without_tensorflow(photo, tmp_path, cache, few_
     for path in (tmp_path / "first.png", output):
         assert np.abs(images.read(path).astype(int) - wanted).max() <= 2
     assert choose_engine(tmp_path / "renamed.pth") == "litert" and list(cache.iterdir()) == [engine]
+
+
+def test_two_blend_without_tensorflow(photo, tmp_path, cache, few_photographs, monkeypatch):
+    """The pair is converted together; its blends are the Keras models'."""
+    one, other = DATA / "compact-x4.pth", tmp_path / "other.pth"
+    make_other(one, other)
+    monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
+    run(photo, f"--weights={one},{other}", f"--output={tmp_path / 'first.png'}", "--strength=1", "--quiet")
+    assert len(list(cache.iterdir())) == 2
+    for strength in ("0", "0.25", "1"):
+        flags = [f"--weights={one},{other}", f"--strength={strength}", f"--output={tmp_path / f'{strength}.png'}"]
+        done = without_tensorflow(photo, *flags)
+        assert done.returncode == 0, done.stderr
+        blended = weights.blend(weights.load(one), weights.load(other), float(strength))
+        wanted = Upscaler(blended, precision="float32")(EXPECTED["lr"]).astype(int)
+        assert np.abs(images.read(tmp_path / f"{strength}.png").astype(int) - wanted).max() <= 2
+    assert len(list(cache.iterdir())) == 2 and choose_engine(one) == "tensorflow"  # by itself it was not converted
+
+
+def test_a_model_beside_a_shipped_one_is_converted_by_itself(cache):
+    one = DATA / "compact-x4.pth"
+    assert converted.path_of(one, "srgan") == converted.path_of(one) != converted.path_of(one, DATA / "edsr-x4.pth")
+    assert converted.path_of("srgan", one) is None
 
 
 def test_other_content_is_another_file(tmp_path):
@@ -134,5 +174,5 @@ def test_a_damaged_engine_file_is_named(cache):
 
 def test_tensorflow_runs_it_when_asked(cache):
     flags, _ = program("upscale").parse(["--engine=tensorflow"])
-    upscale.convert_once(str(DATA / "compact-x4.pth"), flags)
+    upscale.convert_once([str(DATA / "compact-x4.pth")], flags)
     assert not cache.exists()
