@@ -2,6 +2,7 @@ import os
 import signal
 import sys
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import benchmark_files
@@ -56,14 +57,22 @@ def same_draws():
         keras.utils.set_random_seed(1)
 
 
-@pytest.fixture
-def eagerly():
+@contextmanager
+def eager():
     """Run steps eagerly: of a few steps, tracing is most of the time. Not for what a graph could break."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eagerly():
+    with eager():
+        yield
 
 
 @pytest.fixture

@@ -75,13 +75,14 @@ def run(**values) -> int:
     return 0
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "benchmark, name, psnr, distance",
     [
-        pytest.param("Set5", "pre_generator", 31.99, 0.179, marks=pytest.mark.matrix),
+        ("Set5", "pre_generator", 31.99, 0.179),
         ("Set5", "gan_generator", 29.17, 0.086),
-        pytest.param("Set14", "pre_generator", 28.43, 0.291, marks=pytest.mark.matrix),
-        pytest.param("Set14", "gan_generator", 26.08, 0.165, marks=pytest.mark.matrix),
+        ("Set14", "pre_generator", 28.43, 0.291),
+        ("Set14", "gan_generator", 26.08, 0.165),
     ],
 )
 def test_imported_models_score_as_measured_elsewhere(krasserm, benchmark, name, psnr, distance):  # noqa: F811

@@ -125,17 +125,17 @@ def test_shares_grow_with_the_damage_in_few_steps():
 
 
 def test_each_picture_gets_what_suits_it(lrs, tmp_path):
-    upscaler, lr = Upscaler("auto"), lrs[0][:64, :72]
-    assert np.array_equal(upscaler(lr), Upscaler("srgan")(lr))
+    upscaler, lr = Upscaler(fast=True), lrs[0][:64, :72]
+    assert np.array_equal(upscaler(lr), Upscaler("fast")(lr))
     data = as_jpeg(lr, quality=50)
-    real = Upscaler("srgan-real", back_projection="colour")(decoded(data))
+    real = Upscaler("fast-real", back_projection="colour")(decoded(data))
     assert np.array_equal(upscaler(decoded(data)), real)  # from the pixels
     (tmp_path / "photo.jpg").write_bytes(data)
-    assert np.array_equal(upscale(str(tmp_path / "photo.jpg")), real)  # from the file
+    assert np.array_equal(upscale(str(tmp_path / "photo.jpg"), fast=True), real)  # from the file
     between = images.load(as_jpeg(lr, quality=88))
     one = upscaler.resolve(between.pixels, between.quality)
-    assert one.description == "JPEG 88 → 50% srgan-real, 50% srgan"
-    by_hand = Upscaler("auto", strength=0.5, back_projection="colour")(between.pixels)
+    assert one.description == "JPEG 88 → 50% fast-real, 50% fast"
+    by_hand = Upscaler(fast=True, strength=0.5, back_projection="colour")(between.pixels)
     assert np.array_equal(one(between.pixels), by_hand)
 
 

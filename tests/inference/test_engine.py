@@ -60,12 +60,15 @@ def test_engine_files_fit_the_weights_beside_them(name):
     assert info.weights == hashlib.sha256((weights.PRETRAINED / f"{name}.npz").read_bytes()).hexdigest()
 
 
-def test_a_blend_of_files_is_the_blend_of_weights():
-    by_lite = load_blend("srresnet", "srgan", 0.3, "float32", "litert")
-    by_keras = load_blend("srresnet", "srgan", 0.3, "float32", "tensorflow")
+@pytest.mark.parametrize("pair", [("fast", "fast-real"), pytest.param(("srresnet", "srgan"), marks=pytest.mark.matrix)])
+def test_a_blend_of_files_is_the_blend_of_weights(pair):
+    by_lite, by_keras = (load_blend(*pair, 0.3, "float32", engine) for engine in ("litert", "tensorflow"))
     assert isinstance(by_lite, EngineRunner)
     for lr in pictures():
         assert apart(by_lite(lr), by_keras(lr))[0] <= 1
+
+
+def test_what_does_not_blend_is_told():
     with pytest.raises(WeightsError, match="different architecture"):
         load_blend("srgan", "compact", 0.5, engine="litert")
     with pytest.raises(WeightsError, match="in \\[0, 1\\]"):
@@ -82,10 +85,11 @@ def in_tiles(upscaler, picture, monkeypatch) -> np.ndarray:
 
 @pytest.mark.parametrize("back_projection", matrix(["full", "colour"], "full"))
 @pytest.mark.parametrize("precision", matrix(["auto", "float32"], "auto"))
-def test_tiles_are_the_whole(precision, back_projection, monkeypatch):
+@pytest.mark.parametrize("name", matrix(["srgan", "compact"], "compact"))
+def test_tiles_are_the_whole(name, precision, back_projection, monkeypatch):
     monkeypatch.setattr(machine, "has_int8", lambda: True)
     picture = images.read(PHOTOS / "heldout" / "coffee.jpg")[:150, :170]
-    upscaler = Upscaler("srgan", precision=precision, engine="litert", back_projection=back_projection)
+    upscaler = Upscaler(name, precision=precision, engine="litert", back_projection=back_projection)
     whole = upscaler(picture)
     largest, decibels = apart(in_tiles(upscaler, picture, monkeypatch), whole)
     # 8-bit weights: what a tile's convolutions read is rounded in the range of that tile.

@@ -208,6 +208,7 @@ def test_tiles_give_the_whole(generator, monkeypatch):
     assert np.abs(upscaler(photo).astype(int) - whole).max() <= 1
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", matrix(GENERATORS, "compact"), indirect=True)
 def test_trains_and_resumes_exactly(name, tmp_path):
     data = write_noise(tmp_path / "data", side=48)

@@ -13,7 +13,7 @@ import time
 import forks
 import numpy as np
 import pytest
-from conftest import ROOT, matrix
+from conftest import ROOT, eager, matrix
 from noise import write_noise
 from PIL import Image
 
@@ -61,39 +61,41 @@ def command(output, data, steps, *more):
     return [sys.executable, str(ROOT / "train.py"), "--deterministic", *(f"--{k}={v}" for k, v in flags.items()), *more]
 
 
-WHOLE = tiny(20, validate_every=4)
+WHOLE = tiny(10, validate_every=2)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """An unbroken run of 20 steps, and what trains it."""
+    """An unbroken run of 10 steps, and what trains it."""
     folder = tmp_path_factory.mktemp("whole")
     data = write_noise(folder / "data")
     options = {"data": data, "validation": data, "deterministic": True}
-    train(WHOLE, folder / "run", **options)
+    with eager():
+        train(WHOLE, folder / "run", **options)
     return folder / "run", options
 
 
-def test_ten_and_ten_steps_are_twenty(tmp_path, whole, monkeypatch):
+@pytest.mark.usefixtures("eagerly")
+def test_five_and_five_steps_are_ten(tmp_path, whole, monkeypatch):
     """Every weight, statistic and average to the bit; stopped by a signal in mid-epoch."""
     run, options = whole
 
     counted = callbacks.Checkpoints.on_train_batch_end
 
-    def stop_at_ten(self, batch, logs=None):
-        if self.step == 9:
+    def stop_at_five(self, batch, logs=None):
+        if self.step == 4:
             self.stop_signal = signal.SIGTERM
         counted(self, batch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop_at_ten)
+        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop_at_five)
         _, stopped = train(WHOLE, tmp_path / "parts", **options)
-    assert stopped == signal.SIGTERM and (tmp_path / "parts" / "checkpoints" / "step-00000010").is_dir()
+    assert stopped == signal.SIGTERM and (tmp_path / "parts" / "checkpoints" / "step-00000005").is_dir()
     _, stopped = train(WHOLE, tmp_path / "parts", **options)
     assert stopped == 0
-    assert_same(final(run, 20), final(tmp_path / "parts", 20))
+    assert_same(final(run, 10), final(tmp_path / "parts", 10))
     rows = [(path / "log.csv").read_text().splitlines() for path in (run, tmp_path / "parts")]
-    assert [row.split(",")[0] for row in rows[0]] == ["step", "4", "8", "12", "16", "20"]
+    assert [row.split(",")[0] for row in rows[0]] == ["step", "2", "4", "6", "8", "10"]
     # A validation's losses are means over the steps since the last one, or since the restart; its score is exact.
     assert rows[1][-1].rsplit(",")[0] == rows[0][-1].rsplit(",")[0]
 
@@ -158,12 +160,13 @@ def test_signal_saves_and_tells_how_to_go_on(tmp_path, data, number):
     load(tmp_path / "run")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_damaged_checkpoints_are_named_and_the_newest_good_one_used(tmp_path, whole, caplog):
     """Three newer ones filled the places of the newest, and an unread one stopped the run."""
     run, options = shutil.copytree(whole[0], tmp_path / "run"), whole[1]
-    expected = final(run, 20)
+    expected = final(run, 10)
     paths = sorted((run / "checkpoints").glob("step-*"))
-    damaged = [*paths[1:], shutil.copytree(paths[-1], run / "checkpoints" / "step-00000021")]
+    damaged = [*paths[1:], shutil.copytree(paths[-1], run / "checkpoints" / "step-00000011")]
     for path in damaged[:-1]:
         (path / "state.json").write_text("{")
     tensors = damaged[-1] / "state.data-00000-of-00001"
@@ -172,7 +175,7 @@ def test_damaged_checkpoints_are_named_and_the_newest_good_one_used(tmp_path, wh
     tensors.write_bytes(content)
     train(WHOLE, run, **options)
     assert all(f"{path.name} is damaged" in caplog.text for path in damaged)
-    assert_same(final(run, 20), expected)
+    assert_same(final(run, 10), expected)
     assert {path.name for path in damaged} <= {p.name[8:] for p in paths[0].parent.glob("damaged-*")}
     load(run)
     for state in (run / "checkpoints").glob("step-*/state.json"):
@@ -254,7 +257,7 @@ def test_gan_resumes_with_both_networks_and_its_feature_network(tmp_path, data, 
 def test_newest_three_and_the_best_are_kept(whole):
     paths = sorted((whole[0] / "checkpoints").glob("step-*"))
     states = [json.loads((path / "state.json").read_text()) for path in paths]
-    assert 3 <= len(paths) <= 4 and [s["step"] for s in states[-3:]] == [12, 16, 20]
+    assert 3 <= len(paths) <= 4 and [s["step"] for s in states[-3:]] == [6, 8, 10]
     assert any(state["is_best"] for state in states)
     with open(whole[0] / "log.csv", newline="") as file:
         scores = [float(row["val/psnr_y"]) for row in csv.DictReader(file)]
