@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from srgan_tf.data.bicubic import downscale
 from srgan_tf.data.levels import LUMA
-from srgan_tf.io import jpeg_tables
+from srgan_tf.io.jpeg import CHROMA_STEPS, LUMA_STEPS
 
 SIZE = 21  # px: kernels are 7, 9, … 21 wide
 FIRST = {"sigma": (0.2, 3.0), "resize": (0.15, 1.5), "up": 0.2, "down": 0.7, "noise": (1.0, 30.0), "shot": (0.05, 3.0)}
@@ -254,8 +254,8 @@ def jpeg(x: tf.Tensor, quality: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.round(blocks), [n, rows * 8, columns * 8])
 
     chroma = tf.nn.avg_pool2d(ycc[..., 1:], 2, 2, "VALID")
-    luma = coded(ycc[..., 0] - 128, jpeg_tables.LUMA) + 128
-    chroma = tf.stack([coded(chroma[..., 0], jpeg_tables.CHROMA), coded(chroma[..., 1], jpeg_tables.CHROMA)], -1)
+    luma = coded(ycc[..., 0] - 128, LUMA_STEPS) + 128
+    chroma = tf.stack([coded(chroma[..., 0], CHROMA_STEPS), coded(chroma[..., 1], CHROMA_STEPS)], -1)
     chroma = tf.image.resize(chroma, tf.shape(luma)[1:])
     rgb = tf.einsum("bhwd,dc->bhwc", tf.concat([luma[..., None], chroma], -1), tf.constant(_TO_RGB))
     return (tf.clip_by_value(tf.round(rgb), 0, 255) / 255)[:, :height, :width]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from srgan_tf.data.levels import LUMA
-from srgan_tf.io import jpeg_tables
+from srgan_tf.io.jpeg import LUMA_STEPS, quality_of_steps
 
 # Sampling of large pictures: windows down and across, their side in px, and blocks in all of them.
 _WINDOWS, _SIDE, _BLOCKS = 4, 256, 2048
@@ -96,9 +96,9 @@ def _jpeg(luma: np.ndarray, blocks: np.ndarray) -> float | None:
     for some in [blocks] if at == (0, 0) else [blocks, _coefficients(luma[:, at[0] :, at[1] :])]:
         sizes = np.abs(some)
         steps = {(i, j): _step(sizes[:, i, j]) for i, j in _LOW}
-        ratios = [step / jpeg_tables.LUMA[8 * i + j] for (i, j), step in steps.items() if step]
+        ratios = [step / LUMA_STEPS[8 * i + j] for (i, j), step in steps.items() if step]
         if len(ratios) >= _AGREE:
-            found.append(jpeg_tables.quality(float(np.median(ratios))))
+            found.append(quality_of_steps(float(np.median(ratios))))
     return min(found, default=None)
 
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from srgan_tf.errors import ImageError
 from srgan_tf.inference.pipeline import Pipeline
 from srgan_tf.inference.steady import upscaled
 from srgan_tf.inference.upscaling import Upscaler, as_pixels
-from srgan_tf.io import animations, encoding, files, images
+from srgan_tf.io import encoding, files, images
 from srgan_tf.io.images import MAX_PIXELS, Picture
 from srgan_tf.planning import storage
 
@@ -91,7 +91,7 @@ def notes_of(picture: Picture, output=None) -> list[str]:
 
 def frames_of(picture: Picture, output) -> int:
     """Return how many frames of a picture are made into an output of this name."""
-    return len(picture.animation.delays) if picture.animation and animations.can_move(output) else 1
+    return len(picture.animation.delays) if picture.animation and encoding.can_move(output) else 1
 
 
 def resolve(upscaler: Upscaler, picture: Picture) -> Pipeline:
@@ -197,6 +197,8 @@ def write_picture(
     dtype = np.uint16 if sixteen else np.uint8
     encoding.check_writable(output, *shape[:2])
     if picture.animation and frames_of(picture, output) > 1:
+        from srgan_tf.io import animations
+
         frames = upscaled(pipeline, picture.animation.frames(), on_tile)
         animations.write(output, frames, picture.animation, _scaled(picture.metadata, pipeline.scale), quality)
         return
@@ -204,13 +206,12 @@ def write_picture(
     encoding.write_rows(output, rows, shape, dtype, _scaled(picture.metadata, pipeline.scale), quality)
 
 
-def _scaled(metadata: dict[str, tuple], scale: int) -> dict[str, tuple]:
+def _scaled(metadata: dict[str, Any], scale: int) -> dict[str, Any]:
     if "xmp-data" not in metadata:
         return metadata
     from srgan_tf.io import xmp
 
-    kind, packet = metadata["xmp-data"]
-    return metadata | {"xmp-data": (kind, xmp.scaled(packet, scale))}
+    return metadata | {"xmp-data": xmp.scaled(metadata["xmp-data"], scale)}
 
 
 def as_bytes(

@@ -12,19 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pyvips
-from PIL import Image
+from PIL import Image, features
 
-from srgan_tf.io import alpha, encoding, png
+from srgan_tf.io import encoding, png, samples
 from srgan_tf.io.files import write_aside
-from srgan_tf.io.opened import Animation, from_array
+from srgan_tf.io.opened import Animation, Opened, check_size, choose, with_fields
 
-ENDINGS = (".gif", ".webp", ".png", ".avif")  # of formats that move
-_BY_PILLOW = (png.SIGNATURE, b"ftypavis")
-
-
-def can_move(path) -> bool:
-    """Return whether the format of a path's ending can hold several frames."""
-    return encoding.format_of(path) in ENDINGS
+_BY_PILLOW = (encoding.PNG_SIGNATURE, b"ftypavis")
 
 
 def opened(data: bytes) -> Animation:
@@ -53,6 +47,37 @@ def opened(data: bytes) -> Animation:
     return bare._replace(frames=lambda: (frame[..., :3] for frame in frames(data, first)))
 
 
+def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
+    """Decode a frame of a GIF or WebP, the first by default. Raises OSError, pyvips.Error, ValueError, TooLarge."""
+
+    def opened(number: int) -> pyvips.Image:
+        return pyvips.Image.new_from_buffer(data, "", page=number, access="sequential", fail_on="truncated")
+
+    image = opened(0)
+    check_size(image.width, image.height, max_pixels)
+    frames = image.get_n_pages()
+    number, notes = choose(frames, page, "frame")
+    if data.startswith(b"GIF"):
+        check_gif(data, number + 1)
+        if not data.rstrip(b"\0\r\n").endswith(b";"):
+            notes.append("the file lacks its end; all whole frames were kept")
+    ending = ".gif" if data.startswith(b"GIF") else ".webp"
+    return Opened(opened(number) if number else image, ending, notes, frames=frames)
+
+
+def load_avif(data: bytes, max_pixels: int, page: int | None) -> Opened:
+    """Decode a frame of an animated AVIF, which libheif reads no sequence of. Raises ValueError, OSError, TooLarge."""
+    if not features.check("avif"):
+        raise ValueError("animated AVIF needs Pillow 11.3 or later: pip install -U pillow")
+    with Image.open(io.BytesIO(data), formats=["AVIF"]) as file:
+        check_size(*file.size, max_pixels)
+        number, notes = choose(file.n_frames, page, "frame")
+        file.seek(number)
+        image = samples.from_array(np.asarray(file.convert("RGBA" if file.mode == "RGBA" else "RGB"))).copy_memory()
+        image = with_fields(image, {"icc-profile-data": file.info.get("icc_profile")})
+        return Opened(image, ".avif", notes, frames=file.n_frames)
+
+
 def _toilet_roll(data: bytes) -> pyvips.Image:
     return pyvips.Image.new_from_buffer(data, "", n=-1, access="sequential", fail_on="truncated")
 
@@ -76,7 +101,7 @@ def _filled(frame: np.ndarray) -> np.ndarray:
     """Add alpha where a frame has none, and give transparent pixels the colours of their surroundings."""
     if frame.shape[2] == 3:
         return np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)])
-    return alpha.fill(from_array(frame)).numpy()
+    return samples.fill_transparent(samples.from_array(frame)).numpy()
 
 
 def check_gif(data: bytes, count: int) -> None:
@@ -104,7 +129,7 @@ def write(path, frames: Iterable[np.ndarray], animation: Animation, metadata: di
     frames, shape = itertools.chain([first], frames), first.shape
     if ending in (".gif", ".webp"):
         delays = _whole(animation.delays, 10 if ending == ".gif" else 1)
-        fields = {"delay": (pyvips.GValue.array_int_type, delays), "loop": (pyvips.GValue.gint_type, animation.plays)}
+        fields = {"delay": delays, "loop": animation.plays}
         encoding.write_rows(path, frames, shape, np.uint8, metadata | fields, quality, len(delays))
         return
     encoding.check_writable(path, *shape[:2])
@@ -127,7 +152,7 @@ def _write_apng(path: str, frames, shape: tuple, animation: Animation, metadata:
 
     def control(delay: Fraction) -> bytes:
         size = struct.pack(">5I", next(numbers), shape[1], shape[0], 0, 0)
-        return png.chunk(b"fcTL", size + struct.pack(">HHBB", delay.numerator, delay.denominator, 0, 0))
+        return encoding.chunk(b"fcTL", size + struct.pack(">HHBB", delay.numerator, delay.denominator, 0, 0))
 
     encoding.write_rows(path, [next(frames)], shape, np.uint8, metadata)
     head = Path(path).read_bytes()
@@ -135,23 +160,27 @@ def _write_apng(path: str, frames, shape: tuple, animation: Animation, metadata:
     with open(path, "wb") as file:
         plays = struct.pack(">II", len(delays), animation.plays)
         file.write(
-            head[:33] + png.chunk(b"acTL", plays) + head[33:start] + control(delays[0]) + png.chunk(b"IDAT", body)
+            head[:33]
+            + encoding.chunk(b"acTL", plays)
+            + head[33:start]
+            + control(delays[0])
+            + encoding.chunk(b"IDAT", body)
         )
         for frame, delay in zip(frames, delays[1:]):
-            _, body = _pixels(from_array(frame).pngsave_buffer(compression=6, filter="up", keep="none"))
-            file.write(control(delay) + png.chunk(b"fdAT", struct.pack(">I", next(numbers)) + body))
-        file.write(png.chunk(b"IEND", b""))
+            _, body = _pixels(samples.from_array(frame).pngsave_buffer(compression=6, filter="up", keep="none"))
+            file.write(control(delay) + encoding.chunk(b"fdAT", struct.pack(">I", next(numbers)) + body))
+        file.write(encoding.chunk(b"IEND", b""))
 
 
 def _pixels(data: bytes) -> tuple[int, bytes]:
     """Return where a PNG file's first IDAT chunk begins, and the data of all of them."""
-    found = [(at, data[at + 8 : at + 8 + size]) for at, size, kind in png.places(data) if kind == b"IDAT"]
+    found = [(at, body) for at, kind, body in png.chunks(data) if kind == b"IDAT"]
     return found[0][0], b"".join(body for _, body in found)
 
 
 def _write_avif(path: str, frames, animation: Animation, metadata: dict, quality: int) -> None:
     first, delays = Image.fromarray(next(frames)), _whole(animation.delays, 1)
-    options = {"icc_profile": metadata.get("icc-profile-data", (0, None))[1], "quality": quality, "duration": delays}
+    options = {"icc_profile": metadata.get("icc-profile-data"), "quality": quality, "duration": delays}
     later = _Later(frames, first, len(delays) - 1)
     first.save(path, "AVIF", save_all=True, append_images=[later], max_threads=1, **options)
 

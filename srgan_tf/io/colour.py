@@ -56,7 +56,9 @@ def from_codes(primaries: int, transfer: int) -> Space:
         )
     primaries, transfer = (1 if primaries == 2 else primaries), (13 if transfer == 2 else transfer)
     if primaries not in PRIMARIES or transfer not in TRANSFERS:
-        raise ValueError(f"its colour tags (primaries {primaries}, transfer {transfer}) are not supported")
+        raise ValueError(
+            f"its colour tags (primaries {primaries}, transfer {transfer}) are not supported: convert it to sRGB"
+        )
     return Space(PRIMARIES[primaries], TRANSFERS[transfer])
 
 
@@ -84,12 +86,9 @@ def profile(space: Space, is_grey: bool = False) -> bytes:
         tags |= {name: _point(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), _columns(space).T)}
         tags |= {name: _curve(space, i) for i, name in enumerate((b"rTRC", b"gTRC", b"bTRC"))}
     place, index, bodies = 128 + 4 + 12 * len(tags), b"", b""
-    known: dict[bytes, int] = {}  # the three curves are mostly one
     for name, body in tags.items():
-        if body not in known:
-            known[body] = place + len(bodies)
-            bodies += body + b"\0" * (-len(body) % 4)
-        index += struct.pack(">4sII", name, known[body], len(body))
+        index += struct.pack(">4sII", name, place + len(bodies), len(body))
+        bodies += body + b"\0" * (-len(body) % 4)
     model = b"GRAY" if is_grey else b"RGB "
     head = struct.pack(">I4sI4s4s4s", place + len(bodies), b"\0" * 4, 0x04300000, b"mntr", model, b"XYZ ")
     head += struct.pack(">6H4s", 2024, 1, 1, 0, 0, 0, b"acsp") + b"\0" * 28 + _point(D50)[8:]

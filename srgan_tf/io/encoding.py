@@ -3,13 +3,12 @@
 libvips takes rows as they come from a stream alone: they are passed to it as an uncompressed PNG.
 """
 
-import queue
+import os
 import struct
-import threading
 import zlib
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,15 @@ import pyvips
 
 from srgan_tf.errors import ImageError
 from srgan_tf.io import metadata as carried
-from srgan_tf.io import png
 from srgan_tf.io.files import reason, write_aside
-from srgan_tf.io.opened import Picture, from_array
+from srgan_tf.io.opened import Picture, with_fields
+from srgan_tf.io.samples import from_array
 
 # Formats that can be written, with the longest side they allow (libjpeg stops a little before the format's 65,535).
 WRITABLE = {".png": 2**31 - 1, ".jpg": 65_500, ".webp": 16_383, ".tif": 2**31 - 1, ".avif": 16_384, ".gif": 65_535}
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SIXTEEN_BIT = (".png", ".tif")
+_EXIF_BY_LIBVIPS = (".webp", ".avif")
 _DOTS = 72 / 25.4  # per mm, where a picture states nothing: libvips would write 25 per inch
 _WITHOUT_EXIF = "xmp:iptc:icc:other"  # libvips makes up an EXIF block where there is none
 _SPELLINGS = {".jpeg": ".jpg", ".jfif": ".jpg", ".jpe": ".jpg", ".tiff": ".tif", ".heif": ".avif"}
@@ -34,6 +35,11 @@ def format_of(path) -> str:
     ending = Path(path).suffix.lower()
     ending = _SPELLINGS.get(ending, ending)
     return ending if ending in WRITABLE else ""
+
+
+def can_move(path) -> bool:
+    """Return whether the format of a path's ending can hold several frames."""
+    return format_of(path) in (".gif", ".webp", ".png", ".avif")
 
 
 def check_writable(path, height: int, width: int) -> None:
@@ -87,66 +93,57 @@ def write_rows(path, rows: Iterable, shape: tuple, dtype, metadata=None, quality
     check_writable(path, *shape[:2])
     fields, (height, width, bands) = dict(metadata or {}), shape
     if frames > 1:
-        fields["page-height"] = (pyvips.GValue.gint_type, height)
+        fields["page-height"] = height
     with converted_errors(path), write_aside(path) as temporary, ThreadPoolExecutor(1) as pool:
-        feed, ended = queue.Queue(maxsize=1), threading.Event()
-        try:
-            stream = _png_stream(_fed(feed, ended), (height * frames, width, bands), dtype)
-            saving = pool.submit(_save, temporary, stream, shape, fields, quality)
-            for band in rows:
-                _put(feed, band, saving)
-        finally:  # also where `rows` raised or Ctrl-C came: a stream that stops early is an error to libvips
-            ended.set()
+        reading, writing = os.pipe()
+        # Closed early where `rows` raises or on Ctrl-C, which is an error to libvips.
+        with open(writing, "wb") as pipe:
+            saving = pool.submit(_save, temporary, reading, shape, fields, quality)
+            for part in _png_stream(rows, (height * frames, width, bands), dtype):
+                pipe.write(part)
         saving.result()
 
 
-def _put(feed: queue.Queue, band, saving: Future) -> None:
-    while not saving.done():
-        with suppress(queue.Full):
-            return feed.put(band, timeout=0.1)
-
-
-def _fed(feed: queue.Queue, ended: threading.Event) -> Iterable:
-    """Yield until `ended`; a sentinel could block forever."""
-    while not (ended.is_set() and feed.empty()):
-        with suppress(queue.Empty):
-            yield feed.get(timeout=0.1)
+def chunk(kind: bytes, body) -> bytes:
+    """Return a PNG chunk with its length and checksum."""
+    return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))))
 
 
 def _png_stream(rows: Iterable, shape: tuple, dtype) -> Iterable[bytes]:
     height, width, bands = shape
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[bands]
     header = struct.pack(">IIBBBBB", width, height, 8 * np.dtype(dtype).itemsize, colour_type, 0, 0, 0)
-    yield png.SIGNATURE + png.chunk(b"IHDR", header)
+    yield PNG_SIGNATURE + chunk(b"IHDR", header)
     store = zlib.compressobj(0)
     few = max(1, (4 << 20) // (width * bands))
     for part in (band[i : i + few] for band in rows for i in range(0, len(band), few)):
         lines = np.ascontiguousarray(part, np.dtype(dtype).newbyteorder(">")).view(np.uint8).reshape(len(part), -1)
-        yield png.chunk(b"IDAT", store.compress(np.pad(lines, [(0, 0), (1, 0)])))  # a line starts with its filter, none
-    yield png.chunk(b"IDAT", store.flush()) + png.chunk(b"IEND", b"")
+        yield chunk(b"IDAT", store.compress(np.pad(lines, [(0, 0), (1, 0)])))  # a line starts with its filter, none
+    yield chunk(b"IDAT", store.flush()) + chunk(b"IEND", b"")
 
 
-def _save(path: str, stream: Iterable[bytes], shape: tuple, fields: dict, quality: int) -> None:
-    rest = memoryview(b"")
+def _save(path: str, reading: int, shape: tuple, fields: dict, quality: int) -> None:
+    """Save the PNG that arrives through a pipe. The pipe is drained where that fails: its writer would block."""
+    with open(reading, "rb", buffering=0) as pipe:
+        source = pyvips.SourceCustom()
+        source.on_read(pipe.read)
+        try:
+            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated", unlimited=True)
+            _write(path, image, shape, fields, quality)
+        finally:
+            while pipe.read(1 << 20):
+                pass
 
-    def read(size: int) -> bytes:
-        nonlocal rest
-        rest = rest if len(rest) else memoryview(next(stream, b""))
-        result, rest = bytes(rest[:size]), rest[size:]
-        return result
 
-    source = pyvips.SourceCustom()
-    source.on_read(read)
-    image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated", unlimited=True)
-    ending, has_resolution = format_of(path), "xres" in fields or "yres" in fields
-    image = image.copy(**{name: fields.pop(name, (None, _DOTS))[1] for name in ("xres", "yres")})
-    tags = carried.upright(fields.pop("exif-data", (None, b""))[1], shape[1], shape[0])
+def _write(path: str, image: pyvips.Image, shape: tuple, fields: dict, quality: int) -> None:
+    ending, per_mm = format_of(path), fields.pop("per-mm", None)
+    tags = carried.upright(fields.pop("exif-data", b""), shape[1], shape[0])
     exif = carried.block(tags)
-    if ending in (".webp", ".avif"):
+    if ending in _EXIF_BY_LIBVIPS:
         fields |= carried.libvips_fields(exif)
-    for name, (kind, value) in fields.items():
-        image.set_type(kind, name, value)
-    holds_profile = ending != ".gif" and (shape[2] > 2 or ending not in (".webp", ".avif"))  # RGB alone in these two
+    across, down = per_mm or (_DOTS, _DOTS)
+    image = with_fields(image.copy(xres=across, yres=down), fields)
+    holds_profile = ending != ".gif" and (shape[2] > 2 or ending not in _EXIF_BY_LIBVIPS)  # RGB alone in these two
     if "icc-profile-data" in fields and not holds_profile:
         image = image.icc_transform("srgb", embedded=True).copy()
         image.remove("icc-profile-data")
@@ -162,20 +159,17 @@ def _save(path: str, stream: Iterable[bytes], shape: tuple, fields: dict, qualit
         ".avif": {"Q": quality, "compression": "av1"},
         ".gif": {"keep_duplicate_frames": True},
     }[ending]
-    keep = "all" if exif and ending in (".webp", ".avif") else _WITHOUT_EXIF
+    keep = "all" if exif and ending in _EXIF_BY_LIBVIPS else _WITHOUT_EXIF
     image.write_to_file(path, **{"keep": keep} | options)
     if ending == ".tif":
-        carried.add_to_tiff(path, tags, has_resolution)
+        carried.add_to_tiff(path, tags, per_mm is not None)
     elif ending in (".png", ".jpg"):
-        carried.add_head(path, exif, fields, (image.xres, image.yres) if has_resolution else None)
+        carried.add_head(path, exif, fields, per_mm)
 
 
 def write_comparison(path, picture: Picture, enlarged, scale: int) -> None:
     """Write a PNG with a picture enlarged by bicubic on the left, and the file `enlarged` of it on the right."""
-    try:
+    with converted_errors(path), write_aside(path) as temporary:
         left = from_array(picture.rgb()).resize(scale, kernel="cubic")
         right = pyvips.Image.new_from_file(str(enlarged), access="sequential").colourspace("srgb").cast("uchar")
-        with write_aside(path) as temporary:
-            left.join(right[:3], "horizontal").write_to_file(temporary, filter="up")
-    except (pyvips.Error, OSError) as error:
-        raise ImageError(f"{path}: cannot write it ({reason(error)})") from None
+        left.join(right[:3], "horizontal").write_to_file(temporary, filter="up")

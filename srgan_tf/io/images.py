@@ -9,20 +9,21 @@ import os
 import struct
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyvips
 from PIL import Image
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import alpha, animations, encoding, heif, jpeg, pillow_formats, png, spill, tiff
+from srgan_tf.io import encoding, jpeg, samples, spill
 from srgan_tf.io.files import reason
-from srgan_tf.io.opened import Opened, Picture, TooLarge, check_size, choose
+from srgan_tf.io.opened import Opened, Picture, TooLarge
 
 MAX_PIXELS = 100_000_000  # a damaged or hostile header may promise terabytes
 
-_KEPT = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "png-comment-", "jpeg-comment-")
-_KEPT += ("gif-comment", "image-description")
+_KEPT = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "png-comment-")
+_HEIF = (b"avif", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands
 _UNREADABLE = (pyvips.Error, OSError, SyntaxError, EOFError, struct.error)
 # Parsers raise these where tags have other types than they should.
 _DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError)
@@ -75,14 +76,14 @@ def load(
         picture = _decode(opened)
         if opened.frames > 1 and page is None:
             if moving:
+                from srgan_tf.io import animations
+
                 picture.animation = animations.opened(data)
             else:
                 picture.notes.append(f"the first of {opened.frames} frames; --page=N chooses another")
         return picture
     except TooLarge as error:
-        width, height = error.args
-        problem = f"{width} x {height} pixels are more than the limit of {max_pixels / 1e6:g} megapixels; raise it "
-        raise ImageError(f"{name}: {problem}(--max_megapixels) if you trust the file") from None
+        raise ImageError(f"{name}: {error}") from None
     except (ValueError, Image.DecompressionBombError) as error:  # the readers' own name the fix
         raise ImageError(f"{name}: not a readable picture ({reason(error)})") from None
     except _UNREADABLE as error:
@@ -92,40 +93,21 @@ def load(
 
 
 def _open(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opened:
-    if tiff.is_tiff(data):
-        return tiff.load(data, max_pixels, page)
-    if data.startswith(png.SIGNATURE):
-        return png.load(data, max_pixels, page)
     if data.startswith(b"\xff\xd8"):
         return jpeg.load(data, max_pixels, page, lenient)
-    if heif.is_heif(data):
+    from srgan_tf.io import animations, heif, pillow_formats, png, tiff  # most runs read JPEG alone
+
+    if data.startswith(encoding.PNG_SIGNATURE):
+        return png.load(data, max_pixels, page)
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return tiff.load(data, max_pixels, page)
+    if data[4:12] == b"ftypavis":
+        return animations.load_avif(data, max_pixels, page)
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
         return heif.load(data, max_pixels, page)
-    try:
-        return _by_libvips(data, max_pixels, page)
-    except pyvips.Error as error:
-        if error.message != "unable to load from buffer":  # `str(error)` may lack the cause, which threads share
-            raise
+    if data.startswith((b"GIF87a", b"GIF89a")) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP"):
+        return animations.load(data, max_pixels, page)
     return pillow_formats.load(data, max_pixels, page)
-
-
-def _by_libvips(data: bytes, max_pixels: int, page: int | None) -> Opened:
-    """Decode GIF, WebP and other formats that libvips reads right."""
-
-    def opened(**options) -> pyvips.Image:
-        image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated", **options)
-        check_size(image.width, image.height, max_pixels)
-        return image
-
-    image = opened()
-    loader = image.get("vips-loader").removesuffix("_buffer").removesuffix("load")
-    count = image.get("n-pages") if "n-pages" in image.get_fields() else 1
-    moves = loader in ("gif", "webp")
-    number, notes = choose(count, page, "frame" if moves else "page")
-    if loader == "gif":
-        animations.check_gif(data, number + 1)
-        if not data.rstrip(b"\0\r\n").endswith(b";"):
-            notes.append("the file lacks its end; all whole frames were kept")
-    return Opened(opened(page=number) if number else image, f".{loader}", notes, frames=count if moves else 1)
 
 
 def _decode(opened: Opened) -> Picture:
@@ -145,32 +127,23 @@ def _decode(opened: Opened) -> Picture:
         notes.append(f"kept 3 of its {image.bands} channels")
         image = image[:3]
     if image.hasalpha():
-        image = alpha.fill(image)
+        image = samples.fill_transparent(image)
     fields, left_out = _metadata(image, orientation)
     notes += [f"left out: {', '.join(left_out)}"] * bool(left_out)
     return Picture(spill.pixels(image), fields, opened.format, notes, opened.quality)
 
 
-def _metadata(image: pyvips.Image, orientation: int) -> tuple[dict[str, tuple], list[str]]:
+def _metadata(image: pyvips.Image, orientation: int) -> tuple[dict[str, Any], list[str]]:
     """Return the metadata fields to keep, and the names of what XMP no longer describes."""
-    fields, left_out = {}, []
-    for name in image.get_fields():
-        if not name.startswith(_KEPT):
-            continue
-        try:
-            value = image.get(name)
-        except UnicodeDecodeError:  # text in some national encoding
-            continue
-        if name == "xmp-data":
-            from srgan_tf.io import xmp
+    fields = {name: image.get(name) for name in image.get_fields() if name.startswith(_KEPT)}
+    left_out: list[str] = []
+    if "xmp-data" in fields:
+        from srgan_tf.io import xmp
 
-            value, left_out = xmp.upright(value, orientation)
-            if not value:
-                continue
-        fields[name] = (image.get_typeof(name), value)
-    for name in ("xres", "yres"):
-        if image.get(name) != 1:  # libvips' default
-            fields[name] = (pyvips.GValue.gdouble_type, image.get(name))
+        packet, left_out = xmp.upright(fields.pop("xmp-data"), orientation)
+        fields |= {"xmp-data": packet} if packet else {}
+    if (per_mm := (image.xres, image.yres)) != (1, 1):  # libvips' default
+        fields["per-mm"] = per_mm
     return fields, left_out
 
 

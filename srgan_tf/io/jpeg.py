@@ -12,13 +12,41 @@ import pyvips
 import simplejpeg
 from PIL import Image
 
-from srgan_tf.io import jpeg_tables, metadata, spill
+from srgan_tf.io import metadata, spill
 from srgan_tf.io.opened import Opened, check_size, choose
 
+# ITU-T T.81, annex K.1: luminance and chrominance, row by row, at quality 50.
+LUMA_STEPS = np.array(
+    (
+        *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56),
+        *(14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
+        *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+    )
+)
+CHROMA_STEPS = np.array(
+    (
+        *(17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99),
+        *(47, 66, 99, 99, 99, 99, 99, 99, *(99,) * 32),
+    )
+)
 _BLOCK = 17  # rows of the largest block, and one that its chroma reaches into
 _LOST, _FEW = 0.05, 2 * _BLOCK**2  # of the pixels may be missing where a file ends early; or two blocks
 _READING = threading.Lock()
 _HARMLESS = ("extraneous bytes", "JFIF revision", "Adobe color transform")  # libjpeg's warnings on whole pictures
+
+
+def quality_of_steps(ratio: float) -> float:
+    """Return libjpeg's quality, 1-100, at which steps are `ratio` times those of LUMA_STEPS."""
+    return max(1.0, 100 - 50 * ratio if ratio <= 1 else 50 / ratio)
+
+
+def quality_of_table(table) -> float | None:
+    """Return the quality of a luminance table of 64 steps, row by row: the nearest in the mean, None without one."""
+    return (
+        quality_of_steps(float(np.mean(np.asarray(table) / LUMA_STEPS)))
+        if table is not None and len(table) == 64
+        else None
+    )
 
 
 def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opened:
@@ -43,9 +71,9 @@ def load(data: bytes, max_pixels: int, page: int | None, lenient: bool) -> Opene
     if (count := getattr(head, "n_frames", 1)) > 1:  # MPO
         notes.append(f"left out: {count - 1} further pictures of the file, such as an HDR gain map or a stereo partner")
     exif = image.get("exif-data") if "exif-data" in image.get_fields() else b""
-    if not head.info.get("jfif_unit") and 282 not in metadata.parse(exif).get(0, {}):
+    if not head.info.get("jfif_unit") and metadata.RESOLUTION not in metadata.parse(exif):
         image = image.copy(xres=1, yres=1)  # a ratio of the sides, or libvips' default
-    return Opened(image, ".jpg", notes, jpeg_tables.quality_of(head.quantization.get(0)))
+    return Opened(image, ".jpg", notes, quality_of_table(head.quantization.get(0)))
 
 
 def _last_warning(data: bytes) -> list[str]:

@@ -1,133 +1,133 @@
 """EXIF that stays true of upright, larger pixels, and metadata that libvips' writers lose, garble or invent.
 
-Pillow parses and serialises EXIF and makes the heads of PNG and JPEG files; libvips writes the pixels behind them, and
-all of WebP and AVIF. No library adds EXIF to a TIFF file whose writer, libvips', does not: that is done here.
+EXIF's values pass as they are stored: Pillow and libexif change the types and the text of some. Pillow makes the heads
+of PNG and JPEG files; libvips writes the pixels behind them, and all of WebP and AVIF.
 """
 
 import io
-import os
+import mmap
 import shutil
 import struct
-import warnings
 from contextlib import suppress
 
+import numpy as np
 import pyvips
 from PIL import Image, PngImagePlugin
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from srgan_tf.io.files import write_aside
 
 PREFIX = b"Exif\0\0"
 XMP = "XML:com.adobe.xmp"  # key of XMP among a PNG's texts
-_EXIF, _GPS, _INTEROP, _ORIENTATION, _UNIT = 34665, 34853, 40965, 274, 296
+RESOLUTION = 282  # the tag
+_EXIF, _GPS, _INTEROP, _ORIENTATION, _UNIT, _WIDTH, _HEIGHT = 34665, 34853, 40965, 274, 296, 40962, 40963
+_BELOW: dict = {_EXIF: {_INTEROP: {}}, _GPS: {}}  # directories that hang below the first
 # Sub-directories, thumbnail, maker notes, print matching, padding: their offsets would point nowhere.
 _LEFT_OUT = {330, 513, 514, 37500, 50341, 59932, 59933}
 # The tags of a TIFF file's directory that describe the picture, and not how its samples are stored.
-_OF_PICTURE = {270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)}
+_OF_PICTURE = {270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096), *_BELOW}
 _LONGEST = 65_533 - len(PREFIX)  # bytes in a JPEG segment
-_HEAD = b"II*\0\x08\0\0\0"
-Tags = dict[int, tuple[int, object]]  # tag → TIFF's type and Pillow's value
+# TIFF's types: how many words of how many bytes make a value.
+_WORDS = {1: (1, 1), 2: (1, 1), 3: (1, 2), 4: (1, 4), 5: (2, 4), 6: (1, 1), 7: (1, 1), 8: (1, 2), 9: (1, 4)}
+_WORDS |= {10: (2, 4), 11: (1, 4), 12: (1, 8), 13: (1, 4), 16: (1, 8), 17: (1, 8), 18: (1, 8)}
+Tags = dict[int, tuple[int, np.ndarray] | dict]  # tag → its type and words, or another directory's tags
 
-warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")  # what is damaged is left out
+
+def _layout(order: str, pointer: str) -> tuple[struct.Struct, struct.Struct, struct.Struct]:
+    """Return how a directory's count, an entry and an offset are packed; pointer: "I", or "Q" in BigTIFF."""
+    count, width = ("Q", 8) if pointer == "Q" else ("H", 4)
+    formats = f"{order}{count}", f"{order}HH{pointer}{width}s", f"{order}{pointer}"
+    return struct.Struct(formats[0]), struct.Struct(formats[1]), struct.Struct(formats[2])
 
 
-def parse(data: bytes, start: int | None = None) -> dict[int, Tags]:
-    """Parse an EXIF block, or the directory at `start` of a TIFF file, and what hangs below it.
+def parse(data, start: int | None = None) -> Tags:
+    """Parse the first directory of an EXIF block or TIFF file, or the one at `start`, and those that hang below it.
 
     Returns:
-        0 (the first directory), EXIF's, GPS' and interoperability's tags; {} where they cannot be read.
+        As much as can be read.
     """
-    raw = data.removeprefix(PREFIX)
-    if raw[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or len(raw) < 8:
+    data = data[len(PREFIX) :] if data[: len(PREFIX)] == PREFIX else data
+    if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or len(data) < 16:
         return {}
-    start = struct.unpack_from("<I" if raw[:2] == b"II" else ">I", raw, 4)[0] if start is None else start
-    found = {0: _parse_directory(raw, start)}
-    for tag, parent in ((_EXIF, 0), (_GPS, 0), (_INTEROP, _EXIF)):
-        place = found.get(parent, {}).pop(tag, (0, None))[1]
-        if isinstance(place, int) and (below := _parse_directory(raw, place, tag)):
-            found[tag] = below
-    return found
+    order, pointer, place = "<" if data[:2] == b"II" else ">", *(("Q", 8) if b"+" in data[:4] else ("I", 4))
+    start = struct.unpack_from(order + pointer, data, place)[0] if start is None else start
+    return _parse_directory(data, start, order, pointer, _BELOW)
 
 
-def _empty_directory(head: bytes, group: int | None = None) -> ImageFileDirectory_v2:
-    made = ImageFileDirectory_v2(head[:2] + (b"*\0" if head[:2] == b"II" else b"\0*") + bytes(4), group=group)
-    made._bigtiff = b"+" in head[2:4]  # Pillow recognises BigTIFF in little-endian order alone
-    return made
-
-
-def _parse_directory(raw: bytes, start: int, group: int | None = None) -> Tags:
-    directory, found, file = _empty_directory(raw, group), {}, io.BytesIO(raw)
-    try:
-        file.seek(start)
-        directory.load(file)
-    except (SyntaxError, struct.error, ValueError, OverflowError):
-        return {}
-    for tag in set(directory) - _LEFT_OUT:
-        try:
-            value = directory[tag]
-            # Pillow decodes text as Latin-1 and encodes it as ASCII.
-            entry = directory.tagtype[tag], value.encode("latin-1") if isinstance(value, str) else value
-            _serialise({tag: entry}, 0)
-        except Exception:  # a damaged value fails in many ways
+def _parse_directory(data, start: int, order: str, pointer: str, below: dict) -> Tags:
+    number, entry, offset = _layout(order, pointer)
+    tags: Tags = {}
+    if start + number.size > len(data):
+        return tags
+    most, start, left = number.unpack_from(data, start)[0], start + number.size, len(data)
+    most = min(most, (len(data) - start) // entry.size)
+    for tag, kind, count, body in entry.iter_unpack(data[start : start + most * entry.size]):
+        per_value, width = _WORDS.get(kind, (0, 1))
+        size = count * per_value * width
+        left -= size  # values that overlap could unfold to gigabytes
+        if not size or left < 0 or tag in _LEFT_OUT or tag in tags:
             continue
-        found[tag] = entry
-    return found
+        place = offset.unpack(body)[0] if size > len(body) else 0
+        with suppress(ValueError):  # the value lies behind the end
+            words = np.frombuffer(data if size > len(body) else body, f"{order}u{width}", count * per_value, place)
+            if tag not in below:
+                tags[tag] = kind, words
+            elif directory := _parse_directory(data, int(words[0]), order, pointer, below[tag]):
+                tags[tag] = directory
+    return tags
 
 
-def _serialise(tags: Tags, place: int, head: bytes = _HEAD) -> bytes:
-    """Serialise a directory with its values, as it stands at `place` in a file that begins with `head`."""
-    directory = _empty_directory(head)
-    for tag, (kind, value) in tags.items():
-        directory.tagtype[tag] = kind
-        directory[tag] = value
-    made = directory.tobytes(place)
-    return made + b"\0" * (len(made) % 2)
+def _serialise(tags: Tags, place: int, pointer: str = "I") -> bytes:
+    """Serialise a directory, as it stands at `place` of a little-endian file, with its values and what hangs below."""
+    number, entry, offset = _layout("<", pointer)
+    entries, behind = number.pack(len(tags)), b""
+    end = place + len(entries) + len(tags) * entry.size + offset.size
+    for tag, value in sorted(tags.items()):
+        at = end + len(behind)
+        if isinstance(value, dict):
+            kind, count, body = (16 if pointer == "Q" else 4), 1, offset.pack(at)
+            behind += _serialise(value, at, pointer)
+        else:
+            kind, words = value
+            count, body = len(words) // _WORDS[kind][0], words.astype(words.dtype.newbyteorder("<")).tobytes()
+            if len(body) > offset.size:
+                behind += body + b"\0" * (len(body) % 2)
+                body = offset.pack(at)
+        entries += entry.pack(tag, kind, count, body)
+    return entries + bytes(offset.size) + behind
 
 
-def _serialise_below(found: dict[int, Tags], place: int, head: bytes = _HEAD) -> bytes:
-    """Serialise what hangs below the first directory, at `place`, and add the tags that point there."""
-    made = b""
-    for tag, parent in ((_INTEROP, _EXIF), (_EXIF, 0), (_GPS, 0)):
-        if tag in found and parent in found:
-            found[parent][tag] = (16 if b"+" in head[2:4] else 4), place + len(made)
-            made += _serialise(found[tag], place + len(made), head)
-    return made
-
-
-def block(found: dict[int, Tags]) -> bytes:
+def block(tags: Tags) -> bytes:
     """Serialise what `parse` returned as an EXIF block without prefix; b"" where nothing is in it."""
-    if not any(found.values()):
-        return b""
-    found = {tag: dict(tags) for tag, tags in found.items()}
-    size = len(_serialise(found[0] | {tag: (4, 0) for tag in (_EXIF, _GPS) if tag in found}, len(_HEAD)))
-    below = _serialise_below(found, len(_HEAD) + size)
-    return _HEAD + _serialise(found[0], len(_HEAD)) + below
+    return b"II*\0\x08\0\0\0" + _serialise(tags, 8) if tags else b""
 
 
-def upright(data: bytes, width: int, height: int) -> dict[int, Tags]:
+def upright(data: bytes, width: int, height: int) -> Tags:
     """Parse an EXIF block and make it true of upright pixels of another size; without thumbnail and maker notes."""
-    found = parse(data)
-    for parent, values in ((0, {_ORIENTATION: 1}), (_EXIF, {40962: width, 40963: height})):
-        tags = found.get(parent, {})
-        tags |= {tag: (4 if value > 65_535 else 3, value) for tag, value in values.items() if tag in tags}
-    return found
+    tags = parse(data)
+    exif = tags.get(_EXIF, {})
+    for directory, tag, value in ((tags, _ORIENTATION, 1), (exif, _WIDTH, width), (exif, _HEIGHT, height)):
+        if tag in directory:
+            directory[tag] = _number(value)
+    return tags
+
+
+def _number(value: int) -> tuple[int, np.ndarray]:
+    return (4, np.array([value], "<u4")) if value > 65_535 else (3, np.array([value], "<u2"))
 
 
 def exif_of_tiff(data: bytes, start: int, left_out: set[int]) -> bytes:
-    """Return an EXIF block of the directory at `start` in a TIFF file."""
-    found = parse(data, start)
-    found[0] = {tag: entry for tag, entry in found.get(0, {}).items() if tag in _OF_PICTURE - left_out}
-    return PREFIX + block(found) if any(found.values()) else b""
+    """Return an EXIF block of the directory at `start` in a TIFF file; b"" where it says nothing of the picture."""
+    return block({tag: value for tag, value in parse(data, start).items() if tag in _OF_PICTURE - left_out})
 
 
-def libvips_fields(exif: bytes) -> dict[str, tuple[int, object]]:
+def libvips_fields(exif: bytes) -> dict[str, object]:
     """Return an EXIF block as the fields that libvips' writers of WebP and AVIF take."""
-    found: dict[str, tuple[int, object]] = {}
+    found: dict[str, object] = {}
     if 0 < len(exif) <= _LONGEST:
         image = pyvips.Image.new_from_buffer(_saved("JPEG", exif=PREFIX + exif), "")
         for name in image.get_fields():
             with suppress(UnicodeDecodeError):
-                found |= {name: (image.get_typeof(name), image.get(name))} if name.startswith("exif-") else {}
+                found |= {name: image.get(name)} if name.startswith("exif-") else {}
     return found
 
 
@@ -152,12 +152,12 @@ def add_head(path: str, exif: bytes, fields: dict, per_mm: tuple[float, float] |
         options["exif"] = PREFIX + exif
     if kind == "PNG":
         info = PngImagePlugin.PngInfo()
-        texts = {tuple(name.split("-", 3)[2:]): text for name, (_, text) in fields.items() if "png-comment" in name}
+        texts = {tuple(name.split("-", 3)[2:]): text for name, text in fields.items() if "png-comment" in name}
         for (_, key), text in sorted(texts.items(), key=lambda item: int(item[0][0])):
             info.add_text(key.encode("latin-1", "replace").decode("latin-1")[:79], text)
         if "xmp-data" in fields:
-            info.add_itxt(XMP, fields["xmp-data"][1].decode(errors="replace"))
-        options |= {"pnginfo": info, "icc_profile": fields.get("icc-profile-data", (0, None))[1]}
+            info.add_itxt(XMP, fields["xmp-data"].decode(errors="replace"))
+        options |= {"pnginfo": info, "icc_profile": fields.get("icc-profile-data")}
     made = _saved(kind, **options)
     with write_aside(path) as temporary, open(path, "rb") as old, open(temporary, "wb") as new:
         new.write(old.read(start) + made[start : len(made) - (len(_saved(kind)) - plain)])
@@ -165,32 +165,19 @@ def add_head(path: str, exif: bytes, fields: dict, per_mm: tuple[float, float] |
         shutil.copyfileobj(old, new, 1 << 20)
 
 
-def add_to_tiff(path: str, found: dict[int, Tags], has_resolution: bool) -> None:
+def add_to_tiff(path: str, tags: Tags, has_resolution: bool) -> None:
     """Add EXIF to a little-endian TIFF file, and mark a resolution that nobody stated as a mere ratio.
 
     A new first directory is written behind the pixels; the old one stays in the file, unused.
     """
     with open(path, "r+b") as file:
-        head = file.read(16)
-        number, pointer, where = ("<Q", "<Q", 8) if b"+" in head[2:4] else ("<H", "<I", 4)
-
-        def entries(start: int) -> dict[int, bytes]:
-            file.seek(start)
-            count = struct.unpack(number, file.read(struct.calcsize(number)))[0]
-            lines = [file.read(4 + 2 * struct.calcsize(pointer)) for _ in range(count)]
-            return {struct.unpack_from("<H", line)[0]: line for line in lines}
-
-        old = entries(struct.unpack_from(pointer, head, where)[0])
-        place = file.seek(0, os.SEEK_END)
-        place += file.write(b"\0" * (place % 2))
-        first = {tag: entry for tag, entry in found.get(0, {}).items() if tag in _OF_PICTURE - set(old)}
-        found = found | {0: first if has_resolution else first | {_UNIT: (3, 1)}}
-        place += file.write(_serialise_below(found, place, head))
-        if found[0]:
-            file.write(_serialise(found[0], place, head))
-            new = old | entries(place)
-            place = file.seek(0, os.SEEK_END)
-            file.write(struct.pack(number, len(new)) + b"".join(new[tag] for tag in sorted(new)))
-            file.write(struct.pack(pointer, 0))
-            file.seek(where)
-            file.write(struct.pack(pointer, place))
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        pointer, where = ("Q", 8) if data[2:3] == b"+" else ("I", 4)
+        made = {tag: value for tag, value in tags.items() if tag in _OF_PICTURE} | parse(data)
+        if not has_resolution:
+            made[_UNIT] = _number(1)
+        place = len(data) + len(data) % 2
+        file.seek(place)
+        file.write(_serialise(made, place, pointer))
+        file.seek(where)
+        file.write(struct.pack("<" + pointer, place))

@@ -2,12 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyvips
 
-BLOB = pyvips.GValue.blob_type
+_TYPES = {
+    bytes: pyvips.GValue.blob_type,
+    str: pyvips.GValue.refstr_type,
+    int: pyvips.GValue.gint_type,
+    float: pyvips.GValue.gdouble_type,
+    list: pyvips.GValue.array_int_type,
+}
 
 
 class Animation(NamedTuple):
@@ -41,7 +47,8 @@ class Picture:
     Attributes:
         pixels: uint8 or uint16 [height, width, bands]; bands are grey, grey + alpha, RGB or RGB + alpha. Read-only,
             and in a temporary file, where they are large.
-        metadata: what goes along to the file made from it: libvips' field name → (type, value).
+        metadata: what goes along to the file made from it: libvips' field name → value; "per-mm" is the
+            resolution across and down.
         format: ending of the format that it came in, such as ".png".
         notes: what was chosen among several, or could not be kept, each for one line to the user.
         quality: 1-100, of a JPEG file by its tables, None for others.
@@ -49,7 +56,7 @@ class Picture:
     """
 
     pixels: np.ndarray
-    metadata: dict[str, tuple] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
     format: str = ".png"
     notes: list[str] = field(default_factory=list)
     quality: float | None = None
@@ -68,26 +75,25 @@ class Picture:
 
 
 class TooLarge(ValueError):
-    """Raised where a picture has more pixels than allowed; its arguments are width and height."""
+    """Raised where a picture has more pixels than allowed; the message names the fix."""
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raise TooLarge if a picture has more pixels than allowed."""
     if width * height > max_pixels:
-        raise TooLarge(width, height)
+        limit = f"more than the limit of {max_pixels / 1e6:g} megapixels"
+        raise TooLarge(f"{width} x {height} pixels are {limit}; raise it (--max_megapixels) if you trust the file")
 
 
-def from_array(pixels: np.ndarray) -> pyvips.Image:
-    """View uint8 or uint16 [height, width, bands] as libvips' image."""
-    height, width, bands = pixels.shape
-    kind = "ushort" if pixels.dtype == np.uint16 else "uchar"
-    return as_colour(pyvips.Image.new_from_memory(np.ascontiguousarray(pixels).data, width, height, bands, kind))
-
-
-def as_colour(image: pyvips.Image) -> pyvips.Image:
-    """Have libvips interpret bands as grey or RGB, with alpha."""
-    names = ("grey16", "rgb16") if image.format == "ushort" else ("b-w", "srgb")
-    return image.copy(interpretation=names[image.bands > 2])
+def with_fields(image: pyvips.Image, fields: dict[str, Any]) -> pyvips.Image:
+    """Return the image with these of libvips' metadata fields, and without those that are None or b""."""
+    image = image.copy()
+    for name, value in fields.items():
+        if name in image.get_fields():
+            image.remove(name)
+        if value is not None and value != b"":
+            image.set_type(_TYPES[type(value)], name, value)
+    return image
 
 
 def choose(count: int, page: int | None, kind: str) -> tuple[int, list[str]]:
@@ -101,12 +107,3 @@ def choose(count: int, page: int | None, kind: str) -> tuple[int, list[str]]:
     if count > 1 and page is None and kind != "frame":
         return 0, [f"the first of {count} {kind}s; --page=N chooses another"]
     return (page or 1) - 1, []
-
-
-def stack(colour: pyvips.Image, alpha: pyvips.Image, is_associated: bool) -> pyvips.Image:
-    """Join alpha to colour, which is divided by it where it was multiplied by it ("associated")."""
-    image = as_colour(colour.bandjoin(alpha))
-    if is_associated:
-        top = 65_535 if image.format == "ushort" else 255
-        image = as_colour(image.unpremultiply(max_alpha=top).rint().cast(colour.format))
-    return image

@@ -8,14 +8,13 @@ import numpy as np
 import pyvips
 from PIL import Image
 
-from srgan_tf.io import colour, samples
-from srgan_tf.io.opened import BLOB, Opened, as_colour, check_size, choose, from_array, stack
+from srgan_tf.io import colour
+from srgan_tf.io.opened import Opened, check_size, choose, with_fields
+from srgan_tf.io.samples import as_colour, from_array, join_alpha, stretch, stretch_shifted
 
 _FORMATS = ("BMP", "DIB", "PPM", "TGA", "JPEG2000", "PCX", "SGI", "ICO", "QOI")
 _JP2_SPACES = {14: "CIE L*a*b*", 19: "CIE J*a*b*", 20: "e-sRGB", 21: "ROMM-RGB", 24: "e-sYCC"}
-_DEEP_PPM = re.compile(
-    rb"P(?:[Ff]\s|[36](?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(?!0*(?:1?\d?\d|2[0-4]\d|25[0-5])\s)\d)"
-)
+_PFM_OR_PPM = re.compile(rb"P[Ff]\s|P[36]" + rb"(?:\s|#[^\n]*\n)+(\d{1,9})" * 3)  # width, height, highest level
 _NO_PICTURES = {  # how files begin, or what they hold, that are no pictures
     rb"%pdf": "it is a PDF: save its page as a picture first",
     rb"<!doctype html|<html": "it is a web page: download the picture itself",
@@ -30,7 +29,7 @@ _NO_PICTURES = {  # how files begin, or what they hold, that are no pictures
 def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
     """Decode a picture. Raises ValueError (also where no format is known), OSError, SyntaxError or TooLarge."""
     choose(1, page, "page")
-    if _DEEP_PPM.match(data):
+    if (head := _PFM_OR_PPM.match(data)) and int(head[3] or 256) > 255:
         raise ValueError("PFM and PPM of more than 8 bits are not supported: convert it to PNG or TIFF")
     notes: list[str] = []
     try:
@@ -39,13 +38,17 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
             made = _REPAIRS.get(image.format or "", _as_is)(image, data, notes)
             dots, profile = image.info.get("dpi", (0, 0)), image.info.get("icc_profile")
             ending = f".{str(image.format).lower()}"
+            if (count := len(image.info.get("sizes", ()))) > 1:  # ICO
+                notes.append(f"the largest of {count} pictures")
+            if image.format == "SGI" and data[3] == 2:
+                notes.append("Pillow, which alone reads SGI pictures, keeps 8 of its 16 bits")
     except Image.UnidentifiedImageError:
         start = data[:512].lstrip().lower()
         problems = [problem for pattern, problem in _NO_PICTURES.items() if re.match(pattern, start)]
         raise ValueError([*problems, "its format is not known here"][0]) from None
     made = made.copy(**{name: n / 25.4 for name, n in zip(("xres", "yres"), dots) if n > 0})
     if profile and "icc-profile-data" not in made.get_fields():
-        made.set_type(BLOB, "icc-profile-data", profile)
+        made = with_fields(made, {"icc-profile-data": profile})
     return Opened(made, ending, notes)
 
 
@@ -58,13 +61,7 @@ def _as_is(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:
     pixels = np.asarray(image)
     if image.mode.startswith("I"):
         pixels = np.clip(pixels, 0, 65535).astype(np.uint16)
-    return from_array(pixels.reshape(*pixels.shape[:2], -1)).copy_memory()
-
-
-def _ico(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:
-    count = len(image.info["sizes"])
-    notes += [f"the largest of {count} pictures"] * (count > 1)
-    return _as_is(image, data, notes)
+    return from_array(pixels).copy_memory()
 
 
 def _tga(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:
@@ -74,11 +71,10 @@ def _tga(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:
     if data[-18:-1] == b"TRUEVISION-XFILE.":  # version 2 states what its fourth channel is
         area = struct.unpack_from("<I", data, len(data) - 26)[0]
         kind = data[area + 494] if area > 0 and area + 494 < len(data) else -1
-    count = made.bands - 1
-    base = made[0] if count == 1 else made[:count]
+    base, alpha = made[: made.bands - 1], made[made.bands - 1]
     if kind in (0, 1, 2) or (kind < 0 and data[17] & 15 == 0):
         return as_colour(base)
-    return stack(base, made[count], is_associated=kind == 4)
+    return join_alpha(base, alpha, is_associated=kind == 4)
 
 
 def _jpeg2000(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:
@@ -94,12 +90,11 @@ def _jpeg2000(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image
         raise ValueError("its components differ in depth or are signed: convert it to 8 or 16 bits, as PNG or TIFF")
     bits, mode, made = kinds.pop() + 1, image.mode, _as_is(image, data, notes)
     if bits > 8 and mode != "I;16":  # Pillow overflows
-        made = from_array(samples.stretch(_by_imagecodecs(data, bits), 2**bits - 1)).copy_memory()
-    elif bits not in (8, 16) and mode in ("I;16", "L", "LA", "RGB", "RGBA"):  # Pillow shifts samples up
-        pixels = made.numpy().reshape(made.height, made.width, made.bands) >> ((16 if bits > 8 else 8) - bits)
-        made = from_array(samples.stretch(pixels, 2**bits - 1)).copy_memory()
+        made = from_array(stretch(_by_imagecodecs(data, bits), 2**bits - 1)).copy_memory()
+    elif mode in ("I;16", "L", "LA", "RGB", "RGBA"):
+        made = stretch_shifted(made, bits)
     if profile and space != 12 and (profile[16:20] == b"GRAY") == (made.bands < 3):
-        made.set_type(BLOB, "icc-profile-data", profile)
+        made = with_fields(made, {"icc-profile-data": profile})
     elif profile:
         notes.append("its colour profile does not fit its channels and was left out")
     return made
@@ -122,16 +117,11 @@ def _by_imagecodecs(data: bytes, bits: int) -> np.ndarray:
     return pixels
 
 
-def _sgi(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:
-    notes += ["Pillow, which alone reads SGI pictures, keeps 8 of its 16 bits"] * (data[3] == 2)
-    return _as_is(image, data, notes)
-
-
 def _qoi(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:
     made = _as_is(image, data, notes)
     if data[13] == 1:
-        made.set_type(BLOB, "icc-profile-data", colour.profile(colour.Space(curve=(1.0,))))
+        made = with_fields(made, {"icc-profile-data": colour.profile(colour.Space(curve=(1.0,)))})
     return made
 
 
-_REPAIRS = {"ICO": _ico, "TGA": _tga, "JPEG2000": _jpeg2000, "SGI": _sgi, "QOI": _qoi}
+_REPAIRS = {"TGA": _tga, "JPEG2000": _jpeg2000, "QOI": _qoi}

@@ -16,7 +16,8 @@ import pyvips
 from PIL import Image
 
 from srgan_tf.io import colour, metadata, samples, spill
-from srgan_tf.io.opened import BLOB, Opened, check_size, choose, from_array, stack
+from srgan_tf.io.opened import Opened, check_size, choose, with_fields
+from srgan_tf.io.samples import from_array, join_alpha
 
 _MOST = 10_000  # directories; a damaged file may chain without end
 _RAW = (32803, 34892)  # photometric interpretations of camera sensors
@@ -28,11 +29,6 @@ _BY_LIBVIPS = (2, 3, 4, 5, *_JPEG, _PACKBITS)  # not zstd, which it decodes wron
 _OF_PROGRAMS = ('{"shape"', "ImageJ=", "<?xml", "<OME")  # descriptions of the file's own size and layers
 _FIX = "save it as an ordinary 8- or 16-bit RGB TIFF or PNG"
 _DAMAGED = "the TIFF file is truncated or damaged{}; get an undamaged copy"
-
-
-def is_tiff(data: bytes) -> bool:
-    """Return whether a file is TIFF or BigTIFF."""
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
@@ -47,46 +43,38 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
         raise ValueError(_DAMAGED.format("")) from None
 
 
-def _pages(file) -> list[list[tuple]]:
-    """Return each page with its sub-directories: tifffile's page, and libvips' options that select it."""
-    found: list[list[tuple]] = []
+def _pages(file) -> list[tuple]:
+    """Return all directories: tifffile's page, and libvips' options that select it."""
+    found: list[tuple] = []
     with suppress(Exception):  # a chain that was cut off fails in many ways; what came before is taken
         for number, page in enumerate(itertools.islice(file.pages, _MOST)):
-            found.append([(page, {"page": number})])
-            for sub, below in enumerate(itertools.islice(page.pages or (), 100)):
-                found[-1].append((below, {"page": number, "subifd": sub}))
+            found.append((page, {"page": number}))
+            below = enumerate(itertools.islice(page.pages or (), 100))
+            found += [(page, {"page": number, "subifd": sub}) for sub, page in below]
     if not found:
         raise ValueError(_DAMAGED.format(": it has no directory"))
     return found
 
 
-def _area(one: tuple) -> int:
-    return one[0].imagewidth * one[0].imagelength
-
-
-def _load(data: bytes, pages: list[list[tuple]], max_pixels: int, number: int | None) -> Opened:
-    every = [one for page in pages for one in page]
-    if data[8:10] == b"CR" or any(page.photometric in _RAW for page, _ in every):
+def _load(data: bytes, pages: list[tuple], max_pixels: int, number: int | None) -> Opened:
+    if data[8:10] == b"CR" or any(page.photometric in _RAW for page, _ in pages):
         raise ValueError(
             "it holds a camera's raw data: develop it with a raw converter first (darktable, RawTherapee, dcraw)"
         )
-    # Thumbnails, smaller copies and masks are no photographs; in DNG, a thumbnail has the photograph below it.
-    full = [[one for one in page if not one[0].subfiletype & 5] for page in pages]
-    found = [own[0] if own[0] is page[0] else max(own, key=_area) for own, page in zip(full, pages) if own]
-    index, notes = choose(max(len(found), 1), number, "page")
-    page, place = (found or [max(every, key=_area)])[index]
+    # Thumbnails, smaller copies and masks are no photographs; in DNG, the photograph lies below a thumbnail.
+    full = [one for one in pages if not one[0].subfiletype & 5]
+    found = [one for one in full if "subifd" not in one[1]]
+    found = found or [max(full or pages, key=lambda one: one[0].imagewidth * one[0].imagelength)]
+    index, notes = choose(len(found), number, "page")
+    page, place = found[index]
     check_size(page.imagewidth, page.imagelength, max_pixels)
-    if every[0][0] is not page and every[0][0].subfiletype & 5:
+    if pages[0][0] is not page and pages[0][0].subfiletype & 5:
         size = f"{page.imagewidth} x {page.imagelength}"
         notes.append(f"its first directory is a thumbnail; took the picture of {size}")
     _refuse_unsupported(page, len(data))
     if _is_libvips_right(page):
         image = _by_libvips(data, page, place)
         image = image[:3] if page.photometric == _YCBCR else image  # it adds alpha where chroma is subsampled
-    elif _is_pillow_right(page, place):
-        with Image.open(io.BytesIO(data), formats=["TIFF"]) as file:
-            file.seek(place["page"])
-            image = from_array(np.asarray(file.convert("RGB")))
     else:
         image = from_array(_levels(data, page, notes))
     return Opened(_with_fields(_channels(image, page, notes), data, page), ".tif", notes)
@@ -126,13 +114,6 @@ def _is_libvips_right(page) -> bool:
         return False
     is_plain = bits < 8 or model in (_PALETTE, _CMYK, _YCBCR)
     return compression in _BY_LIBVIPS or (is_plain and compression in (_NONE, *_DEFLATE))
-
-
-def _is_pillow_right(page, place: dict) -> bool:
-    """Whether it is YCbCr of full range without JPEG, which Pillow alone decodes right."""
-    is_plain = page.samplesperpixel == 3 and page.dtype == np.uint8 and page.planarconfig == 1
-    is_full = not page.is_subsampled and _numbers(page, 532) in ((), (0, 255, 128, 255, 128, 255))
-    return page.photometric == _YCBCR and is_plain and is_full and "subifd" not in place
 
 
 def _by_libvips(data: bytes, page, place: dict) -> pyvips.Image:
@@ -183,9 +164,14 @@ def _samples(data: bytes, page) -> np.ndarray:
 def _levels(data: bytes, page, notes: list[str]) -> np.ndarray:
     """Decode samples to uint8 or uint16 grey or RGB, further channels behind."""
     bits, model = page.bitspersample, page.photometric
-    if model not in (_WHITE_IS_ZERO, _GREY, _RGB):
+    # YCbCr without JPEG, of full range.
+    is_ycbcr = model == _YCBCR and page.samplesperpixel == 3 and bits == 8 and not page.is_subsampled
+    is_ycbcr &= page.sampleformat == 1 and _numbers(page, 532) in ((), (0, 255, 128, 255, 128, 255))
+    if model not in (_WHITE_IS_ZERO, _GREY, _RGB) and not is_ycbcr:
         raise ValueError(f"TIFF samples of {bits} bits are not supported in this colour model or compression: {_FIX}")
     values = _samples(data, page)
+    if is_ycbcr:
+        return np.asarray(Image.frombytes("YCbCr", values.shape[1::-1], values.tobytes()).convert("RGB"))
     if page.sampleformat in (1, 4) and bits < 32:
         levels = samples.stretch(values, 2**bits - 1)
     else:
@@ -212,14 +198,14 @@ def _channels(image: pyvips.Image, page, notes: list[str]) -> pyvips.Image:
         raise ValueError(_DAMAGED.format(": channels are missing"))
     meaning = [*extra[:count], *([2] if not extra and count == 1 else [])]
     at = next((i for i, value in enumerate(meaning) if value in (1, 2)), -1)
-    base = image[0] if colours == 1 else image[:colours]
+    base = image[:colours]
     if count - (at >= 0):
         notes.append(f"left out {count - (at >= 0)} further channel(s), which are neither colour nor alpha")
     if colours == 4:
         return (base if at < 0 else base.bandjoin(image[colours + at])).copy(interpretation="cmyk")
     if at < 0:
         return base.copy(interpretation=image.interpretation)
-    return stack(base, image[colours + at], meaning[at] == 1)
+    return join_alpha(base, image[colours + at], meaning[at] == 1)
 
 
 def _with_fields(image: pyvips.Image, data: bytes, page) -> pyvips.Image:
@@ -235,14 +221,8 @@ def _with_fields(image: pyvips.Image, data: bytes, page) -> pyvips.Image:
         fields["icc-profile-data"] = _profile(page, image.bands < 3)
     unit = {2: 1 / 25.4, 3: 1 / 10}.get(page.tags.valueof(296, 2), 0)
     across, down = ((_numbers(page, tag) or (0,))[0] * unit for tag in (282, 283))
-    image = image.copy(xres=across or 1, yres=down or 1)
-    for name, value in fields.items():
-        if name in image.get_fields():
-            image.remove(name)
-        if value:
-            image.set_type(BLOB, name, value)
-    image.set_type(pyvips.GValue.gint_type, "orientation", int(page.tags.valueof(274, 1)))
-    return image
+    fields["orientation"] = int(page.tags.valueof(274, 1))
+    return with_fields(image.copy(xres=across or 1, yres=down or 1), fields)
 
 
 def _profile(page, is_grey: bool) -> bytes:

@@ -14,7 +14,8 @@ from srgan_tf.inference import auto
 from srgan_tf.inference.condition import Condition, analyze
 from srgan_tf.inference.lite_engine import EngineRunner
 from srgan_tf.inference.loading import load_runner
-from srgan_tf.io import images, jpeg_tables
+from srgan_tf.io import images
+from srgan_tf.io.jpeg import LUMA_STEPS, quality_of_table
 
 HELDOUT = sorted((PHOTOS / "heldout").glob("*.jpg"))
 
@@ -56,10 +57,10 @@ def test_files_tell_the_quality_that_pillow_was_given(lrs, options):
 def test_a_table_tells_its_quality():
     """Of 8 or 16 bits, as Pillow parses it; and a file without one."""
     steps = np.asarray(Image.open(io.BytesIO(as_jpeg(np.zeros((8, 8), np.uint8), quality=60))).quantization[0])
-    assert jpeg_tables.quality_of(steps) == pytest.approx(60, abs=1)
-    wide = as_jpeg(np.zeros((8, 8), np.uint8), qtables=[[int(step) * 100 for step in jpeg_tables.LUMA]])
+    assert quality_of_table(steps) == pytest.approx(60, abs=1)
+    wide = as_jpeg(np.zeros((8, 8), np.uint8), qtables=[[int(step) * 100 for step in LUMA_STEPS]])
     assert images.load(wide).quality == pytest.approx(1, abs=1)
-    assert jpeg_tables.quality_of(steps[:20]) is None and jpeg_tables.quality_of(None) is None
+    assert quality_of_table(steps[:20]) is None and quality_of_table(None) is None
 
 
 @pytest.mark.parametrize("quality", [30, 50, 75, 85])

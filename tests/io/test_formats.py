@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from srgan_tf.errors import ImageError
-from srgan_tf.io import colour, images, png
-from srgan_tf.io.opened import from_array
+from srgan_tf.io import colour, encoding, images
+from srgan_tf.io.samples import from_array
 
 tifffile = pytest.importorskip("tifffile")
 
@@ -109,7 +109,7 @@ def test_primaries_and_curve_of_a_tiff_become_its_profile():
     points = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06)  # Adobe RGB's
     chroma = (319, "2I", 6, tuple(n for value in points for n in (round(value * 10_000), 10_000)), True)
     curve = (301, "H", 256, tuple(round(65_535 * (i / 255) ** 2.2) for i in range(256)), True)
-    profile = images.load(tiff(ramps(), photometric="rgb", extratags=[chroma, curve])).metadata["icc-profile-data"][1]
+    profile = images.load(tiff(ramps(), photometric="rgb", extratags=[chroma, curve])).metadata["icc-profile-data"]
     profiles = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
     shown = np.asarray(
         ImageCms.profileToProfile(Image.fromarray(np.full((1, 1, 3), (120, 200, 90), np.uint8)), *profiles)
@@ -170,11 +170,11 @@ def test_gamma_of_a_png_is_kept_where_it_is_not_srgbs(gamma, profile):
     file = io.BytesIO()
     Image.fromarray(ramps()[..., 0]).save(file, "PNG")
     data = file.getvalue()
-    data = data[:33] + png.chunk(b"gAMA", struct.pack(">I", gamma)) + data[33:]
+    data = data[:33] + encoding.chunk(b"gAMA", struct.pack(">I", gamma)) + data[33:]
     metadata = images.load(data).metadata
     assert ("icc-profile-data" in metadata) == profile
     if profile:
-        made = ImageCms.ImageCmsProfile(io.BytesIO(metadata["icc-profile-data"][1]))
+        made = ImageCms.ImageCmsProfile(io.BytesIO(metadata["icc-profile-data"]))
         assert made.profile.xcolor_space.strip() == "GRAY"
         grey = Image.fromarray(np.full((1, 1), 128, np.uint8))
         shown = np.asarray(ImageCms.profileToProfile(grey, made, ImageCms.createProfile("sRGB"), outputMode="RGB"))
@@ -189,7 +189,7 @@ def test_cicp_of_a_png(codes, result):
     file = io.BytesIO()
     Image.fromarray(ramps()).save(file, "PNG")
     data = file.getvalue()
-    data = data[:33] + png.chunk(b"cICP", bytes([*codes, 0, 1])) + data[33:]
+    data = data[:33] + encoding.chunk(b"cICP", bytes([*codes, 0, 1])) + data[33:]
     if result in ("HLG", "PQ"):
         with pytest.raises(ImageError, match=rf"HDR \({result}\)"):
             images.load(data)

@@ -161,6 +161,17 @@ def test_an_interrupt_while_the_writer_starts_does_not_hang(tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
+def test_a_writer_that_fails_early_does_not_hang(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(encoding, "_write", fail)
+    rows = [np.zeros((500, 1000, 3), np.uint8)] * 4  # more than a pipe holds
+    with pytest.raises(ImageError, match=r"a\.jpg: cannot write it \(No space left"):
+        encoding.write_rows(tmp_path / "a.jpg", rows, (2000, 1000, 3), np.uint8)
+    assert not list(tmp_path.iterdir())
+
+
 def test_threads_read_formats_that_libvips_leaves_to_pillow(tmp_path):
     # libvips' error text is shared by all threads: one that fails, or recovers, takes another's cause away.
     pixels = _noise(20, 30, 3, np.uint8)
