@@ -36,23 +36,31 @@ _HOMES = {
 
 _LIGHT = ("Upscaler", "upscale", "upscale_bytes")  # need no TensorFlow themselves
 
-# Explicit imports; type checkers let `__getattr__` accept anything.
+__all__ = ["__version__", *_HOMES]
+
+# Explicit imports; type checkers let `__getattr__` accept anything. `as` exports the name.
 if TYPE_CHECKING:
-    from srgan_tf.data.batches import Photos, patches
-    from srgan_tf.evaluation.evaluate import evaluate
-    from srgan_tf.inference.pictures import upscale, upscale_bytes
-    from srgan_tf.inference.upscaling import Upscaler
-    from srgan_tf.models.compact import Compact
-    from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
-    from srgan_tf.models.edsr import EDSR
-    from srgan_tf.models.msrresnet import MSRResNet
-    from srgan_tf.models.rrdb import RRDB
-    from srgan_tf.models.span import SPAN, SPANSiLU
-    from srgan_tf.models.srresnet import Generator
-    from srgan_tf.models.srvgg import SRVGG
-    from srgan_tf.models.vgg import FeatureNetwork
-    from srgan_tf.models.weights import blend, load, save_weights
-    from srgan_tf.training.model import SRGAN
+    from srgan_tf.data.batches import Photos as Photos
+    from srgan_tf.data.batches import patches as patches
+    from srgan_tf.evaluation.evaluate import evaluate as evaluate
+    from srgan_tf.inference.pictures import upscale as upscale
+    from srgan_tf.inference.pictures import upscale_bytes as upscale_bytes
+    from srgan_tf.inference.upscaling import Upscaler as Upscaler
+    from srgan_tf.models.compact import Compact as Compact
+    from srgan_tf.models.discriminators import Discriminator as Discriminator
+    from srgan_tf.models.discriminators import FeatureDiscriminator as FeatureDiscriminator
+    from srgan_tf.models.edsr import EDSR as EDSR
+    from srgan_tf.models.msrresnet import MSRResNet as MSRResNet
+    from srgan_tf.models.rrdb import RRDB as RRDB
+    from srgan_tf.models.span import SPAN as SPAN
+    from srgan_tf.models.span import SPANSiLU as SPANSiLU
+    from srgan_tf.models.srresnet import Generator as Generator
+    from srgan_tf.models.srvgg import SRVGG as SRVGG
+    from srgan_tf.models.vgg import FeatureNetwork as FeatureNetwork
+    from srgan_tf.models.weights import blend as blend
+    from srgan_tf.models.weights import load as load
+    from srgan_tf.models.weights import save_weights as save_weights
+    from srgan_tf.training.model import SRGAN as SRGAN
 else:
 
     def __getattr__(name):
@@ -81,29 +89,3 @@ _register()
 
 def __dir__() -> list[str]:
     return __all__
-
-
-__all__ = [
-    "EDSR",
-    "RRDB",
-    "SPAN",
-    "SRGAN",
-    "SRVGG",
-    "Compact",
-    "Discriminator",
-    "FeatureDiscriminator",
-    "FeatureNetwork",
-    "Generator",
-    "MSRResNet",
-    "Photos",
-    "SPANSiLU",
-    "Upscaler",
-    "__version__",
-    "blend",
-    "evaluate",
-    "load",
-    "patches",
-    "save_weights",
-    "upscale",
-    "upscale_bytes",
-]

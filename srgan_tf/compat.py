@@ -40,12 +40,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return x
 
 
-def unpack(data) -> tuple:
-    """Return (x, y, sample_weight) of a step's data, None for missing ones."""
-    where = keras.utils if KERAS_3 else tf.keras.utils
-    return where.unpack_x_y_sample_weight(data)
-
-
 def set_monitor_mode(callbacks, names: tuple[str, ...]) -> None:
     """Set mode="max" on callbacks monitoring these metrics in mode "auto".
 
@@ -66,8 +60,8 @@ def set_monitor_mode(callbacks, names: tuple[str, ...]) -> None:
 
 def check_settings() -> None:
     """Raise SettingsError if a global Keras setting is unsupported."""
-    policy = keras.mixed_precision.global_policy() if not KERAS_3 else keras.config.dtype_policy()
-    settings.check(keras.backend.image_data_format(), keras.backend.floatx(), policy=policy.name)
+    policy = keras.mixed_precision.global_policy().name
+    settings.check(keras.backend.image_data_format(), keras.backend.floatx(), policy=policy)
 
 
 def set_precision(name: str) -> None:
@@ -142,13 +136,6 @@ def synchronize_batch_norm(network) -> None:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
             layer.fused = False  # Keras 2.15's fused kernel sees one replica
-
-
-def with_loss_scaling(optimizer):
-    """Wrap an optimizer with loss scaling, without which float16 gradients underflow."""
-    if KERAS_3:
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return keras.mixed_precision.LossScaleOptimizer(optimizer)
 
 
 def scale_loss(optimizer, loss: tf.Tensor) -> tf.Tensor:

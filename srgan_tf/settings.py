@@ -19,9 +19,8 @@ def check_files() -> None:
         config = json.loads(path.read_text())
     except (OSError, ValueError):
         config = {}
-    backend, where = os.environ.get("KERAS_BACKEND") or config.get("backend"), "KERAS_BACKEND"
-    if not os.environ.get("KERAS_BACKEND"):
-        where = f"backend in {path}"
+    backend = os.environ.get("KERAS_BACKEND") or config.get("backend")
+    where = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") else f"backend in {path}"
     if backend not in (None, "", "tensorflow") and _is_keras_3():
         raise SettingsError(f"{where} is {backend!r}, and srgan_tf needs Keras on TensorFlow: set it to tensorflow")
     check(config.get("image_data_format"), config.get("floatx"), f" in {path}")

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srgan_tf import compat
 from srgan_tf.models import discriminators
-from srgan_tf.training import callbacks, loop, state
+from srgan_tf.training import callbacks, loop
 from srgan_tf.training import strategy as strategies
 from srgan_tf.training.recipes import Recipe
 
@@ -41,7 +42,8 @@ def main(folder: str, name: str) -> None:
 
 
 def save(folder: str, name: str, model) -> None:
-    arrays = {f"{part}{i}": np.array(v) for part, values in state.of(model).items() for i, v in enumerate(values)}
+    found = callbacks.variables_of(model)
+    arrays = {f"{part}{i}": np.array(compat.local(v)) for part, values in found.items() for i, v in enumerate(values)}
     np.savez(os.path.join(folder, f"{name}.npz"), **arrays)
 
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from srgan_tf import compat
 from srgan_tf.models.srresnet import Generator
-from srgan_tf.training import optimizers, state
+from srgan_tf.training import callbacks, optimizers
 from srgan_tf.training.model import SRGAN
 
 
@@ -64,8 +64,8 @@ def test_addons_optimizer_trains_and_its_state_goes_through_a_checkpoint(tmp_pat
     other = made()
     for _ in range(7):  # Lookahead's slow weights move at the sixth
         model.train_step(hr)
-    tf.train.Checkpoint(**state.of(model)).write(str(tmp_path / "state"))
-    tf.train.Checkpoint(**state.of(other)).read(str(tmp_path / "state")).assert_consumed()
+    tf.train.Checkpoint(**callbacks.variables_of(model)).write(str(tmp_path / "state"))
+    tf.train.Checkpoint(**callbacks.variables_of(other)).read(str(tmp_path / "state")).assert_consumed()
     assert float(other.learning_rate()) == pytest.approx(float(model.learning_rate())) and other.learning_rate() > 0
     for _ in range(6):
         model.train_step(hr)

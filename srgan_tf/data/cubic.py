@@ -16,17 +16,11 @@ _PRODUCT = 1 << 18
 
 @dataclass(frozen=True)
 class Taps:
-    """Resampling of one axis: at every `stride` pixels, each column of `weights` gives one pixel.
+    """Resampling of one axis: at every `stride` pixels, each column of `weights` gives one pixel."""
 
-    Attributes:
-        weights: [length, phases], float64.
-        first: offset of the first tap.
-        stride: pixels between positions.
-    """
-
-    weights: np.ndarray
-    first: int
-    stride: int
+    weights: np.ndarray  # [length, phases], float64
+    first: int  # offset of the first tap
+    stride: int  # pixels between positions
 
 
 def shrinking(scale: int) -> Taps:

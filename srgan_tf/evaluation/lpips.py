@@ -1,12 +1,12 @@
 """LPIPS, the learned perceptual distance of Zhang et al. 2018 (version 0.1, linear heads), in TensorFlow."""
 
 import functools
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-PRETRAINED = Path(__file__).parents[1] / "pretrained"
+from srgan_tf.models.weights import PRETRAINED
+
 NETWORKS = {"alex": "lpips_alex.npz", "vgg": "vgg16.npz"}
 SMALLEST = {"alex": 31, "vgg": 16}  # px; smaller pictures have no deepest features
 # The normalisation of torchvision's networks, for RGB in [-1, 1].

@@ -18,7 +18,7 @@ class BaseGenerator(keras.Model):
     """A generator: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], `scale` times larger.
 
     A subclass creates its layers, calls `build((None, None, None, 3))` and implements four methods, from which
-    training, weight files, fast inference, every export and the evaluation follow:
+    training, weight files, fast inference, every export and the evaluation follow (`BlockGenerator` has the last):
 
     - `named_layers()`: the layers with weights, by flat name, in the order of the forward pass. Layers whose names
       begin with `head/` or `tail/` stay in float32 where others are computed in bfloat16.
@@ -89,8 +89,7 @@ class BaseGenerator(keras.Model):
 
     def build(self, input_shape):
         """Create the weights; no shape depends on the picture's size."""
-        ops = Builder(self.named_layers())
-        self.tail(self.trunk(Trace(0, 1, 3), ops), ops)
+        self._survey()
         self.built = True
 
     def call(self, lr, training=False):
@@ -99,8 +98,13 @@ class BaseGenerator(keras.Model):
         ops = KerasOps(self.named_layers(), training, self.rounding if training else 0.0)
         return self.tail(self.trunk(lr, ops), ops)
 
-    def _survey(self) -> Survey:
-        return Survey({name: layer.kernel.shape for name, layer in self.named_layers().items() if _is_conv(layer)})
+    def _survey(self, tail_only: bool = False) -> tuple[Survey, float]:
+        """Return the survey of all layers, and the receptive field of SR in LR, or in what the tail reads."""
+        survey = Survey(self.named_layers())
+        features = self.trunk(Trace(0, 1, 3), survey)
+        if tail_only:
+            features = tuple(Trace(0, 1, trace.channels) for trace in features)
+        return survey, self.tail(features, survey).reach
 
     @property
     def context(self) -> int:
@@ -114,21 +118,16 @@ class BaseGenerator(keras.Model):
     @property
     def receptive_field(self) -> int:
         """LR pixels on each side of a pixel that its SR depends on; 40 for the paper's."""
-        survey = self._survey()
-        return math.ceil(self.tail(self.trunk(Trace(0, 1, 3), survey), survey).reach)
+        return math.ceil(self._survey()[1])
 
     @property
     def tail_context(self) -> int:
         """Receptive field of the tail alone."""
-        survey = self._survey()
-        features = [Trace(0, 1, trace.channels) for trace in self.trunk(Trace(0, 1, 3), survey)]
-        return math.ceil(self.tail(tuple(features), survey).reach)
+        return math.ceil(self._survey(tail_only=True)[1])
 
     def multiply_adds(self, height: int = 720, width: int = 1280) -> int:
         """Return the multiply-adds of all convolutions for SR of this size in pixels."""
-        survey = self._survey()
-        self.tail(self.trunk(Trace(0, 1, 3), survey), survey)
-        return round(survey.multiply_adds * height * width / self.scale**2)
+        return round(self._survey()[0].multiply_adds * height * width / self.scale**2)
 
     def named_weights(self) -> dict[str, tf.Variable]:
         """Return all variables by flat name, such as `block03/bn1/moving_mean`, as in weight files."""
@@ -184,13 +183,13 @@ class BaseGenerator(keras.Model):
             factor = gamma / np.sqrt(variance + layers[norm].epsilon)
             arrays[f"{conv}/kernel"] = arrays[f"{conv}/kernel"] * factor
             arrays[f"{conv}/bias"] = (arrays[f"{conv}/bias"] - mean) * factor + beta
-        return self._like(arrays, batch_norm=False)
+        return self.like(arrays, batch_norm=False)
 
     def with_batch_norm(self) -> "BaseGenerator":
         """Return the same function at inference, with batch norms that are the identity."""
         if self.batch_norm:
             return self
-        result, arrays = self._like({}, batch_norm=True), self.get_arrays()
+        result, arrays = self.like({}, batch_norm=True), self.get_arrays()
         layers = result.named_layers()
         for _, norm in result.norms():
             for name, value in zip(_NORM, (1, 0, 0, 1 - layers[norm].epsilon)):
@@ -198,7 +197,8 @@ class BaseGenerator(keras.Model):
         result.set_arrays(arrays)
         return result
 
-    def _like(self, arrays: dict, **changes) -> "BaseGenerator":
+    def like(self, arrays: dict, **changes) -> "BaseGenerator":
+        """Return a generator of this architecture, but for `changes` of its arguments, with other weights."""
         made = type(self)(**{**self.architecture(), "degradation": self.degradation, **changes})
         if arrays:
             made.set_arrays(arrays)
@@ -206,32 +206,43 @@ class BaseGenerator(keras.Model):
         return made
 
 
-def _is_conv(layer) -> bool:
-    return isinstance(layer, keras.layers.Conv2D)
+class BlockGenerator(BaseGenerator):
+    """A generator of equal `blocks` with `channels` feature maps.
+
+    Args:
+        blocks, channels: at least 1.
+        scale, degradation: as for `BaseGenerator`.
+
+    Raises:
+        ValueError: the architecture does not have this scale or size.
+    """
+
+    arguments = ("blocks", "channels", "scale", "degradation")  # of the constructor, kept as attributes
+
+    def __init__(self, blocks: int, channels: int, scale: int, degradation: str, **kwargs):
+        super().__init__(scale, degradation, **kwargs)
+        if blocks < 1 or channels < 1:
+            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
+        self.blocks, self.channels = blocks, channels
+
+    def block_names(self) -> list[str]:
+        """Return the blocks' part of flat names."""
+        return [f"block{i:02d}" for i in range(self.blocks)]
+
+    def get_config(self):
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.arguments}}
 
 
-class Builder(Survey):
-    """Build each layer for the channels that reach it."""
+def upsampling_factors(scale: int) -> list[int]:
+    """Return the steps by which a tail upsamples: 3 at once, or factors of 2."""
+    return [3] if scale == 3 else [2] * int(math.log2(scale))
 
-    def __init__(self, layers: dict[str, keras.layers.Layer]):
-        super().__init__({})
-        self.layers = layers
 
-    def _build(self, x: Trace, name: str) -> Trace:
-        layer = self.layers[name]
-        if not layer.built:
-            layer.build((None, None, None, x.channels))
-        return layer
+def conv_layer(filters: int, name: str, start=None, size: int = 3) -> keras.layers.Conv2D:
+    """Return a zero-padded convolution of this flat name.
 
-    def conv(self, x, name, relu=False):
-        self.kernels[name] = self._build(x, name).kernel.shape
-        return super().conv(x, name, relu)
-
-    def norm(self, x, name):
-        if name in self.layers:
-            self._build(x, name)
-        return x
-
-    def prelu(self, x, name):
-        self._build(x, name)
-        return x
+    start: the initial kernel; by default PyTorch's, as in most authors' code: with Keras' default, SR of a network
+    without batch norm would have ten times the range.
+    """
+    start = start or keras.initializers.VarianceScaling(1 / 3, distribution="uniform")
+    return keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=start, name=name.replace("/", "_"))

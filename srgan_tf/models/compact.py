@@ -5,9 +5,7 @@ import itertools
 import keras
 import tensorflow as tf
 
-from srgan_tf.models.base import BaseGenerator
-
-layers = keras.layers
+from srgan_tf.models.base import BlockGenerator, conv_layer
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
@@ -25,24 +23,18 @@ class NearIdentity(keras.initializers.HeNormal):
         return 0.1 * kernel + tf.pad(identity, [[1, 1], [1, 1], [0, 0], [0, 0]])
 
 
-class UpsampledResidual(BaseGenerator):
-    """Base for generators predicting a residual over upsampled LR."""
+class UpsampledResidual(BlockGenerator):
+    """Base for generators predicting a residual over upsampled LR, by a last convolution that starts near 0."""
 
     upsampling = "bilinear"
 
-    def __init__(self, blocks: int, channels: int, scale: int, degradation: str, **kwargs):
-        super().__init__(scale, degradation, **kwargs)
-        if blocks < 1 or channels < 1:
-            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
-        self.blocks, self.channels = blocks, channels
+    @staticmethod
+    def _last(scale: int, name: str) -> keras.layers.Conv2D:
+        return conv_layer(3 * scale**2, name, keras.initializers.VarianceScaling(0.02))
 
     def tail(self, features, ops):
         residue, lr = features
         return ops.onto_enlarged(ops.shuffle(residue, self.scale), lr, self.scale, self.upsampling)
-
-    def get_config(self):
-        names = ("blocks", "channels", "scale", "degradation")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
@@ -59,22 +51,13 @@ class Compact(UpsampledResidual):
         scale: 2, 3, 4 or 8.
         degradation: as for `BaseGenerator`.
 
-    Call:
-        As for `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
-
-    Raises:
-        ValueError: the architecture does not have this scale or size.
+    Call: as for `Generator`.
     """
 
     def __init__(self, blocks: int = 9, channels: int = 24, scale: int = 4, degradation: str = "bicubic", **kwargs):
         super().__init__(blocks, channels, scale, degradation, **kwargs)
-        self.convs = [
-            layers.Conv2D(channels, 3, padding="same", kernel_initializer=NearIdentity(), name=f"conv{i:02d}")
-            for i in range(blocks + 1)
-        ]
-        # Small, so that SR starts near bilinear upsampling.
-        start = keras.initializers.VarianceScaling(0.02)
-        self.last = layers.Conv2D(3 * scale**2, 3, padding="same", kernel_initializer=start, name="last")
+        self.convs = [conv_layer(channels, f"conv{i:02d}", NearIdentity()) for i in range(blocks + 1)]
+        self.last = self._last(scale, "last")
         self.build((None, None, None, 3))
 
     def named_layers(self):
@@ -82,8 +65,8 @@ class Compact(UpsampledResidual):
 
     def trunk(self, lr, ops):
         x = lr
-        for i in range(self.blocks + 1):
-            x = ops.conv(x, f"conv{i:02d}", relu=True)
+        for conv in self.convs:
+            x = ops.conv(x, conv.name, relu=True)
         return ops.residue(x, "last"), lr
 
     def equalised(self, kind):

@@ -155,26 +155,36 @@ class Trace:
 class Survey(Ops):
     """Count instead of computing: tensors are `Trace`s, and `multiply_adds` sums those per LR pixel.
 
-    Args:
-        kernels: shape of each convolution's kernel, by layer name.
+    Layers that are not built yet are built for the channels that reach them.
     """
 
-    def __init__(self, kernels: dict[str, tuple]):
-        self.kernels, self.multiply_adds = kernels, 0
+    def __init__(self, layers: dict[str, keras.layers.Layer]):
+        self.layers, self.multiply_adds = layers, 0
+
+    def _built(self, x: Trace, name: str) -> keras.layers.Layer:
+        layer = self.layers[name]
+        if not layer.built:
+            layer.build((None, None, None, x.channels))
+        return layer
 
     def conv(self, x, name, relu=False):
-        height, width, channels, filters = self.kernels[name]
+        height, width, channels, filters = self._built(x, name).kernel.shape
         self.multiply_adds += height * width * channels * filters * x.density**2
         return Trace(x.reach + (max(height, width) // 2) / x.density, x.density, filters)
 
+    def norm(self, x, name):
+        if name in self.layers:
+            self._built(x, name)
+        return x
+
     def prelu(self, x, name):
+        self._built(x, name)
         return x
 
-    def leaky_relu(self, x, name):
+    def _unchanged(self, x, *_):
         return x
 
-    def silu(self, x, name):
-        return x
+    leaky_relu = silu = centre = crop = _unchanged
 
     def add(self, x, y, name, scale=1.0):
         return replace(x, reach=max(x.reach, y.reach))
@@ -188,14 +198,8 @@ class Survey(Ops):
     def shuffle(self, x, block):
         return Trace(x.reach, x.density * block, x.channels // block**2)
 
-    def centre(self, lr, colour, name):
-        return lr
-
     def unshuffle(self, lr, block):
         return Trace(lr.reach + block - 1, lr.density / block, lr.channels * block**2)
-
-    def crop(self, x, lr):
-        return x
 
     def nearest(self, x, factor):
         return replace(x, density=x.density * factor)
@@ -265,8 +269,7 @@ class OutputConv(keras.layers.Conv2D):
         inputs = tf.cast(inputs, self.compute_dtype)
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.compute_dtype)
         bias = tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
-        return (self._in_blocks if training else conv_in_columns)(inputs, kernel) + bias
-
-    def _in_blocks(self, inputs, kernel):
-        folded = tf.nn.space_to_depth(inputs, self.block)
-        return tf.nn.depth_to_space(tf.nn.conv2d(folded, fold(kernel, self.block), 1, "SAME"), self.block)
+        if not training:
+            return conv_in_columns(inputs, kernel) + bias
+        folded = tf.nn.conv2d(tf.nn.space_to_depth(inputs, self.block), fold(kernel, self.block), 1, "SAME")
+        return tf.nn.depth_to_space(folded, self.block) + bias

@@ -3,6 +3,7 @@
 import keras
 
 from srgan_tf.choices import SCALES
+from srgan_tf.models.base import conv_layer
 from srgan_tf.models.compact import NearIdentity, UpsampledResidual
 
 
@@ -22,26 +23,18 @@ class SPAN(UpsampledResidual):
         scale: 2, 3, 4 or 8.
         degradation: as for `BaseGenerator`.
 
-    Call:
-        As for `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
-
-    Raises:
-        ValueError: the architecture does not have this scale or size.
+    Call: as for `Generator`.
     """
 
     last = "last"
 
     def __init__(self, blocks: int = 6, channels: int = 48, scale: int = 4, degradation: str = "bicubic", **kwargs):
         super().__init__(blocks, channels, scale, degradation, **kwargs)
-        names = [f"{block}/conv{i}" for block in self._names() for i in range(3)]
-        self.convs = {name: _conv(channels, name) for name in ("head", *names, "end")}
-        self.convs["fuse"] = _conv(channels, "fuse", 1, keras.initializers.VarianceScaling(1.0))
-        # Small, so that SR starts near bilinear upsampling.
-        self.convs[self.last] = _conv(3 * scale**2, self.last, 3, keras.initializers.VarianceScaling(0.02))
+        names = [f"{block}/conv{i}" for block in self.block_names() for i in range(3)]
+        self.convs = {name: conv_layer(channels, name, NearIdentity()) for name in ("head", *names, "end")}
+        self.convs["fuse"] = conv_layer(channels, "fuse", keras.initializers.VarianceScaling(1.0), 1)
+        self.convs[self.last] = self._last(scale, self.last)
         self.build((None, None, None, 3))
-
-    def _names(self) -> list[str]:
-        return [f"block{i:02d}" for i in range(self.blocks)]
 
     def named_layers(self):
         return dict(self.convs)
@@ -56,7 +49,7 @@ class SPAN(UpsampledResidual):
     def _features(self, lr, ops):
         x = head = ops.conv(lr, "head")
         first = None
-        for block in self._names():
+        for block in self.block_names():
             inner = self._activated(x, f"{block}/conv0", ops)
             y = ops.conv(self._activated(inner, f"{block}/conv1", ops), f"{block}/conv2")
             x = ops.gate(ops.add(x, y, block), y, f"{block}/gate")
@@ -77,6 +70,7 @@ class SPANSiLU(SPAN):
     scales = (1, *SCALES)
     last = "tail/conv"
     mean = (0.4488, 0.4371, 0.4040)
+    arguments = (*SPAN.arguments, "centred")
     centred = False
 
     def __init__(
@@ -100,11 +94,3 @@ class SPANSiLU(SPAN):
 
     def tail(self, features, ops):
         return ops.shuffle(ops.picture(features[0], self.last), self.scale)
-
-    def get_config(self):
-        return {**super().get_config(), "centred": self.centred}
-
-
-def _conv(filters: int, name: str, size: int = 3, start=None) -> keras.layers.Conv2D:
-    name, start = name.replace("/", "_"), start or NearIdentity()
-    return keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=start, name=name)

@@ -1,12 +1,10 @@
 """The generator of Ledig et al. 2017, figure 4; trained without a discriminator it is SRResNet."""
 
-import math
-
 import keras
 import numpy as np
 
 from srgan_tf import compat
-from srgan_tf.models.base import BaseGenerator
+from srgan_tf.models.base import BlockGenerator, upsampling_factors
 from srgan_tf.models.ops import OutputConv
 
 layers = keras.layers
@@ -21,9 +19,8 @@ def _prelu(name: str) -> layers.PReLU:
     return layers.PReLU(shared_axes=[1, 2], name=name)
 
 
-@keras.saving.register_keras_serializable("srgan_tf")
 class ResidualBlock(layers.Layer):
-    """The layers of conv3x3, batch norm, PReLU, conv3x3, batch norm (section 2.1.1); `Generator.trunk` calls them.
+    """Hold conv3x3, batch norm, PReLU, conv3x3, batch norm (section 2.1.1), which `Generator.trunk` calls.
 
     Args:
         channels: feature maps in and out.
@@ -32,9 +29,9 @@ class ResidualBlock(layers.Layer):
             (Goyal et al. 2017, section 5.1). Needs batch_norm.
     """
 
-    def __init__(self, channels: int, batch_norm: bool = True, zero_init: bool = False, **kwargs):
+    def __init__(self, channels: int, batch_norm: bool, zero_init: bool, **kwargs):
         super().__init__(**kwargs)
-        self.channels, self.batch_norm, self.zero_init = channels, batch_norm, zero_init
+        self.batch_norm = batch_norm
         self.conv1 = _conv(channels, 3, "conv1")
         self.prelu = _prelu("prelu")
         self.conv2 = _conv(channels, 3, "conv2")
@@ -50,13 +47,9 @@ class ResidualBlock(layers.Layer):
             return [self.conv1, self.bn1, self.prelu, self.conv2, self.bn2]
         return [self.conv1, self.prelu, self.conv2]
 
-    def get_config(self):
-        config = super().get_config()
-        return {**config, "channels": self.channels, "batch_norm": self.batch_norm, "zero_init": self.zero_init}
-
 
 @keras.saving.register_keras_serializable("srgan_tf")
-class Generator(BaseGenerator):
+class Generator(BlockGenerator):
     """Super-resolution generator G, exactly the paper's at its defaults (figure 4, section 2.1.1).
 
     9x9 convolution and PReLU; `blocks` residual blocks; a 3x3 convolution with batch norm and the long skip;
@@ -85,6 +78,8 @@ class Generator(BaseGenerator):
         >>> sr = Generator()(tf.random.uniform((1, 24, 24, 3)))   # (1, 96, 96, 3)
     """
 
+    arguments = ("blocks", "channels", "scale", "batch_norm", "output_activation", "zero_init", "degradation")
+
     def __init__(
         self,
         blocks: int = 16,
@@ -96,23 +91,20 @@ class Generator(BaseGenerator):
         degradation: str = "bicubic",
         **kwargs,
     ):
-        super().__init__(scale, degradation, **kwargs)
-        if blocks < 1 or channels < 1:
-            raise ValueError(f"blocks and channels must be at least 1, not {blocks!r} and {channels!r}")
-        self.blocks, self.channels = blocks, channels
+        super().__init__(blocks, channels, scale, degradation, **kwargs)
         self.batch_norm, self.output_activation, self.zero_init = batch_norm, output_activation, zero_init
         self.head_conv = _conv(channels, 9, "head_conv")
         self.head_prelu = _prelu("head_prelu")
         self.residual_blocks = [
-            ResidualBlock(channels, batch_norm, zero_init and batch_norm, name=f"block{i:02d}") for i in range(blocks)
+            ResidualBlock(channels, batch_norm, zero_init and batch_norm, name=name) for name in self.block_names()
         ]
         self.trunk_conv = _conv(channels, 3, "trunk_conv")
         if batch_norm:
             self.trunk_bn = compat.BatchNormalization(name="trunk_bn")
-        self.shuffle = 3 if scale == 3 else 2
-        steps = 1 if scale == 3 else int(math.log2(scale))
-        self.upsample_convs = [_conv(channels * self.shuffle**2, 3, f"upsample{i}_conv") for i in range(steps)]
-        self.upsample_prelus = [_prelu(f"upsample{i}_prelu") for i in range(steps)]
+        factors = upsampling_factors(scale)
+        self.shuffle = factors[0]
+        self.upsample_convs = [_conv(channels * n**2, 3, f"upsample{i}_conv") for i, n in enumerate(factors)]
+        self.upsample_prelus = [_prelu(f"upsample{i}_prelu") for i in range(len(factors))]
         self.tail_conv = _conv(3, 9, "tail_conv", OutputConv, block=self.shuffle)
         self.build((None, None, None, 3))
 
@@ -129,7 +121,7 @@ class Generator(BaseGenerator):
 
     def trunk(self, lr, ops):
         x = skip = ops.stem(lr, "head/conv", "head/prelu")
-        for block in self._names():
+        for block in self.block_names():
             y = ops.norm(ops.conv(x, f"{block}/conv1"), f"{block}/bn1")
             y = ops.conv(ops.prelu(y, f"{block}/prelu"), f"{block}/conv2")
             x = ops.add(x, ops.norm(y, f"{block}/bn2"), block)
@@ -143,11 +135,8 @@ class Generator(BaseGenerator):
             x = ops.prelu(x, f"upsample{i}/prelu")
         return ops.picture(x, "tail/conv", self.output_activation)
 
-    def _names(self) -> list[str]:
-        return [f"block{i:02d}" for i in range(self.blocks)]
-
     def norms(self):
-        pairs = [(f"{block}/conv{i}", f"{block}/bn{i}") for block in self._names() for i in (1, 2)]
+        pairs = [(f"{block}/conv{i}", f"{block}/bn{i}") for block in self.block_names() for i in (1, 2)]
         return [*pairs, ("trunk/conv", "trunk/bn")]
 
     def equalised(self, kind):
@@ -160,7 +149,7 @@ class Generator(BaseGenerator):
             names = [f"upsample{i}" for i in range(len(self.upsample_convs))]
             readers = [*(f"{name}/conv" for name in names[1:]), "tail/conv"]
             return [([f"{n}/prelu/sum"], [f"{n}/conv"], [reader]) for n, reader in zip(names, readers)]
-        blocks = self._names()
+        blocks = self.block_names()
         writers = ["head/conv", "trunk/conv", *(f"{name}/conv2" for name in blocks)]
         readers = ["upsample0/conv", "trunk/conv", *(f"{name}/conv1" for name in blocks)]
         return [(["head", *blocks], writers, readers)]
@@ -183,7 +172,7 @@ class Generator(BaseGenerator):
                 kernel[middle, middle, colour, outputs + colour] = taps
 
         carry("head/conv", 0, np.ones((1, 1)))
-        for block in self._names():
+        for block in self.block_names():
             last = f"{block}/bn2/gamma" if self.batch_norm else f"{block}/conv2/kernel"
             arrays[last][:] = 0
         arrays["trunk/conv/kernel"][..., :3] = 0
@@ -200,8 +189,3 @@ class Generator(BaseGenerator):
         carry("tail/conv", 0, np.full((1, 1), 2.0))
         arrays["tail/conv/bias"] -= 1
         self.set_arrays(arrays)
-
-    def get_config(self):
-        config = super().get_config()
-        names = ("blocks", "channels", "scale", "batch_norm", "output_activation", "zero_init", "degradation")
-        return {**config, **{name: getattr(self, name) for name in names}}

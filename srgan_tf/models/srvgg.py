@@ -3,9 +3,8 @@
 import keras
 
 from srgan_tf.choices import SCALES
+from srgan_tf.models.base import conv_layer
 from srgan_tf.models.compact import NearIdentity, UpsampledResidual
-
-layers = keras.layers
 
 
 @keras.saving.register_keras_serializable("srgan_tf")
@@ -21,11 +20,7 @@ class SRVGG(UpsampledResidual):
         scale: 1, 2, 3, 4 or 8.
         degradation: as for `BaseGenerator`.
 
-    Call:
-        As for `Generator`: LR float [batch, height, width, 3] in [0, 1] → SR float32 in [-1, 1], not clipped.
-
-    Raises:
-        ValueError: the architecture does not have this scale or size.
+    Call: as for `Generator`.
     """
 
     scales = (1, *SCALES)
@@ -35,18 +30,14 @@ class SRVGG(UpsampledResidual):
         super().__init__(blocks, channels, scale, degradation, **kwargs)
         self.parts = {}
         for name in self._names():
-            conv, start = f"{name}_conv", NearIdentity()
-            self.parts[f"{name}/conv"] = layers.Conv2D(channels, 3, padding="same", kernel_initializer=start, name=conv)
+            self.parts[f"{name}/conv"] = conv_layer(channels, f"{name}/conv", NearIdentity())
             slope = keras.initializers.Constant(0.25)  # PyTorch's default
-            self.parts[f"{name}/prelu"] = layers.PReLU(slope, shared_axes=[1, 2], name=f"{name}_prelu")
-        # Small, so that SR starts near the upsampled LR.
-        start = keras.initializers.VarianceScaling(0.02)
-        last = layers.Conv2D(3 * scale**2, 3, padding="same", kernel_initializer=start, name="tail_conv")
-        self.parts["tail/conv"] = last
+            self.parts[f"{name}/prelu"] = keras.layers.PReLU(slope, shared_axes=[1, 2], name=f"{name}_prelu")
+        self.parts["tail/conv"] = self._last(scale, "tail/conv")
         self.build((None, None, None, 3))
 
     def _names(self) -> list[str]:
-        return ["head", *(f"block{i:02d}" for i in range(self.blocks))]
+        return ["head", *self.block_names()]
 
     def named_layers(self):
         return dict(self.parts)

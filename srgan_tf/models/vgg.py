@@ -70,9 +70,10 @@ class FeatureNetwork:
             arrays = bundled()
         depths = [*DEPTHS[network][: i - 1], j]
         names = [f"conv{group}_{n}" for group, depth in enumerate(depths, 1) for n in range(1, depth + 1)]
-        self.convolutions = [
-            (name, *(_frozen(arrays[f"{name}/{part}"]) for part in ("kernel", "bias"))) for name in names
-        ]
+        self.convolutions = []
+        for name in names:  # variables: constants would be copied into each traced graph
+            parts = [arrays[f"{name}/{part}"].astype(np.float32) for part in ("kernel", "bias")]
+            self.convolutions.append((name, *(tf.Variable(part, trainable=False) for part in parts)))
         known = ({(1, 1): SCALES_BEFORE_ACTIVATION[network]} if before_activation else SCALES[network]).items()
         self.scales = {f"conv{i}_{j}": max(s for s in known if s[0] <= (i, j))[1] for i, j in seen}
 
@@ -116,11 +117,6 @@ class FeatureNetwork:
         *also, layer = map(list, self.layers)
         config = {"network": self.network, "layer": layer, "also": also, "judged": list(map(list, self.judged))}
         return {**config, "before_activation": self.before_activation, "distance": self.distance_kind}
-
-
-def _frozen(array: np.ndarray) -> tf.Variable:
-    # Constants would be copied into each traced graph.
-    return tf.Variable(array.astype(np.float32), trainable=False)
 
 
 def bundled() -> dict[str, np.ndarray]:

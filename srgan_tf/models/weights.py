@@ -47,22 +47,23 @@ def load(source):
     if is_shipped(source):
         path = shipped_file(name)
     if published.is_published(source):
-        config, arrays = foreign.read(published.file(name))
         model = published.MODELS[name]
-        return _made(config | {"licence": model.licence, "origin": model.url}, arrays)
+        return _load_foreign(published.file(name), licence=model.licence, origin=model.url)
     if path.is_dir():
         path = _of_run(path)
     check_there(source)
     if path.suffix == ".bin":
         raise WeightsError(f"{path}: ncnn's weights; name the .param file beside it")
     if path.suffix in foreign.SUFFIXES:
-        return _load_foreign(path, foreign.read)
+        return _load_foreign(path)
     try:
         if path.suffix == ".keras":
             return _load_keras(path)
         if path.suffix == ".h5":
             return import_krasserm(path)
-        return _load_npz(path)
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        return _made(json.loads(str(arrays.pop("config"))), arrays)
     except (*_BROKEN, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
 
@@ -83,15 +84,14 @@ def blend(a, b, amount: float):
     """
     if not 0 <= amount <= 1:
         raise WeightsError(f"the amount of a blend must be in [0, 1], not {amount}")
-    first, second = a.architecture(), b.architecture()
     if not blendable(a, b):
+        first, second = a.architecture(), b.architecture()
         differing = ", ".join(k for k in first if first[k] != second.get(k))
         raise WeightsError(
             f"generators of different architecture do not blend: {differing or type(b).__name__} differs"
         )
     arrays, others = a.get_arrays(), b.get_arrays()
-    blended = type(a)(**first, degradation=a.degradation)
-    blended.set_arrays({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
+    blended = a.like({name: (1 - amount) * arrays[name] + amount * others[name] for name in arrays})
     for name in ("licence", "origin"):
         stated = dict.fromkeys(filter(None, (getattr(a, name), getattr(b, name))))
         setattr(blended, name, ", ".join(stated))
@@ -191,16 +191,12 @@ def _of_run(folder: Path) -> Path:
     return (best or found)[-1]
 
 
-def _load_npz(path: Path):
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    return _made(json.loads(str(arrays.pop("config"))), arrays)
+def _load_foreign(path: Path, **terms: str):
+    from srgan_tf.models import foreign
 
-
-def _load_foreign(path: Path, read):
-    config, arrays = read(path)
+    config, arrays = foreign.read(path)
     try:
-        return _made(config, arrays)
+        return _made(config | terms, arrays)
     except ValueError as error:
         raise WeightsError(f"{path}: a variant that is not supported ({error})") from None
 
@@ -271,11 +267,5 @@ def import_krasserm(path):
 
 
 def _layer_arrays(group) -> dict[str, np.ndarray]:
-    arrays = {}
-
-    def visit(name, item):
-        if hasattr(item, "shape"):
-            arrays[name.split("/")[-1].split(":")[0]] = np.asarray(item)
-
-    group.visititems(visit)
-    return arrays
+    tensors = [group[name] for name in group.attrs["weight_names"]]
+    return {tensor.name.split("/")[-1].split(":")[0]: np.asarray(tensor) for tensor in tensors}

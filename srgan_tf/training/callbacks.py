@@ -14,14 +14,13 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from srgan_tf import signals
+from srgan_tf import compat, signals
 from srgan_tf.data.bicubic import enlarge
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import TrainingError
 from srgan_tf.io import files
 from srgan_tf.models.weights import is_best, save_weights
 from srgan_tf.progress import Bar
-from srgan_tf.training import state as states
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -44,7 +43,10 @@ class Checkpoints(keras.callbacks.Callback):
         self.folder, self.seconds, self.keep, self.run = Path(folder), seconds, keep, model
         self.writes = writes
         self.step, self.best, self.stop_signal = 0, -math.inf, None
-        self.state = tf.train.Checkpoint(**states.of(model))
+        self._variables = variables_of(model)
+        # Plain lists: `tf.train.Checkpoint` silently leaves out layers in lists of a Keras 3 model.
+        local = {name: [compat.local(v) for v in variables] for name, variables in self._variables.items()}
+        self.state = tf.train.Checkpoint(**local)
         self._saved_at, self._saved_step = time.monotonic(), None
 
     def restore(self) -> int:
@@ -65,7 +67,9 @@ class Checkpoints(keras.callbacks.Callback):
                 logging.warning("%s is damaged (%s); trying the one before it", path, reason)
                 damaged.append(path)
                 continue
-            states.broadcast(self.run)
+            for variable in (v for variables in self._variables.values() for v in variables):
+                if compat.local(variable) is not variable:  # several replicas take the first one's value
+                    variable.assign(compat.local(variable))
             for other in damaged if self.writes else ():
                 aside = other.with_name(f"damaged-{other.name}")
                 shutil.rmtree(aside, ignore_errors=True)
@@ -80,7 +84,12 @@ class Checkpoints(keras.callbacks.Callback):
             return
         aside, final = self.folder / ".partial", self.folder / f"step-{self.step:08d}"
         try:
-            self._write(aside, best)
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            self.state.write(str(aside / "state"))
+            save_weights(self.run.best_generator, aside / "generator.npz")
+            counters = {"step": self.step, "best": self.best if math.isfinite(self.best) else None, "is_best": best}
+            (aside / "state.json").write_text(json.dumps(counters))
             shutil.rmtree(final, ignore_errors=True)
             os.rename(aside, final)
         except (OSError, tf.errors.OpError) as error:  # usually a full disk
@@ -90,20 +99,9 @@ class Checkpoints(keras.callbacks.Callback):
                 f"last complete one is of step {self._saved_step or 0}. Free disk space and rerun the same command"
             ) from None
         self._saved_at, self._saved_step = time.monotonic(), self.step
-        self._remove_old()
-
-    def _write(self, aside: Path, best: bool) -> None:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        self.state.write(str(aside / "state"))
-        save_weights(self.run.best_generator, aside / "generator.npz")
-        score = self.best if math.isfinite(self.best) else None
-        (aside / "state.json").write_text(json.dumps({"step": self.step, "best": score, "is_best": best}))
-
-    def _remove_old(self) -> None:
         paths = sorted(self.folder.glob("step-*"))
-        best = [path for path in paths if is_best(path)]
-        for path in set(paths[: -self.keep]) - set(best[-1:]):
+        best_paths = [path for path in paths if is_best(path)]
+        for path in set(paths[: -self.keep]) - set(best_paths[-1:]):
             shutil.rmtree(path)
 
     def catch_signals(self) -> None:
@@ -135,6 +133,17 @@ class Checkpoints(keras.callbacks.Callback):
         improved = score > self.best and self.run.discriminator is None
         self.best = max(self.best, float(score))
         self.save(best=improved)
+
+
+def variables_of(model) -> dict[str, list[tf.Variable]]:
+    """Return the variables that training needs to resume exactly: those of networks and optimizers, by holder."""
+    found = {}
+    for name in ("generator", "ema_generator", "discriminator", "optimizer", "d_optimizer"):
+        holder = getattr(model, name)
+        if holder is not None:
+            variables = compat.optimizer_variables(holder) if name.endswith("optimizer") else holder.weights
+            found[name] = [compat.tf_variable(v) for v in variables]
+    return found
 
 
 class ProgressLine(keras.callbacks.Callback):

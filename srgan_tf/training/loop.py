@@ -12,10 +12,9 @@ from absl import logging
 from srgan_tf import machine
 from srgan_tf.data.batches import Photos, patches
 from srgan_tf.data.bundled import PHOTOS
-from srgan_tf.errors import BenchmarkError, ImageError, TrainingError
+from srgan_tf.errors import BenchmarkError, TrainingError
 from srgan_tf.evaluation import evaluate, page, sheets
-from srgan_tf.io import files, images
-from srgan_tf.training import lock, runs
+from srgan_tf.training import runs
 from srgan_tf.training import strategy as strategies
 from srgan_tf.training.build import build, check, feature_network, first_stage
 from srgan_tf.training.callbacks import Checkpoints, CsvLog, Hints, ProgressLine, TensorBoard
@@ -64,67 +63,58 @@ def train(
         StrategyError: the devices cannot share the batch, or another worker was lost.
     """
     output, strategy = Path(output), strategies.choose(strategy)
-    with lock.held(output) if strategies.is_chief(strategy) else nullcontext():
-        options = (feature_weights, deterministic, save_seconds, catch_signals, strategy)
-        return _train(recipe, output, data, data_lr, validation, init, *options)
-
-
-def _train(
-    recipe,
-    output,
-    data,
-    data_lr,
-    validation,
-    init,
-    feature_weights,
-    deterministic,
-    save_seconds,
-    catch_signals,
-    strategy,
-) -> tuple[SRGAN, int]:
     chief = strategies.is_chief(strategy)
-    check(recipe)  # refuse wrong names before training anything
-    if recipe.precision == "mixed_bfloat16" and not machine.has_bfloat16():
-        logging.warning("bfloat16 is slow on this device, which has no hardware support; use --precision=float32")
-    if deterministic:
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(recipe.seed)
-    photos = data
-    if not isinstance(data, (tf.data.Dataset, Photos)):
-        photos = Photos(data or str(PHOTOS / "train"), recipe.crop, data_lr, recipe.scale)
-    fingerprint = photos.fingerprint() if isinstance(photos, Photos) else "tf.data.Dataset"
-    run = runs.claim(output, recipe, fingerprint, init)
-    if recipe.starts_from and init is None:
-        first = first_stage(recipe)
-        init = output / first.name
-        print(f"{recipe.name} starts from {first.name}, and no --init is given: training {init} first", file=sys.stderr)
-        model, stopped = train(
-            *(first, init, photos, None, validation, None, None, deterministic, save_seconds, catch_signals),
-            strategy,
-        )
-        if stopped:
-            return model, stopped
-    with strategy.scope():
-        network = None
-        if recipe.features:
-            # Keep what `auto` found: a resumed run must not change its loss.
-            network = feature_network(recipe, run.get("feature_network"), feature_weights)
-            run |= {"feature_network": network.network, "features": network.name}
-        model = build(recipe, init, network)
-    checkpoints = Checkpoints(output / "checkpoints", model, save_seconds, writes=chief)
-    step = checkpoints.restore()
-    if step == 0 and any((output / "checkpoints").glob("step-*")):
-        raise TrainingError(f"{output}: all checkpoints are damaged; give another --output, or remove them")
-    if chief:
-        runs.write(output, run, step)
-    strategies.agree(strategy, recipe=recipe, data=fingerprint, features=run.get("features"), checkpoint=step)
-    if catch_signals:
-        checkpoints.catch_signals()
-    if step:
-        print(f"resuming at step {step} of {recipe.steps}", file=sys.stderr)
-    pairs = validation_pairs(validation, recipe)
+    with runs.held(output) if chief else nullcontext():
+        check(recipe)  # refuse wrong names before training anything
+        if recipe.precision == "mixed_bfloat16" and not machine.has_bfloat16():
+            logging.warning("bfloat16 is slow on this device, which has no hardware support; use --precision=float32")
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(recipe.seed)
+        photos = data
+        if not isinstance(data, (tf.data.Dataset, Photos)):
+            photos = Photos(data or str(PHOTOS / "train"), recipe.crop, data_lr, recipe.scale)
+        fingerprint = photos.fingerprint() if isinstance(photos, Photos) else "tf.data.Dataset"
+        run = runs.claim(output, recipe, fingerprint, init)
+        if recipe.starts_from and init is None:
+            first = first_stage(recipe)
+            init = output / first.name
+            print(
+                f"{recipe.name} starts from {first.name}, and no --init is given: training {init} first",
+                file=sys.stderr,
+            )
+            model, stopped = train(
+                *(first, init, photos, None, validation, None, None, deterministic, save_seconds, catch_signals),
+                strategy,
+            )
+            if stopped:
+                return model, stopped
+        with strategy.scope():
+            network = None
+            if recipe.features:
+                # Keep what `auto` found: a resumed run must not change its loss.
+                network = feature_network(recipe, run.get("feature_network"), feature_weights)
+                run |= {"feature_network": network.network, "features": network.name}
+            model = build(recipe, init, network)
+        checkpoints = Checkpoints(output / "checkpoints", model, save_seconds, writes=chief)
+        step = checkpoints.restore()
+        if step == 0 and any((output / "checkpoints").glob("step-*")):
+            raise TrainingError(f"{output}: all checkpoints are damaged; give another --output, or remove them")
+        if chief:
+            runs.write(output, run, step)
+        strategies.agree(strategy, recipe=recipe, data=fingerprint, features=run.get("features"), checkpoint=step)
+        if catch_signals:
+            checkpoints.catch_signals()
+        if step:
+            print(f"resuming at step {step} of {recipe.steps}", file=sys.stderr)
+        _fit(model, recipe, photos, validation_pairs(validation, recipe), checkpoints, output, strategy)
+        return model, checkpoints.stop_signal or 0
+
+
+def _fit(model: SRGAN, recipe: Recipe, photos, pairs, checkpoints: Checkpoints, output: Path, strategy) -> None:
+    """Train from the checkpoints' step to the recipe's last, or to a signal."""
     watchers = [checkpoints]
-    if chief:
+    if checkpoints.writes:
         # No pictures with several workers: Keras 2.15's batch norm would wait for statistics of all of them.
         pictures = 3 if strategies.workers(strategy) == 1 else 0
         watchers += [
@@ -154,7 +144,6 @@ def _train(
                 verbose=0,
             )
         strategies.agree(strategy, step=checkpoints.step)  # the chief has written its last checkpoint
-    return model, checkpoints.stop_signal or 0
 
 
 def validation_pairs(source, recipe: Recipe) -> tf.data.Dataset:
@@ -165,22 +154,13 @@ def validation_pairs(source, recipe: Recipe) -> tf.data.Dataset:
     Raises:
         ImageError: no picture is usable. Unreadable and too small ones are logged and left out.
     """
-    scale, pictures = recipe.scale, []
-    degraded = recipe.degradation != "bicubic" or recipe.everyday
+    scale, degraded = recipe.scale, recipe.degradation != "bicubic" or recipe.everyday
     smallest = (8 if degraded else 3) * scale  # a border of `scale` pixels is not scored
-    for path in files.find(source or str(PHOTOS / "heldout")):
-        try:
-            hr = images.read(path)
-            if min(hr.shape[:2]) < smallest:
-                raise ImageError(f"{path}: {hr.shape[1]}x{hr.shape[0]} px is smaller than {smallest}")
-            pictures.append(hr)
-        except ImageError as error:
-            logging.warning("left out of the validation: %s", error)
-    if not pictures:
-        raise ImageError(f"--validation={source}: no usable picture there")
+    photos = Photos(source or str(PHOTOS / "heldout"), smallest)
 
     def made():
-        for i, hr in enumerate(pictures):
+        for i, picture in enumerate(photos.pairs):
+            (hr,) = photos.read(picture)
             height, width = (side // scale * scale for side in hr.shape[:2])
             hr = hr[None, :height, :width]
             seed = tf.constant([recipe.seed, -1 - i])  # no training step has this seed
@@ -188,7 +168,7 @@ def validation_pairs(source, recipe: Recipe) -> tf.data.Dataset:
 
     spec = tf.TensorSpec((1, None, None, 3), tf.uint8)
     dataset = tf.data.Dataset.from_generator(made, output_signature=(spec, spec)).cache()
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(pictures)))
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(photos.pairs)))
 
 
 def summary(recipe: Recipe, output, validation=None, command: str = "") -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from srgan_tf import compat
+from srgan_tf.models.vgg import FeatureNetwork
 
 
 def pixel_loss(hr: tf.Tensor, sr: tf.Tensor, kind: str) -> tf.Tensor:
@@ -94,26 +95,17 @@ def _batch_mean(logits: tf.Tensor) -> tf.Tensor:
 
 @dataclass(frozen=True)
 class LossInputs:
-    """Inputs of the loss terms in one step.
-
-    Attributes:
-        hr, sr: pictures.
-        hr_features, sr_features: their features by layer; empty without a feature network.
-        features: the feature network, or None.
-        real, fake: D's logits of HR and SR; None without a discriminator.
-        scale: SR size over LR size.
-        settings: of `SRGAN.compile`.
-    """
+    """Inputs of the loss terms in one step."""
 
     hr: tf.Tensor
     sr: tf.Tensor
-    hr_features: dict = field(default_factory=dict)
+    hr_features: dict = field(default_factory=dict)  # by layer (i, j); empty without a feature network
     sr_features: dict = field(default_factory=dict)
-    features: object = None
-    real: tf.Tensor | None = None
-    fake: tf.Tensor | None = None
-    scale: int = 4
-    settings: dict = field(default_factory=dict)
+    features: FeatureNetwork | None = None
+    real: tf.Tensor | None = None  # D's logits of HR; None without a discriminator
+    fake: tf.Tensor | None = None  # of SR
+    scale: int = 4  # SR size over LR size
+    settings: dict = field(default_factory=dict)  # of `SRGAN.compile`
 
 
 def content_loss(inputs: LossInputs) -> tf.Tensor:
@@ -125,19 +117,12 @@ def content_loss(inputs: LossInputs) -> tf.Tensor:
 
 @dataclass(frozen=True)
 class Term:
-    """One term of G's loss: `weight` times `function`, logged as loss/NAME.
+    """One term of G's loss: `weight` times `function`, logged as loss/NAME."""
 
-    Attributes:
-        name: its weight is the argument NAME_weight of `SRGAN.compile`.
-        function: of the step's `LossInputs`.
-        weight: default; 0 leaves the term out.
-        needs: "features" or "discriminator" if the term requires one.
-    """
-
-    name: str
+    name: str  # its weight is the argument NAME_weight of `SRGAN.compile`
     function: Callable[[LossInputs], tf.Tensor]
-    weight: float = 0.0
-    needs: str = ""
+    weight: float = 0.0  # default; 0 leaves the term out
+    needs: str = ""  # "features" or "discriminator" if the term requires one
 
     @property
     def setting(self) -> str:

@@ -168,7 +168,7 @@ class SRGAN(Saving, keras.Model):
                 raise
             optimizer = make_optimizer(optimizer, 1e-3)  # Keras' own default rate
         if network.compute_dtype == "float16" and not hasattr(optimizer, "inner_optimizer"):
-            optimizer = compat.with_loss_scaling(optimizer)
+            optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)  # else gradients underflow
         # Create slots now, so that a checkpoint can be restored before the first step.
         compat.build_optimizer(optimizer, network.trainable_variables)
         return compat.disable_all_reduce(optimizer)

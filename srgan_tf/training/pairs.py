@@ -1,8 +1,8 @@
 """Convert Keras' forms of a batch to LR and HR in the generator's ranges."""
 
+import keras
 import tensorflow as tf
 
-from srgan_tf import compat
 from srgan_tf.data.bicubic import downscale
 from srgan_tf.data.degradation import degrade, degrade_everyday, shrink
 from srgan_tf.data.levels import to_hr_range, to_lr_range, to_uint8
@@ -14,7 +14,7 @@ def unpack(data) -> tuple[tf.Tensor | None, tf.Tensor]:
     Raises:
         ValueError: there are sample weights, or channels, dtypes or sizes do not fit.
     """
-    x, y, weights = compat.unpack(data)
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     if weights is not None:
         raise ValueError("sample_weight is not supported; leave it out")
     return (None, _picture(x, "HR")) if y is None else (_picture(x, "LR"), _picture(y, "HR"))

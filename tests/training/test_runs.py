@@ -40,7 +40,7 @@ def test_validation_pictures_that_cannot_be_used_are_named_and_left_out(tmp_path
     pairs = list(loop.validation_pairs(folder, RECIPES["srresnet"]))
     assert len(pairs) == 1 and "small.png: 48x9 px is smaller than 12" in caplog.text and "broken.png" in caplog.text
     (folder / "good.png").unlink()
-    with pytest.raises(ImageError, match="no usable picture there"):
+    with pytest.raises(ImageError, match="v: no usable picture among 2"):
         loop.validation_pairs(folder, RECIPES["srresnet"])
 
 
@@ -72,8 +72,8 @@ def test_a_full_disk_keeps_the_last_whole_checkpoint(tmp_path, data, monkeypatch
 
 def test_two_runs_in_one_folder(tmp_path, data):
     code = (
-        "import sys, time; from srgan_tf.training import lock\n"
-        "with lock.held(sys.argv[1]): print('held', flush=True); time.sleep(600)"
+        "import sys, time; from srgan_tf.training import runs\n"
+        "with runs.held(sys.argv[1]): print('held', flush=True); time.sleep(600)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, cwd=ROOT)
     assert owner.stdout.readline() == b"held\n"
