@@ -153,7 +153,7 @@ def actors(count: str, seconds: str, pictures: str) -> None:
 
 def names(count: str) -> None:
     from srgan_tf.inference.pictures import result_suffix
-    from srgan_tf.planning.naming import Source, named
+    from srgan_tf.planning.plan import Source, named
 
     keys = [PurePosixPath(f"bucket/in/{i // 1000:06}/{i}.jpg") for i in range(int(count))]
     base, folder = PurePosixPath("/bucket/in"), PurePosixPath("bucket/in")

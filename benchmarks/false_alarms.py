@@ -10,8 +10,8 @@ import sys
 
 from degradations import SCALE, area, bicubic
 
-from srgan_tf.inference import auto
 from srgan_tf.inference.condition import analyze
+from srgan_tf.inference.upscaling import suitable_share
 from srgan_tf.io import files, images
 
 
@@ -25,8 +25,8 @@ def main() -> None:
             hr = images.read(path)
             height, width = (side // SCALE * SCALE for side in hr.shape[:2])
             condition = analyze(shrink(hr[:height, :width]))
-            if auto.share(condition):
-                alarms.append(f"{path}: {condition} → {auto.share(condition):.0%}")
+            if suitable_share(condition):
+                alarms.append(f"{path}: {condition} → {suitable_share(condition):.0%}")
         print(f"{name}: {len(alarms)} of {len(photographs)}", *alarms, sep="\n  ")
 
 

@@ -73,7 +73,7 @@ def test_no_file_has_two_jobs_worth_of_lines():
         *("srgan_tf.data.cubic", "srgan_tf.models.weights"),
         *(
             f"srgan_tf.inference.{name}"
-            for name in ("tiling", "litert", "lite_engine", "lite_model", "back_projection", "runners", "upscaling")
+            for name in ("tiling", "litert", "lite_model", "pipeline", "runners", "upscaling")
         ),
         *("srgan_tf.training.recipes", "srgan_tf.models", "srgan_tf.inference.pictures"),
     ],

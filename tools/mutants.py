@@ -37,7 +37,7 @@ ROOMS = {
         "inference/*tiling.py",
         "inference/test_upscaling.py export/test_saved_model.py models/test_contract.py",
     ),
-    "back-projection": ("inference/back_projection.py", "inference/test_upscaling.py export/test_saved_model.py"),
+    "back-projection": ("inference/pipeline.py", "inference/test_upscaling.py export/test_saved_model.py"),
     "condition": ("inference/condition.py", "inference/test_auto.py inference/test_one_picture.py"),
     "io": ("io/*.py", "io inference/test_one_picture.py cli/test_upscale.py"),
     "planner": (

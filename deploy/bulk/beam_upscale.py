@@ -22,7 +22,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from srgan_tf.errors import ImageError, ModelError
 from srgan_tf.io import files
-from srgan_tf.planning.naming import Source, named
+from srgan_tf.planning.plan import Source, named
 
 FAILED = "failed"
 

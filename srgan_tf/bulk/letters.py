@@ -1,6 +1,7 @@
 """The dead-letter file: one line of JSON per failed picture, written as it happens."""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from srgan_tf.errors import ImageError
@@ -32,7 +33,7 @@ def read(path) -> dict[str, dict]:
     return {one["target"]: {name: one[name] for name in kinds} for one in whole}
 
 
-class DeadLetterLog:
+class DeadLetterLog(AbstractContextManager):
     """Exclusive dead-letter log, deleted if empty.
 
     Raises:
@@ -43,7 +44,7 @@ class DeadLetterLog:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "a+b")  # noqa: SIM115 - held until `close`
+            self._file = open(self.path, "a+b")  # noqa: SIM115 - held until `__exit__`
         except OSError as error:
             raise ImageError(f"--failed={self.path}: cannot write it ({error.strerror})") from None
         if fcntl is not None:
@@ -57,13 +58,7 @@ class DeadLetterLog:
         append_line(self._file, {"source": source, "target": target, "reason": reason, "attempt": attempt})
         self._file.flush()
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self._file.seek(0, os.SEEK_END):
             self.path.unlink(missing_ok=True)
         self._file.close()
-
-    def __enter__(self) -> "DeadLetterLog":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

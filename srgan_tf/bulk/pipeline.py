@@ -69,9 +69,8 @@ def cluster(address: str | None = None, **options):
             socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address=address or "local", **options)
     except Exception as error:  # Ray raises many types
-        raise StrategyError(
-            f"--address={address}: no Ray cluster responds; check the address and RAY_AUTH_TOKEN ({error})"
-        ) from None
+        problem = "no Ray cluster responds; check the address and RAY_AUTH_TOKEN"
+        raise StrategyError(f"--address={address}: {problem} ({error})") from None
     try:
         yield
     finally:

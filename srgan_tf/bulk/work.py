@@ -84,11 +84,9 @@ class Worker:
             read = data.result()
             if read is None:
                 return THERE, "", 0
-            settings = self._settings
             format, notes = PurePosixPath(target).suffix[1:], []
-            large, _ = upscale_bytes(
-                read, self._upscaler, source, format, settings.quality, settings.page, settings.max_pixels, notes
-            )
+            limits = self._settings.quality, self._settings.page, self._settings.max_pixels
+            large, _ = upscale_bytes(read, self._upscaler, source, format, *limits, notes)
             storage.write(target, large)
             made = pyvips.Image.new_from_buffer(large, "")  # reads the header only
             return MADE, "; ".join(notes), made.width * made.height

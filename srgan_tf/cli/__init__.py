@@ -88,8 +88,7 @@ class Program:
         parts = [self.description.strip().replace(f"srgan-tf {name}", program)]
         for title, names in groups.items():
             lines = [f"  --{name}: {values[name].help}{_default(values[name].default)}" for name in names]
-            if lines:
-                parts.append("\n".join([f"{title}:", *lines]))
+            parts += ["\n".join([f"{title}:", *lines])] * bool(lines)
         return "\n\n".join(parts)
 
 
@@ -148,15 +147,12 @@ def guarded(main, flags, arguments: list[str]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, OSError) or type(error).__module__.startswith("srgan_tf") or _raised_here(error):
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        # What this package raises has a message for users; what libraries raise may have none.
+        ours = type(error).__module__.startswith("srgan_tf") or frame.f_globals["__name__"].startswith("srgan_tf.")
+        if isinstance(error, OSError) or ours:
             fail(str(error))
         raise
-
-
-def _raised_here(error: Exception) -> bool:
-    """Return whether this package raised the error, with a message for users, rather than a library."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return frame.f_globals["__name__"].startswith("srgan_tf.")
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

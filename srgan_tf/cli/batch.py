@@ -23,24 +23,19 @@ SHARED = ("scale", "back_projection", "ensemble", "format", "quality", "page")  
 
 def define(flag) -> None:
     """Define the flags of programs that upscale pictures."""
-    flag.string(
-        "output",
-        "upscaled",
-        "output folder, which keeps the inputs' folder structure; or, for one picture, a file",
-    )
+    about = "output folder, which keeps the inputs' folder structure; or, for one picture, a file"
+    flag.string("output", "upscaled", about)
     flag.integer("scale", None, "enlargement factor (default: the model's own, 4)", lower_bound=1)
     flag.enum("format", None, choices.FORMATS, "output format (default: the input's)")
     flag.integer("quality", 95, "of JPEG, WebP and AVIF", lower_bound=1, upper_bound=100)
     flag.string("suffix", None, "appended to file names (default: _x4, or the scale)")
     flag.bool("overwrite", False, "recreate existing outputs instead of skipping them")
     flag.bool("compare", False, "also write NAME_compare.png: bicubic on the left, the result on the right")
-    flag.enum(
-        "back_projection",
-        "auto",
-        choices.BACK_PROJECTIONS,
+    about = (
         "correct the result so that it shrinks back to the input: full, colour (its low frequencies alone), none; "
-        "auto: colour for JPEG and noise, else full",
+        "auto: colour for JPEG and noise, else full"
     )
+    flag.enum("back_projection", "auto", choices.BACK_PROJECTIONS, about)
     flag.bool("fast", False, "a tenth of the time, slightly coarser texture: the models fast and fast-real")
     flag.bool("ensemble", False, "self-ensemble over 8 flips and rotations: about 0.1 dB better, 8 times slower")
     flag.float("max_megapixels", 100.0, "refuse larger inputs (protects against decompression bombs)", lower_bound=0)
@@ -111,8 +106,8 @@ def make(flags, job: Job, picture, pipeline, suffix: str, on_tile: Callable[[], 
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            fix = "choose another --output"
-            raise ImageError(f"{folder}: cannot create this folder ({error.strerror}); {fix}") from None
+            message = f"{folder}: cannot create this folder ({error.strerror}); choose another --output"
+            raise ImageError(message) from None
         write_picture(pipeline, picture, job.target, flags.quality, on_tile)
         if job.compared:
             encoding.write_comparison(job.compared, picture, job.target, pipeline.scale)
@@ -121,7 +116,7 @@ def make(flags, job: Job, picture, pipeline, suffix: str, on_tile: Callable[[], 
 def _source(job: Job):
     """Return what `images.load` takes."""
     if job.source:
-        return storage.File(job.source) if storage.is_url(job.source) else job.source
+        return storage.Named(job.source, storage.read(job.source)) if storage.is_url(job.source) else job.source
     try:
         return sys.stdin.buffer.read()
     except (AttributeError, ValueError, OSError):
@@ -131,11 +126,7 @@ def _source(job: Job):
 def work(
     flags, jobs: list[Job], upscaler, manifest: Manifest, at_once: int = 1, cancel=lambda: None, clips=None
 ) -> tuple[int, list[str]]:
-    """Run the jobs, `at_once` pictures at a time plus one read ahead; return the number of results and the errors.
-
-    `clips` makes the video of a job, and returns its size and what was found in it. `cancel` is called when Ctrl-C or
-    SIGTERM ends the batch early, to interrupt waiting threads.
-    """
+    """Run the jobs, and one picture read ahead; return the number of results and the errors; see `run_all`."""
     from srgan_tf.inference.pictures import frames_of, notes_of, resolve, suffix_for
     from srgan_tf.io import images
     from srgan_tf.progress import clock
@@ -218,12 +209,12 @@ def check_names(flags, arguments: list[str]) -> None:
 
 def one_or_two(flags, name: str) -> tuple[str, ...]:
     """Return the models that a flag or --fast names: one, or two, for clean and for degraded pictures."""
-    from srgan_tf.inference import auto
+    from srgan_tf.inference import upscaling
 
     if flags.fast and flags[name].present:
         fail(f"--fast chooses the models; omit it, or --{name}", 2)
     if flags.fast or flags[name].value == "auto":
-        return auto.FAST if flags.fast else auto.SHIPPED
+        return upscaling.FAST if flags.fast else upscaling.SHIPPED
     models = tuple(flags[name].value.split(","))
     if len(models) > 2 or not all(models):
         fail(f"--{name}={flags[name].value}: give one, or two separated by a comma", 2)
@@ -235,11 +226,11 @@ def options(flags) -> dict:
     return {name: flags[name].value for name in ("scale", "back_projection", "ensemble")}
 
 
-def existing(planned: Plan) -> str:
-    """Describe what a plan left out, for the summary; "" for nothing."""
-    made = f"{planned.made} skipped, made before (--overwrite makes them again)" * bool(planned.made)
-    unknown = f"{planned.unknown} kept, not in the manifest (--overwrite replaces them)" * bool(planned.unknown)
-    return "; ".join(filter(None, (made, unknown)))
+def summary(made: str, planned: Plan, *further: tuple[int, str]) -> str:
+    """Return the last line of a batch: what was made, what the plan left out, and further counts that are not 0."""
+    counts = (planned.made, "skipped, made before (--overwrite makes them again)")
+    unknown = (planned.unknown, "kept, not in the manifest (--overwrite replaces them)")
+    return "; ".join([made, *(f"{count} {what}" for count, what in (counts, unknown, *further) if count)])
 
 
 def manifest_of(flags, folder: str, upscaler, made_by: dict) -> Manifest:
@@ -268,7 +259,9 @@ def run_all(
 
     Args:
         made_by: what results depend on besides the shared flags: the model.
-        at_once, cancel, clips: as of `work`; without clips, videos are none of the pictures.
+        at_once: pictures in work.
+        cancel: called when Ctrl-C or SIGTERM ends the batch early, to interrupt waiting threads.
+        clips: makes the video of a job, and returns its size and what was found in it; None takes no videos.
     """
     from srgan_tf.progress import clock
 
@@ -283,9 +276,7 @@ def run_all(
     if not flags.quiet:
         for note in filter(None, (manifest.trouble, manifest.mixed() if made else "")):
             print(f"note: {printable(note)}", file=sys.stderr)
-        parts = [f"{made} made in {clock(time.monotonic() - started)}"]
-        parts += [existing(planned)] * bool(planned.made or planned.unknown)
-        parts += [f"{problems} failed"] * bool(problems)
-        print("; ".join(parts), file=sys.stderr)
+        took = clock(time.monotonic() - started)
+        print(summary(f"{made} made in {took}", planned, (problems, "failed")), file=sys.stderr)
     if problems:
         sys.exit(1)

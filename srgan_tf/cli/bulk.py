@@ -26,21 +26,14 @@ from srgan_tf.planning.plan import Job, Plan, without_existing
 
 
 def define(flag) -> None:
-    upscale.define(_without(flag, "compare", "blend", "blend_amount", "verbose"))
+    left_out = ("compare", "blend", "blend_amount", "verbose")
+    chosen = lambda kind, name, *rest, **options: name in left_out or kind(name, *rest, **options)  # noqa: E731
+    upscale.define(SimpleNamespace(**{name: partial(chosen, kind) for name, kind in vars(flag).items()}))
     flag.string("failed", "failed.jsonl", "dead-letter file: one line of JSON per failed picture")
     flag.string("retry", None, "dead-letter file whose pictures are tried again; excludes other inputs")
     flag.string("address", None, "host:port of a Ray cluster's head, or auto (default: Ray on this machine alone)")
     flag.integer("workers", None, "worker processes, one model each (default: as many as fit)", lower_bound=1)
     flag.integer("threads", 1, "cores per worker", lower_bound=1)
-
-
-def _without(flag, *names: str) -> SimpleNamespace:
-    """Return `flag` without the named flags."""
-
-    def chosen(define, name, *rest, **options):
-        return None if name in names else define(name, *rest, **options)
-
-    return SimpleNamespace(**{kind: partial(chosen, define) for kind, define in vars(flag).items()})
 
 
 def main(flags, arguments: list[str]) -> None:
@@ -69,12 +62,11 @@ def main(flags, arguments: list[str]) -> None:
                 need_bytes = int(flags.memory * 2**30) + pipeline.PROGRAM
                 pool = pipeline.pool(flags.workers, flags.threads, need_bytes, flags.engine != "litert")
                 made, count = work(flags, names, planned.jobs, pool, failed)
-    parts = [made, batch.existing(planned)]
-    parts += [f"{len(planned.problems)} arguments or names not used"] * bool(planned.problems)
-    parts += [f"{count} failed (--retry={flags.failed} tries them again)"] * bool(count)
-    parts += [f"{before} failed before (--retry={flags.failed} tries them again)"] * bool(before)
     if not flags.quiet:
-        print("; ".join(filter(None, parts)), file=sys.stderr)
+        unused = (len(planned.problems), "arguments or names not used")
+        again = f"(--retry={flags.failed} tries them again)"
+        failures = (count, f"failed {again}"), (before, f"failed before {again}")
+        print(batch.summary(made, planned, unused, *failures), file=sys.stderr)
     if planned.problems or count or before:
         sys.exit(1)
 
@@ -98,7 +90,11 @@ def plan(flags, arguments: list[str], names: tuple[str, ...], engine: str) -> tu
         raise ImageError(f"--output={flags.output}: {differs}; give another folder, or --overwrite")
     known = letters.read(flags.retry or flags.failed)
     if flags.retry:
-        planned = _again(flags, output, known)
+        below = [letter for target, letter in known.items() if target.startswith(f"{output}/")]
+        if not below:
+            fix = "give the output of that run"
+            raise ImageError(f"--retry={flags.retry}: lists no pictures of --output={flags.output}; {fix}")
+        planned = Plan([Job(letter["source"], letter["target"], attempts=letter["attempt"]) for letter in below])
         return (planned if flags.overwrite else without_existing(planned, output, manifest)), 0, manifest
     planned = batch.plan_of(flags, sources, output, upscaler.scale, manifest)
     attempts = {target: letter["attempt"] for target, letter in known.items()}
@@ -107,32 +103,15 @@ def plan(flags, arguments: list[str], names: tuple[str, ...], engine: str) -> tu
     return planned, len(jobs) - len(planned.jobs), manifest
 
 
-def _again(flags, output: str, known: dict[str, dict]) -> Plan:
-    """Return a plan of the dead letters whose results belong to the output."""
-    below = [letter for target, letter in known.items() if target.startswith(f"{output}/")]
-    if not below:
-        raise ImageError(
-            f"--retry={flags.retry}: lists no pictures of --output={flags.output}; give the output of that run"
-        )
-    return Plan([Job(letter["source"], letter["target"], attempts=letter["attempt"]) for letter in below])
-
-
 def work(flags, names: tuple[str, ...], jobs: list[Job], pool, failed) -> tuple[str, int]:
     """Run the jobs, record failures as they happen; return a summary of what was made, and the number of failures."""
     from srgan_tf.bulk import pipeline
     from srgan_tf.bulk import work as states
     from srgan_tf.progress import Bar, clock
 
-    settings = states.Settings(
-        upscale.model_of(names),
-        upscale.options(flags),
-        quality=flags.quality,
-        page=flags.page,
-        max_pixels=int(flags.max_megapixels * 1e6),
-        threads=pool.threads,
-        int8=machine.has_int8(),
-        overwrite=flags.overwrite,
-    )
+    model, pixels_limit = upscale.model_of(names), int(flags.max_megapixels * 1e6)
+    own = {"threads": pool.threads, "int8": machine.has_int8(), "overwrite": flags.overwrite}
+    settings = states.Settings(model, upscale.options(flags), flags.quality, flags.page, pixels_limit, **own)
     began, ended, pixels, count = math.inf, 0.0, 0, dict.fromkeys((states.MADE, states.THERE, states.FAILED), 0)
     if not flags.quiet:
         print(f"{len(jobs)} pictures to make by {pool.workers} workers of {pool.threads} cores", file=sys.stderr)

@@ -23,9 +23,8 @@ def define(flag) -> None:
     flag.integer("tile", 512, "LR pixels per side of the largest request; larger pictures are tiled", lower_bound=1)
     flag.integer("concurrency", 4, "concurrent requests and pictures", lower_bound=1)
     flag.float("deadline", 120.0, "seconds per request", lower_bound=0.001)
-    flag.float(
-        "patience", 300.0, "seconds to keep retrying while the server is unavailable, busy or slow", lower_bound=0
-    )
+    about = "seconds to keep retrying while the server is unavailable, busy or slow"
+    flag.float("patience", 300.0, about, lower_bound=0)
     flag.integer("max_message", 64, "MiB of the largest response", lower_bound=1, upper_bound=2047)
 
 

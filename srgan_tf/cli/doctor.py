@@ -6,6 +6,7 @@ The graphics processor is tried in a process of its own, with a time limit.
 """
 
 import platform
+from contextlib import suppress
 from importlib import metadata
 
 from srgan_tf import __version__, machine
@@ -30,8 +31,11 @@ def report() -> dict[str, str]:
     from srgan_tf.inference import gpu_probe
     from srgan_tf.inference.loading import choose_engine
 
-    found, versions = gpu_probe.find(), _versions()
+    found, versions = gpu_probe.find(), {}
     gpu_probe.pays.cache_clear()
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     lines = {
         "srgan-tf": f"{__version__}, Python {platform.python_version()}, {platform.platform()}",
         "packages": ", ".join(f"{name} {version}" for name, version in versions.items()),
@@ -58,16 +62,6 @@ def _gpu(found: dict) -> str:
     gpu, cpu = found["seconds"]
     compared = f"{MODEL} on {SIDE}x{SIDE} px in {gpu:.2g} s, CPU {cpu:.2g} s, {found['apart']} of 255 apart"
     return f"all operations in float32, {compared}"
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 command = Program(main, define, __doc__)

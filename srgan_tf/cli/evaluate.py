@@ -62,20 +62,9 @@ def main(flags, arguments: list[str]) -> None:
     import_tensorflow()
     from srgan_tf.evaluation.evaluate import evaluate
 
-    evaluate(
-        _split(flags.weights),
-        _split(flags.benchmark),
-        flags.output and os.path.expanduser(flags.output),
-        flags.data_dir and os.path.expanduser(flags.data_dir),
-        flags.scale,
-        flags.lpips,
-        flags.rgb,
-        blends,
-        flags.ensemble,
-        flags.sheet,
-        flags.plot,
-        command_line(),
-    )
+    folders = [folder and os.path.expanduser(folder) for folder in (flags.output, flags.data_dir)]
+    scores = flags.scale, flags.lpips, flags.rgb, blends, flags.ensemble
+    evaluate(_split(flags.weights), _split(flags.benchmark), *folders, *scores, flags.sheet, flags.plot, command_line())
 
 
 def _split(values: list[str]) -> list[str]:

@@ -27,13 +27,8 @@ def define(flag) -> None:
     flag.string("licence", "", "licence of the weights, for the files' metadata (default: as --weights states it)")
     flag.string("origin", "", "where the weights are from, for the files' metadata, as --licence")
     flag.list("gpu_sizes", ["128"], "sizes of models for graphics processors, as int8_sizes")
-    flag.float(
-        "max_megapixels",
-        2.1,
-        "limit of the SavedModel per request, in LR megapixels",
-        lower_bound=0.001,
-        upper_bound=30,
-    )
+    about = "limit of the SavedModel per request, in LR megapixels"
+    flag.float("max_megapixels", 2.1, about, lower_bound=0.001, upper_bound=30)
 
 
 def main(flags, arguments: list[str]) -> None:
@@ -52,18 +47,11 @@ def main(flags, arguments: list[str]) -> None:
 
     if published.is_published(flags.weights):
         published.file(flags.weights)  # its progress bar is on stderr
+    weights, output = os.path.expanduser(flags.weights), os.path.expanduser(flags.output)
+    int8_sizes, gpu_sizes = ([int(size) for size in sizes] for sizes in (flags.int8_sizes, flags.gpu_sizes))
+    limit, terms = int(flags.max_megapixels * 1e6), (flags.licence, flags.origin)
     with streams.silence():  # the converter and LiteRT log to stderr
-        export(
-            os.path.expanduser(flags.weights),
-            os.path.expanduser(flags.output),
-            flags.kinds,
-            [int(size) for size in flags.int8_sizes],
-            int(flags.max_megapixels * 1e6),
-            command_line(),
-            [int(size) for size in flags.gpu_sizes],
-            flags.licence,
-            flags.origin,
-        )
+        export(weights, output, flags.kinds, int8_sizes, limit, command_line(), gpu_sizes, *terms)
 
 
 command = Program(main, define, __doc__)

@@ -19,7 +19,10 @@ def main(flags, arguments: list[str]) -> None:
         fail(f"unexpected argument {arguments[0]!r}; models takes none", 2)
     from srgan_tf.models import published
 
-    rows = [("NAME", "SCALE", "SIZE", "LICENCE", "FILE"), *shipped(), *downloads()]
+    rows = [("NAME", "SCALE", "SIZE", "LICENCE", "FILE"), *shipped()]
+    for name, model in published.MODELS.items():
+        place = "in the cache" if published.cached(name).exists() else model.url
+        rows.append((name, f"x{model.scale}", f"{model.size / 1e6:.1f} MB", model.licence, place))
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
@@ -42,17 +45,6 @@ def shipped() -> list[tuple[str, ...]]:
         except (OSError, ValueError, KeyError) as error:
             fail(f"{path}: missing or damaged ({error}); reinstall srgan_tf")
         rows.append((name, f"x{scale}", f"{size / 1e6:.1f} MB", "Apache-2.0", "in the package"))
-    return rows
-
-
-def downloads() -> list[tuple[str, ...]]:
-    """Return a row per published model."""
-    from srgan_tf.models import published
-
-    rows = []
-    for name, model in published.MODELS.items():
-        place = "in the cache" if published.cached(name).exists() else model.url
-        rows.append((name, f"x{model.scale}", f"{model.size / 1e6:.1f} MB", model.licence, place))
     return rows
 
 

@@ -50,19 +50,9 @@ def main(flags, arguments: list[str]) -> None:
 
     machine.keep_memory()
     strategy = strategies.choose(flags.strategy)
-    _, stopped_by = loop.train(
-        recipe,
-        output,
-        data=flags.data,
-        data_lr=flags.data_lr,
-        validation=flags.validation,
-        init=flags.init,
-        feature_weights=flags.feature_weights,
-        deterministic=flags.deterministic,
-        save_seconds=flags.save_seconds,
-        catch_signals=True,
-        strategy=strategy,
-    )
+    names = ("data", "data_lr", "validation", "init", "feature_weights", "deterministic", "save_seconds")
+    options = {name: flags[name].value for name in names}
+    _, stopped_by = loop.train(recipe, output, **options, catch_signals=True, strategy=strategy)
     if stopped_by:
         print(f"\nstopped, saved in {output}; to resume: {command_line()}", file=sys.stderr)
         sys.exit(128 + stopped_by)
@@ -70,9 +60,5 @@ def main(flags, arguments: list[str]) -> None:
         print(loop.summary(recipe, output, flags.validation, command_line()))
 
 
-command = Program(
-    main,
-    define,
-    __doc__,
-    {group: [field.name for field in FIELDS if field.metadata["group"] == group] for group in GROUPS},
-)
+groups = {group: [field.name for field in FIELDS if field.metadata["group"] == group] for group in GROUPS}
+command = Program(main, define, __doc__, groups)

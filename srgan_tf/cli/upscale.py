@@ -7,10 +7,12 @@ srgan-tf upscale - < small.png > large.png            standard input to standard
 Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
+import functools
+
 from absl import logging
 
 from srgan_tf import choices
-from srgan_tf.cli import Program, batch, clips, fail, import_tensorflow
+from srgan_tf.cli import Program, batch, fail, import_tensorflow
 from srgan_tf.errors import ExportError, need_tensorflow
 
 
@@ -27,19 +29,13 @@ def define(flag) -> None:
     flag.float("strength", None, about, lower_bound=0, upper_bound=1)
     flag.string("blend", None, "second weights of the same architecture, to interpolate with --weights")
     flag.float("blend_amount", 0.5, "share of the second weights, 0 to 1", lower_bound=0, upper_bound=1)
-    flag.enum(
-        "engine",
-        "auto",
-        choices.ENGINES,
+    about = (
         "inference engine; litert: on the CPU; gpu: LiteRT on the graphics processor; auto: the faster of these for "
-        "shipped weights, else TensorFlow",
+        "shipped weights, else TensorFlow"
     )
-    flag.enum(
-        "precision",
-        "auto",
-        choices.PRECISIONS,
-        "auto: 8-bit weights or bfloat16 where fast and accurate; float32: exact",
-    )
+    flag.enum("engine", "auto", choices.ENGINES, about)
+    about = "auto: 8-bit weights or bfloat16 where fast and accurate; float32: exact"
+    flag.enum("precision", "auto", choices.PRECISIONS, about)
     flag.string("codec", None, "of videos: h264, h265, av1, vp9 or an encoder of FFmpeg's (default: h264)")
     flag.integer("crf", None, "quality of videos, less is better (default: 18)", lower_bound=0, upper_bound=63)
     flag.float("memory", 0.625, "memory for tiles in GiB, not counting the program itself", lower_bound=0)
@@ -78,7 +74,7 @@ def convert_once(sources: list[str], flags) -> None:
         weights.check_there(source)
     if flags.engine == "tensorflow" or flags.precision == "bfloat16" or (flags.engine == "auto" and machine.has_gpu()):
         return
-    foreign = [source for source in sources if converted.path_of(source)]
+    foreign = [source for source in sources if not weights.is_shipped(source) and converted.path_of(source)]
     orders = [foreign, foreign[::-1]][: len(foreign)]
     left = [order for order in orders if not converted.find(*order)]
     if not left:
@@ -116,11 +112,11 @@ def identity(names: tuple[str, ...], flags, engine: str) -> dict:
 
     Where "auto" takes the GPU, a batch may go on without it: the manifest's arithmetic tells the two apart.
     """
-    from srgan_tf.inference import auto
+    from srgan_tf.inference import upscaling
     from srgan_tf.models import weights
 
     engine = "litert" if engine == "gpu" and flags.engine == "auto" else engine
-    of_two = {"strength": flags.strength, "rule": auto.RULE} if len(names) == 2 else {}
+    of_two = {"strength": flags.strength, "rule": upscaling.RULE} if len(names) == 2 else {}
     own = {name: flags[name].value for name in ("codec", "crf") if flags[name].present}
     own |= {"weights": ", ".join(map(weights.identity, names)), "engine": engine, "precision": flags.precision}
     return own | of_two
@@ -131,8 +127,7 @@ def main(flags, arguments: list[str]) -> None:
     from srgan_tf import machine
 
     machine.keep_memory()
-    from srgan_tf.inference import auto, loading
-    from srgan_tf.inference.upscaling import Upscaler
+    from srgan_tf.inference import loading, upscaling
     from srgan_tf.models import weights
 
     names = names_of(flags)
@@ -147,12 +142,23 @@ def main(flags, arguments: list[str]) -> None:
     if flags.blend:
         made_by |= {"blend": weights.identity(flags.blend), "blend_amount": flags.blend_amount}
         model = loading.load_blend(*sources, flags.blend_amount, flags.precision, flags.engine)
-    upscaler = Upscaler(model, **options(flags))
+    upscaler = upscaling.Upscaler(model, **options(flags))
     if flags.verbose:
         logging.info("%s, %s, %d px of context", engine, upscaler.precision, upscaler.context)
-    fast = lambda: (Upscaler(fast=True, **options(flags)), identity(auto.FAST, flags, engine))  # noqa: E731
-    maker = clips.Maker(flags, upscaler, made_by, fast)
-    batch.run_all(flags, arguments, upscaler, made_by, clips=maker)
+
+    @functools.cache
+    def of_clips() -> tuple:
+        """Return --fast by default: a clip has hundreds of pictures."""
+        if flags.weights != "auto" or flags.fast or flags.blend:
+            return upscaler, made_by
+        return upscaling.Upscaler(fast=True, **options(flags)), identity(upscaling.FAST, flags, engine)
+
+    def make_clip(job, progress) -> tuple[str, str]:
+        from srgan_tf.cli import clips
+
+        return clips.make(flags, job, progress, *of_clips())
+
+    batch.run_all(flags, arguments, upscaler, made_by, clips=make_clip)
 
 
 command = Program(main, define, __doc__)

@@ -57,47 +57,31 @@ def export(
     except OSError as error:
         raise ExportError(f"{output}: cannot make this folder ({files.reason(error)})") from None
     reference, rows, paths = Reference(generator), [], []
+
+    def check(kind: str, label: str, side: int = parity.SIDE):
+        """Return what checks a file, and takes down its row."""
+        return lambda file: rows.append(reference.check(file, kind, label, side))
+
     if "saved_model" in kinds:
-        base = output / "saved_model"
-        paths.append(
-            saved_model.write(
-                generator,
-                base,
-                name,
-                max_pixels,
-                lambda folder: rows.append(reference.check(folder, "saved_model", "saved_model")),
-            )
-        )
+        checked = check("saved_model", "saved_model")
+        paths.append(saved_model.write(generator, output / "saved_model", name, max_pixels, checked))
         rows[0] = replace(rows[0], file=f"saved_model/{paths[0].name}")
     of_one_size = {"int8": sizes, "gpu": gpu_sizes}
     for kind in (kind for kind in (*LITE_KINDS, "gpu") if kind in kinds):
         for size in of_one_size.get(kind, (None,)):
             path = output / (f"{kind}_{size}.tflite" if size else f"{kind}.tflite")
             model = tflite.convert(generator, "float16" if kind == "gpu" else kind, size, name)
-            try:
-                with files.write_aside(path) as temporary:
-                    Path(temporary).write_bytes(model)
-                    rows.append(reference.check(temporary, kind, path.name, size or parity.SIDE))
-            except OSError as error:
-                raise ExportError(f"{path}: cannot write it ({files.reason(error)})") from None
+            with _writing(path), files.write_aside(path) as temporary:
+                Path(temporary).write_bytes(model)
+                check(kind, path.name, size or parity.SIDE)(temporary)
             paths.append(path)
     if "web" in kinds:
-        label = f"web/{name}.tflite"
-        paths.append(
-            web.write(
-                generator,
-                output / "web",
-                name,
-                lambda file: rows.append(reference.check(file, "float16", label, web.SIDE)),
-            )
-        )
+        paths.append(web.write(generator, output / "web", name, check("float16", f"web/{name}.tflite", web.SIDE)))
     if "npz" in kinds:
         path = output / f"{name}.npz"
-        try:
+        with _writing(path):
             weights.save_weights(generator, path)
-        except OSError as error:
-            raise ExportError(f"{path}: cannot write it ({files.reason(error)})") from None
-        rows.append(reference.check(path, "npz", path.name))
+        check("npz", path.name)(path)
         paths.append(path)
     rows = timed(rows, paths, sizes[0])
     text = markdown(parity.HEADINGS, *(row.cells() for row in rows))
@@ -105,6 +89,15 @@ def export(
     print(text)
     _write_report(output / "report.md", text, generator, paths, command)
     return rows
+
+
+@contextlib.contextmanager
+def _writing(path: Path):
+    """Convert errors of the disk."""
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(f"{path}: cannot write it ({files.reason(error)})") from None
 
 
 def _write_report(path: Path, text: str, generator, paths: list, command: str) -> None:

@@ -73,22 +73,21 @@ class Reference:
             ExportError: it differs by more than LARGEST (float kinds), or PSNR is below LEAST.
         """
         lr, wanted = self.pictures(side)
-        answers, signatures = _saved_model(path, lr) if kind == "saved_model" else _runner(path, kind, lr)
+        answers, signatures = _by_saved_model(path, lr) if kind == "saved_model" else _by_runner(path, kind, lr)
         apart = np.abs(np.stack(answers).astype(int) - wanted)
         largest, error = int(apart.max()), max(float((one**2).mean()) for one in apart)
         psnr = 10 * np.log10(255**2 / error) if error else np.inf
+        problem = ""
         if kind in LEAST and psnr < LEAST[kind]:
-            raise ExportError(
-                f"{name}: only {psnr:.1f} dB from its generator; {kind} needs {LEAST[kind]}; export another kind"
-            )
+            problem = f"only {psnr:.1f} dB from its generator; {kind} needs {LEAST[kind]}; export another kind"
         if kind not in LEAST and largest > LARGEST:
-            raise ExportError(
-                f"{name}: up to {largest} of 255 from its generator, more than {LARGEST}; please report this"
-            )
+            problem = f"up to {largest} of 255 from its generator, more than {LARGEST}; please report this"
+        if problem:
+            raise ExportError(f"{name}: {problem}")
         return Row(name, _bytes(Path(path)), signatures, largest, psnr)
 
 
-def _saved_model(path, lr: np.ndarray):
+def _by_saved_model(path, lr: np.ndarray):
     """Return uint8 SR by each signature."""
     model = tf.saved_model.load(str(path))
     run = model.signatures
@@ -99,7 +98,7 @@ def _saved_model(path, lr: np.ndarray):
     return [byte, np.floor(unit * 255 + 0.5), np.stack(decoded)], ", ".join(run)
 
 
-def _runner(path, kind: str, lr: np.ndarray):
+def _by_runner(path, kind: str, lr: np.ndarray):
     if kind == "npz":
         return [load_runner(path)(lr)], "–"
     signatures = interpreter(Path(path).read_bytes()).get_signature_list()

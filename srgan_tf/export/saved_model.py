@@ -13,12 +13,12 @@ import tensorflow as tf
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import ExportError
 from srgan_tf.inference.fast import PIECE, FastGraph
-from srgan_tf.inference.graph_tiling import in_pieces
 from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.io import files, images
 from srgan_tf.models.weights import PRETRAINED
 
 MAX_PIXELS = 1920 * 1088  # LR pixels per request; the response has scale² * 3 bytes per pixel
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # first bytes
 TILE = 512  # LR px per side of the trunk's tiles: a request of 600 x 800 took 0.16 GB (paper's generator)
 
 _CARD = """# {name}
@@ -44,8 +44,8 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
         generator: of any registered class, size and scale.
         base: the model's folder, made where it is missing.
         name: of the model, for its card.
-        max_pixels: LR pixels a request (batch * height * width); larger ones are refused by the model.
-        check: called with the folder while it has no version's name yet; what it raises keeps it from getting one.
+        max_pixels: LR pixels per request (batch * height * width); the model refuses larger ones.
+        check: called with the folder before it gets its version's name; an error keeps it from that.
 
     Returns:
         The version's folder, which appears there whole or not at all.
@@ -114,28 +114,20 @@ class _Served(tf.Module):
     def unit(self, lr):
         least, most = tf.reduce_min(lr), tf.reduce_max(lr)
         text = "lr: floats from {} to {}; they must be in [0, 1] (levels / 255), none of them NaN"
-        with tf.control_dependencies([_refuse_unless((least >= -0.01) & (most <= 1.01), text, least, most)]):
-            lr = tf.identity(lr)
+        lr = _checked(lr, (least >= -0.01) & (most <= 1.01), text, least, most)
         return {"sr": self._upscale(self._bounded(lr), lambda sr: tf.clip_by_value((sr + 1) / 2, 0, 1), tf.float32)}
 
     def encoded(self, lr_bytes):
-        sizes = tf.map_fn(self._size, (tf.range(tf.size(lr_bytes)), lr_bytes), fn_output_signature=tf.int64)
-        total = tf.reduce_sum(sizes)
+        numbers = tf.range(tf.size(lr_bytes))
+        total = tf.reduce_sum(tf.map_fn(self._size, (numbers, lr_bytes), fn_output_signature=tf.int64))
         text = f"lr_bytes: {{}} pixels in all exceed the limit of {self._max_pixels} per request; send fewer at once"
-        with tf.control_dependencies([_refuse_unless(total <= self._max_pixels, text, total)]):
-            made = tf.map_fn(
-                self._file,
-                (tf.range(tf.size(lr_bytes)), lr_bytes),
-                fn_output_signature=tf.string,
-                parallel_iterations=1,
-            )
-        return {"sr_bytes": made}
+        items = numbers, _checked(lr_bytes, total <= self._max_pixels, text, total)
+        return {"sr_bytes": tf.map_fn(self._file, items, fn_output_signature=tf.string, parallel_iterations=1)}
 
     def _bounded(self, lr):
         pixels = tf.reduce_prod(tf.shape(lr, tf.int64)[:3])
         text = f"lr: {{}} pixels in the batch; it must hold 1 to {self._max_pixels} (tile larger pictures)"
-        with tf.control_dependencies([_refuse_unless((pixels > 0) & (pixels <= self._max_pixels), text, pixels)]):
-            return tf.identity(lr)
+        return _checked(lr, (pixels > 0) & (pixels <= self._max_pixels), text, pixels)
 
     def _upscale(self, lr, finish, dtype):
         """Return finish(SR in [-1, 1]) of pictures [n, h, w, 3] in 0-255 or [0, 1], one tile at a time."""
@@ -146,34 +138,86 @@ class _Served(tf.Module):
 
         def tile(part):
             part = to_lr_range(part) if part.dtype == tf.uint8 else part
-            return in_pieces(tail, network.trunk(part), PIECE, network.tail_context, network.scale, dtype)
+            return _in_pieces(tail, network.trunk(part), PIECE, network.tail_context, network.scale, dtype)
 
-        sr = in_pieces(tile, lr, TILE, network.context, network.scale, dtype, network.generator.tile_multiple)
+        sr = _in_pieces(tile, lr, TILE, network.context, network.scale, dtype, network.generator.tile_multiple)
         return tf.ensure_shape(sr, [None, None, None, 3])  # for clients, which see the signature alone
 
     def _size(self, item):
         """Return the pixels of file i by its header; TensorFlow's decoders check no size before decoding."""
         i, data = item
         shape = _unless_broken(_header, data, tf.zeros([0], tf.int64))
-        text = "lr_bytes[{}]: broken, or neither PNG nor JPEG"
-        with tf.control_dependencies([_refuse_unless(tf.size(shape) == 2, text, i)]):
-            height, width = shape[0], shape[1]
+        shape = _checked(shape, tf.size(shape) == 2, "lr_bytes[{}]: broken, or neither PNG nor JPEG", i)
+        height, width = shape[0], shape[1]
         text = f"lr_bytes[{{}}]: {{}} x {{}} pixels; 1 to {self._max_pixels} are taken"
         inside = (height > 0) & (width > 0) & (height <= self._max_pixels // tf.maximum(width, 1))
-        with tf.control_dependencies([_refuse_unless(inside, text, i, width, height)]):
-            return height * width
+        return _checked(height * width, inside, text, i, width, height)
 
     def _file(self, item):
         i, data = item
         lr = _unless_broken(_pixels, data, tf.zeros([0, 0, 3], tf.uint8))
-        with tf.control_dependencies([_refuse_unless(tf.size(lr) > 0, "lr_bytes[{}]: broken, does not decode", i)]):
-            sr = self._upscale(lr[None], to_uint8, tf.uint8)
-        return tf.io.encode_png(sr[0])
+        lr = _checked(lr, tf.size(lr) > 0, "lr_bytes[{}]: broken, does not decode", i)
+        return tf.io.encode_png(self._upscale(lr[None], to_uint8, tf.uint8)[0])
 
 
-def _refuse_unless(condition, text: str, *values):
-    """Return an operation that fails with INVALID_ARGUMENT and the formatted text unless the condition holds."""
-    return tf.debugging.Assert(condition, [tf.strings.format(text, values)])
+def _checked(x, condition, text: str, *values):
+    """Return x; at run time, fail with INVALID_ARGUMENT and the formatted text unless the condition holds."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, [tf.strings.format(text, values)])]):
+        return tf.identity(x)
+
+
+def _in_pieces(function, x, side: int, context: int, scale: int, dtype, multiple: int = 1):
+    """Return function(x), [n, h, w, channels] → dtype [n, scale * h, scale * w, ...], at most side² pixels at a time.
+
+    This is `inference.tiling` in a graph, which is traced for any size: small pictures are batched, large ones run tile
+    by tile, as in `tiling.spans`.
+    """
+    count, height, width = (tf.shape(x)[axis] for axis in range(3))
+    together = tf.maximum(1, side * side // (height * width))
+    rows, columns = (_spans(size, side, context, multiple) for size in (height, width))
+
+    def pictures(i):
+        part = x[i * together : (i + 1) * together]
+        return _joined(rows[0], lambda j: _joined(columns[0], lambda k: tile(part, j, k), 2, dtype), 1, dtype)
+
+    def tile(part, j, k):
+        (top, bottom, *tall), (left, right, *wide) = rows[1](j), columns[1](k)
+        sr = function(part[:, top:bottom, left:right])
+        tall, wide = [scale * (pixel - top) for pixel in tall], [scale * (pixel - left) for pixel in wide]
+        return sr[:, tall[0] : tall[1], wide[0] : wide[1]]
+
+    return _joined(-(-count // together), pictures, 0, dtype)
+
+
+def _spans(size, window: int, context: int, multiple: int):
+    """Return the number of tiles along an axis, and a function from i to start, stop, first and last of tile i."""
+    step = (window - 2 * context) // multiple * multiple
+    count = tf.where(size <= window, 1, -(-(size - 2 * context) // step))
+    step = -(-(size - 2 * context) // (count * multiple)) * multiple
+    length = tf.where(count == 1, size, step + 2 * context)
+
+    def start(i):
+        return tf.minimum(i * step, tf.maximum(size - length, 0) // multiple * multiple)
+
+    def span(i):
+        first = tf.where(i == 0, 0, start(i - 1) + context + step)
+        last = tf.where(i == count - 1, size, start(i) + context + step)
+        return start(i), tf.where(i == count - 1, size, start(i) + length), first, last
+
+    return count, span
+
+
+def _joined(count, make, axis: int, dtype):
+    """Concatenate make(0), make(1), … [n, h, w, channels] along an axis, computed in turn to save memory."""
+    order = [axis, *(other for other in range(4) if other != axis)]
+    back = [order.index(i) for i in range(4)]
+
+    def step(i, parts):
+        return i + 1, parts.write(i, tf.transpose(make(i), order))
+
+    parts = tf.TensorArray(dtype, count, infer_shape=False, element_shape=[None] * 4)
+    _, parts = tf.while_loop(lambda i, _: i < count, step, (0, parts), parallel_iterations=1)
+    return tf.transpose(parts.concat(), back)
 
 
 def _unless_broken(function, data, otherwise):
@@ -193,13 +237,8 @@ def _header(data):
     def jpeg():
         return tf.io.extract_jpeg_shape(data, tf.int64)[:2]
 
-    return tf.case(
-        [
-            (tf.strings.substr(data, 0, 8) == b"\x89PNG\r\n\x1a\n", png),
-            (tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff", jpeg),
-        ],
-        lambda: tf.zeros([0], tf.int64),
-    )
+    is_png, is_jpeg = (tf.strings.substr(data, 0, len(start)) == start for start in (_PNG, _JPEG))
+    return tf.case([(is_png, png), (is_jpeg, jpeg)], lambda: tf.zeros([0], tf.int64))
 
 
 def _pixels(data):
@@ -209,9 +248,8 @@ def _pixels(data):
 
 def _card(generator, name: str, max_pixels: int) -> str:
     size = f"{sum(array.size for array in generator.get_arrays().values()):,} parameters"
-    text = _CARD.format(
-        name=name, size=size, scale=generator.scale, context=generator.context, limit=max_pixels, tile=TILE
-    )
+    facts = {"name": name, "size": size, "limit": max_pixels, "tile": TILE}
+    text = _CARD.format(scale=generator.scale, context=generator.context, **facts)
     shipped = PRETRAINED / f"{name}.md"
     return text + (f"\n{shipped.read_text(encoding='utf-8')}" if shipped.exists() else "")
 

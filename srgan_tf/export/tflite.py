@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
-from srgan_tf.inference.rounding import on_grid
+from srgan_tf.inference.lite_model import on_grid
 from srgan_tf.models.base import BaseGenerator
 from srgan_tf.models.ops import Ops, enlarge, fold
 
@@ -36,15 +36,14 @@ def convert(
         generator: of any registered class, size and scale.
         kind: "float32", "float16" (weights stored in half precision), "dynamic" (weights in 8 bits) and "engine" take
             and give RGB in [0, 1]; "int8" takes and gives uint8 RGB, 0-255. "engine" is what
-            `inference.lite_engine` runs: float16, prepared for 8 bits, with the trunk's result marked.
+            `inference.litert` runs: float16, prepared for 8 bits, with the trunk's result marked.
         size: LR pixels per side; None for any, which int8 does not support.
         name: of the model, for its metadata.
         family: for "engine", others of the same architecture whose files shall blend with this one.
         weights: SHA-256 of the generator's weight file, stored in the model.
     """
     rounded = kind in ("dynamic", "engine")  # convolutions in 8 bits, all between them in float32
-    network = Exported(generator, kind == "engine", rounded)
-    sides, mark = (size, size), _as_it_is
+    network, mark = Exported(generator, kind == "engine", rounded), _as_it_is
     if rounded:
         networks = [network, *(Exported(other, False, True) for other in family)]
         equalise(networks, kind)
@@ -53,9 +52,8 @@ def convert(
         onto_levels(network.arrays)
     if kind == "int8":
         mark = fake_quantised(network)
-    function = tf.function(
-        lambda lr: network(lr, mark), [tf.TensorSpec([1, *sides, 3], tf.float32, "lr")], autograph=False
-    )
+    picture = tf.TensorSpec([1, size, size, 3], tf.float32, "lr")
+    function = tf.function(lambda lr: network(lr, mark), [picture], autograph=False)
     # Weights are constants of the graph: int8 conversion fails on variables.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     if kind != "float32":
@@ -75,7 +73,7 @@ def _as_it_is(x, name: str):
 
 
 class Exported:
-    """A generator in the form of its .tflite files: LR float32 [1, h, w, 3] in [0, 1] → {"sr": SR in [0, 1]}.
+    """A generator in the form of its .tflite files.
 
     `arrays` are the weights that `network(lr, mark)` computes with; passes below change them.
 
@@ -83,10 +81,6 @@ class Exported:
         generator: the Keras model.
         tell_trunk: also return the trunk's result, as "features", if it is one tensor.
         one_prelu: as for `ExportOps`.
-
-    Call:
-        lr: as above.
-        mark: called with each tensor whose range int8 needs, and its name; returns its replacement.
     """
 
     def __init__(self, generator: BaseGenerator, tell_trunk: bool = False, one_prelu: bool = False):
@@ -96,9 +90,13 @@ class Exported:
         self(tf.zeros([1, 8, 8, 3]))  # moves the last convolution to [0, 1] and before the shuffle, once
 
     def __call__(self, lr, mark=_as_it_is) -> dict[str, tf.Tensor]:
+        """LR float32 [1, h, w, 3] in [0, 1] → {"sr": SR in [0, 1]}.
+
+        Args:
+            mark: called with each tensor whose range int8 needs, and its name; returns its replacement.
+        """
         ops = ExportOps(self.arrays, self._turned, mark, self._one_prelu)
-        x = mark(lr, "lr")
-        features = self.generator.trunk(x, ops)
+        features = self.generator.trunk(mark(lr, "lr"), ops)
         made = {"sr": ops.plain(self.generator.tail(features, ops))}
         if self._tell_trunk and len(features) == 1:
             made["features"] = features[0]
@@ -306,9 +304,7 @@ def fake_quantised(network: Exported):
         if outliers in ranges:  # ReLU loses what it cannot lift above 0
             ranges[rest] = (max(ranges[rest][0], -ranges[outliers][1]), ranges[rest][1])
     ranges |= {name: (0, 255 / 256) for name in ranges if name.endswith("/sigmoid")}  # the only range of int8 LOGISTIC
-    ranges |= dict.fromkeys(
-        ("lr", "unshuffled", "enlarged", "sr"), (0, 1)
-    )  # uint8 in and out are the pictures' own values
+    ranges |= dict.fromkeys(("lr", "unshuffled", "enlarged", "sr"), (0, 1))  # uint8 in and out are the picture's
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))
 
 

@@ -17,7 +17,7 @@ from srgan_tf.data.bundled import photographs
 from srgan_tf.data.levels import from_signed, to_levels, to_unit
 from srgan_tf.errors import ExportError
 from srgan_tf.export import metadata, tflite
-from srgan_tf.inference import flatbuffer
+from srgan_tf.inference import lite_model
 from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.inference.litert import LiteRTRunner
 from srgan_tf.inference.model_info import ModelInfo
@@ -91,7 +91,7 @@ def places(model: bytes, tile_multiple: int = 1) -> tuple[list, list, float]:
     Returns:
         The places of heights, those of widths, and the bytes per LR px of the largest operation's inputs and outputs.
     """
-    schema = flatbuffer.schema()
+    schema = lite_model.schema()
     root = schema.Model.GetRootAsModel(model, 0)
     graph = root.Subgraphs(0)
     tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]

@@ -35,19 +35,15 @@ def find(source, *partner) -> Path | None:
     return path if path and path.exists() else None
 
 
-def _is_foreign(path: Path) -> bool:
-    if not path.is_file():  # shipped weights do not wait for the readers of others
-        return False
-    from srgan_tf.models.foreign import SUFFIXES
-
-    return path.suffix in SUFFIXES
-
-
 def _digest(source) -> str:
     """Return the SHA-256 of a file; of an ncnn model's two files, that of theirs; "" of what is never converted."""
     if published.is_published(source):
         return published.MODELS[str(source)].sha256
-    if not isinstance(source, (str, Path)) or not _is_foreign(path := Path(source)):
+    if not isinstance(source, (str, Path)) or not (path := Path(source)).is_file():
+        return ""
+    from srgan_tf.models.foreign import SUFFIXES  # shipped weights do not wait for the readers of others
+
+    if path.suffix not in SUFFIXES:
         return ""
     parts = [path, path.with_suffix(".bin")] if path.suffix == ".param" else [path]
     try:

@@ -23,9 +23,8 @@ class GeneratorRunner(Runner):
     Args:
         generator: the Keras model.
         name: shown in tables.
-        precision: one of PRECISIONS. "auto": bfloat16 if the processor supports it and SR of the bundled photographs
-            stays within 4/255; pictures of more than 8 bits are made in float32.
-        trusted: skip that check.
+        precision: one of PRECISIONS; see `Upscaler`.
+        trusted: with "auto", skip the check on bundled photographs.
     """
 
     bytes_per_pixel = 1_850  # measured for the paper's generator, whose second half runs in small pieces
@@ -55,10 +54,8 @@ class GeneratorRunner(Runner):
         if isinstance(source, BaseGenerator):
             return cls(source, "generator", precision)
         pick_precision(precision)  # refuse a wrong name before a long load
-        path = Path(source)
-        known = weights.is_shipped(source)
-        name = path.resolve().name if path.is_dir() else path.stem
-        return cls(weights.load(source), name, precision, known)
+        path, trusted = Path(source), weights.is_shipped(source)
+        return cls(weights.load(source), path.resolve().name if path.is_dir() else path.stem, precision, trusted)
 
     def high_precision(self):
         return self._exact or self

@@ -1,6 +1,9 @@
 """The upscaler's engine on graphics processors: LiteRT's accelerator (WebGPU, Metal). Needs no TensorFlow."""
 
+import atexit
 import copy
+import functools
+import os
 import re
 import threading
 from collections import deque
@@ -12,10 +15,9 @@ from absl import logging
 
 from srgan_tf import streams
 from srgan_tf.errors import GpuError, WeightsError
-from srgan_tf.inference.gpu_device import Compiled, no_adapter
-from srgan_tf.inference.lite_engine import NEAR, EngineRunner, Part
 from srgan_tf.inference.lite_model import LiteModel
 from srgan_tf.inference.lite_sizes import Sizes
+from srgan_tf.inference.litert import NEAR, EngineRunner, Part
 from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.runners import Runner, first_line
 from srgan_tf.inference.tiling import tiled
@@ -26,6 +28,52 @@ _SMALLEST = 16  # LR px per side of the tile with which a model is first compile
 _KEPT = 2  # sizes that stay compiled: a tile and its quarter turn
 _CPU_TILE = 192  # LR px per side, where the CPU takes over tiles made for the GPU
 _CORNER, _AROUND = 16, 32  # LR px: the part of a tile that is compared with the CPU, and what it depends on
+
+
+class Compiled:
+    """A .tflite file of one size on the device, with buffers for each tile in work.
+
+    Attributes:
+        whole: whether all of its operations run on the device.
+
+    Raises:
+        RuntimeError: it does not compile.
+    """
+
+    def __init__(self, content: bytes, height: int, width: int, scale: int):
+        self._shape = (1, scale * height, scale * width, 3)
+        self._unset = np.full(self._shape, np.nan, np.float32)
+        litert = _litert()
+        options = litert.Options(
+            hardware_accelerators=litert.HardwareAccelerator.GPU, gpu_options=litert.GpuOptions(enforce_f32=True)
+        )
+        self._model = litert.CompiledModel.from_buffer(content, options=options, environment=_environment())
+        self.whole = self._model.is_fully_accelerated()
+        self._free = [self._buffers()]
+
+    def _buffers(self) -> tuple:
+        return self._model.create_input_buffers(0), self._model.create_output_buffers(0)
+
+    def start(self, lr: np.ndarray):
+        """Queue a tile [1, height, width, 3] in [0, 1]; return the buffers, which `finish` takes."""
+        buffers = self._free.pop() if self._free else self._buffers()
+        (given,), (made,) = buffers
+        given.write(np.ascontiguousarray(lr, np.float32))
+        made.write(self._unset)
+        self._model.run_by_index(0, *buffers)
+        return buffers
+
+    def finish(self, buffers) -> np.ndarray:
+        """Wait for a tile; return SR in [0, 1].
+
+        Raises:
+            RuntimeError: the device did not run it.
+        """
+        sr = buffers[1][0].read(self._unset.size, np.float32).reshape(self._shape)
+        self._free.append(buffers)
+        if np.isnan(sr[0, ::7, ::7]).any():
+            raise RuntimeError("it returned nothing, as after a reset of its driver")
+        return sr
 
 
 class GpuRunner(Runner):
@@ -64,7 +112,10 @@ class GpuRunner(Runner):
         super().__init__(info, name)
         self._arguments, self._fall_back = (content, name, "float32", other, amount), fall_back
         self._cpu: list[Runner] = []
-        self._content = _network(content, name, other, amount)
+        model = LiteModel.blended(content, name, other, amount)
+        if not model.is_float():
+            raise WeightsError(f"{name}: 8-bit files run by --engine=litert; export one for the GPU by --kinds=engine")
+        self._content = model.whole()
         self._compiled: dict[tuple[int, int], Compiled] = {}
         self._lock, self._local, self.map = threading.Lock(), threading.local(), self._overlapped
         self.bytes_per_pixel = 6 * 12 * info.scale**2  # SR itself, three times for each tile in work
@@ -73,7 +124,7 @@ class GpuRunner(Runner):
             self._sizes = Sizes(self._content, info.tile_multiple)
         except ValueError as error:
             raise WeightsError(f"{name}: {error}; --engine=gpu takes files of any size: --kinds=engine") from None
-        self._reference = Part(self._content)
+        self._reference = Part(self._content, 8)
         side = -(-_SMALLEST // info.tile_multiple) * info.tile_multiple
         try:
             self._compile(side, side)
@@ -155,7 +206,10 @@ class GpuRunner(Runner):
                 if isinstance(error, GpuError):
                     raise
                 if "No adapters found" in log():
-                    raise GpuError(no_adapter(log())) from None
+                    no_vulkan = "no Vulkan on this machine; install libvulkan1 and the GPU's driver"
+                    found_none = "no GPU with a driver found; install its driver"
+                    problem = no_vulkan if "libvulkan" in log() else found_none
+                    raise GpuError(f"--engine=gpu: {problem}, or use --engine=litert") from None
                 raise MemoryError(f"the GPU cannot compile it ({str(error).splitlines()[-1].strip('└ ')})") from None
             finally:
                 if found := re.search(r"Selected adapter: (.*)", log()):  # once per process
@@ -202,13 +256,29 @@ _device: dict[str, str] = {}
 _limits: dict[int, int] = {}  # sides of the largest tile by the length of a network's file
 
 
-def _network(content: bytes, name: str, other: bytes, amount: float) -> bytes:
-    model = LiteModel(content)
-    if not model.is_float():
-        raise WeightsError(f"{name}: 8-bit files run by --engine=litert; export one for the GPU by --kinds=engine")
-    if other:
-        try:
-            model.blend(LiteModel(other), amount)
-        except ValueError as error:
-            raise WeightsError(f"{name}: {error}") from None
-    return model.whole()
+def is_software(adapter: str) -> bool:
+    """Return whether an adapter emulates a GPU on the CPU."""
+    return bool(re.search("adapterType=CPU|swiftshader|llvmpipe|lavapipe|microsoft basic render", adapter, re.I))
+
+
+def _litert():
+    """Return LiteRT's module of compiled models; raises GpuError if this version has none."""
+    try:
+        from ai_edge_litert import compiled_model
+
+        _ = compiled_model.GpuOptions
+    except (ImportError, AttributeError):
+        raise GpuError("--engine=gpu needs a newer LiteRT: pip install --upgrade 'ai-edge-litert>=2.3'") from None
+    return compiled_model
+
+
+@functools.cache
+def _environment():
+    """Return LiteRT's environment, one for all models: it logs whenever one ends, and so does the process."""
+    atexit.register(_mute)
+    return _litert().Environment.create()
+
+
+def _mute() -> None:
+    """Silence stderr, at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -56,8 +56,8 @@ def find() -> dict:
     """Try the GPU and remember the finding.
 
     Returns:
-        `reason` why "auto" does not take it, "" if it does; and as far as they are known `adapter`, `apart`, the
-        largest difference from the CPU of 255, and `seconds` of GPU and CPU for one tile.
+        `reason` why "auto" does not take it, "" if it does; and if known `adapter`, `apart`, the largest difference
+        from the CPU of 255, and `seconds` of GPU and CPU for one tile.
     """
     found = ask([sys.executable, "-m", __name__, MODEL, str(SIDE)])
     if device := drivers():
@@ -74,31 +74,26 @@ def forget() -> None:
 
 
 def ask(command: list[str], limit: float | None = None) -> dict:
-    """Run the child process; return its finding, as `find` does."""
+    """Run the child process, for at most `limit` seconds; return its finding, as `find` does."""
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    limit = LIMIT if limit is None else limit
+    options = {"env": {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}, "timeout": limit or LIMIT}
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, env=environment
-        )
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
     except subprocess.TimeoutExpired:
-        return {"reason": f"the GPU driver timed out after {limit:g} s"}
+        return {"reason": f"the GPU driver timed out after {limit or LIMIT:g} s"}
     except OSError as error:
         return {"reason": f"the GPU could not be tried ({error.strerror})"}
     try:
-        return judged(json.loads(done.stdout.splitlines()[-1]))
+        return _judged(json.loads(done.stdout.splitlines()[-1]))
     except (IndexError, ValueError):
-        code = done.returncode
-        if -code in set(signal.Signals):
-            return {"reason": f"the GPU driver crashed ({signal.Signals(-code).name})"}
-        return {"reason": f"the check of the GPU failed (exit code {code})"}
+        if -done.returncode in set(signal.Signals):
+            return {"reason": f"the GPU driver crashed ({signal.Signals(-done.returncode).name})"}
+        return {"reason": f"the check of the GPU failed (exit code {done.returncode})"}
 
 
-def judged(found: dict) -> dict:
+def _judged(found: dict) -> dict:
     """Add to what a child measured the reason not to use the GPU."""
-    from srgan_tf.inference.gpu import APART
-    from srgan_tf.inference.gpu_device import is_software
+    from srgan_tf.inference.gpu import APART, is_software
 
     adapter, reason = found.get("adapter") or "the GPU", found.get("reason", "")
     name = adapter.split(",")[0]
@@ -176,9 +171,8 @@ def measure(name: str, side: int, software: bool = False) -> dict:
     import numpy as np
 
     from srgan_tf.errors import GpuError
-    from srgan_tf.inference.gpu import GpuRunner
-    from srgan_tf.inference.gpu_device import is_software
-    from srgan_tf.inference.lite_engine import EngineRunner
+    from srgan_tf.inference.gpu import GpuRunner, is_software
+    from srgan_tf.inference.litert import EngineRunner
     from srgan_tf.inference.model_info import ModelInfo
     from srgan_tf.io import images
     from srgan_tf.models import weights

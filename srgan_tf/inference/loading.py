@@ -1,5 +1,6 @@
 """Open a model of any kind as a `Runner`. Importing this needs no TensorFlow; running some kinds does."""
 
+import struct
 from pathlib import Path
 
 from absl import logging
@@ -8,10 +9,9 @@ from srgan_tf import machine
 from srgan_tf.choices import ENGINES, PRECISIONS
 from srgan_tf.errors import GpuError, WeightsError, need_tensorflow
 from srgan_tf.inference import converted, gpu_probe
-from srgan_tf.inference.lite_engine import EngineRunner
-from srgan_tf.inference.litert import LiteRTRunner
+from srgan_tf.inference.litert import EngineRunner, LiteRTRunner
 from srgan_tf.inference.model_info import ModelInfo
-from srgan_tf.inference.runners import Runner
+from srgan_tf.inference.runners import Runner, first_line
 from srgan_tf.models import weights
 
 
@@ -49,9 +49,8 @@ def load_runner(source, precision: str = "float32", engine: str = "tensorflow", 
     """Open whatever the package makes or imports.
 
     Args:
-        source: a `Runner`, returned as it is; a generator; what `weights.load` takes; a SavedModel folder (signature
-            `serving_default` of uint8 RGB, or `float` of RGB in [0, 1], both ways, [n, h, w, 3]); a .tflite file
-            (float in [0, 1], or quantised; of any size or of a fixed one, which is then run tile by tile).
+        source: a `Runner`, returned as it is; a generator; what `weights.load` takes; a SavedModel folder
+            (`SavedModelRunner`) or .tflite file (`LiteRTRunner`).
         precision: one of `choices.PRECISIONS`, for generators; exported models have their own.
         engine: one of `choices.ENGINES`, for shipped weights, converted models (`converted`) and .tflite files. "auto":
             TensorFlow on a GPU that it finds, else LiteRT, on another GPU if that pays (`gpu_probe.pays`).
@@ -117,12 +116,13 @@ def _load_tflite(path: Path, precision: str, gpu: bool) -> Runner:
     except OSError as error:
         raise WeightsError(f"{path}: cannot read it ({error.strerror})") from None
     info = ModelInfo.from_tflite(content)
-    if gpu:
-        runner = LiteRTRunner(path, content, info)  # checks the file, and measures what it does not declare
-        return _on_gpu(content, path.stem, runner.info, precision)
-    if info and info.kind == "engine":
-        return EngineRunner.open(path, content, precision)
-    return LiteRTRunner(path, content, info)
+    if info and info.kind == "engine" and not gpu:
+        try:
+            return EngineRunner(content, path.stem, precision)
+        except (OSError, ValueError, RuntimeError, IndexError, AttributeError, TypeError, struct.error) as error:
+            raise WeightsError(f"{path}: damaged engine file ({first_line(error)}); export it again") from None
+    runner = LiteRTRunner(path, content, info)  # for the GPU, checks the file and measures what it does not declare
+    return _on_gpu(content, path.stem, runner.info, precision) if gpu else runner
 
 
 def load_blend(first, second, amount: float, precision: str = "auto", engine: str = "auto") -> Runner:

@@ -2,10 +2,11 @@
 
 import json
 import struct
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from srgan_tf.inference import flatbuffer
+from srgan_tf.inference import lite_model
 
 NAME = "srgan_tf"  # of the metadata buffer of a .tflite file, and of a SavedModel's asset NAME.json
 _KEYS = {"tile_multiple": "align"}  # fields whose JSON key is another
@@ -56,26 +57,24 @@ class ModelInfo:
         """Read a stored record; None if it is damaged."""
         try:
             stored = json.loads(text)
-            keys = {field.name: _KEYS.get(field.name, field.name) for field in fields(cls)}
-            return cls(**{f.name: f.type(stored[keys[f.name]]) for f in fields(cls) if keys[f.name] in stored})
+            keys = {field: _KEYS.get(field.name, field.name) for field in fields(cls)}
+            return cls(**{field.name: field.type(stored[key]) for field, key in keys.items() if key in stored})
         except (ValueError, KeyError, TypeError):
             return None
 
     @classmethod
     def from_tflite(cls, content: bytes) -> "ModelInfo | None":
         """Read the record of a .tflite file; None if it is another package's, or damaged."""
-        try:
-            model = flatbuffer.schema().Model.GetRootAsModel(content, 0)
+        with suppress(struct.error, ValueError, IndexError, AttributeError):
+            model = lite_model.schema().Model.GetRootAsModel(content, 0)
             for entry in map(model.Metadata, range(model.MetadataLength())):
                 if entry.Name() == NAME.encode():
                     return cls.from_json(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
-        except (struct.error, ValueError, IndexError, AttributeError):
-            pass
         return None
 
     def into_tflite(self, content: bytes, **others: bytes) -> bytes:
         """Return a .tflite file with this record, further metadata buffers by name, and a signature."""
-        return flatbuffer.finished(content, others | {NAME: json.dumps(self.to_dict()).encode()})
+        return lite_model.finished(content, others | {NAME: json.dumps(self.to_dict()).encode()})
 
     @classmethod
     def from_saved_model(cls, folder) -> "ModelInfo | None":

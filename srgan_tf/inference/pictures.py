@@ -3,16 +3,13 @@
 import itertools
 import logging
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from srgan_tf.errors import ImageError
-from srgan_tf.inference.pipeline import Pipeline
-from srgan_tf.inference.steady import upscaled
+from srgan_tf.inference.pipeline import OnTile, Pipeline
 from srgan_tf.inference.upscaling import Upscaler, as_pixels
 from srgan_tf.io import encoding, files, images
 from srgan_tf.io.images import MAX_PIXELS, Picture
@@ -44,10 +41,10 @@ def upscale(image, model="auto", output=None, quality: int = 95, page: int | Non
     if isinstance(image, (str, Path)) and output is not None and files.is_same(image, output):
         raise ImageError(f"{output}: would overwrite its input; choose another output")
     if hasattr(image, "read") or isinstance(image, _BYTES):
-        image = _Named("the picture", _content(image))
+        image = storage.Named("the picture", _content(image))
     elif isinstance(image, str) and storage.is_url(image):
-        image = storage.File(image)
-    if isinstance(image, (str, Path, _Named, storage.File)):
+        image = storage.Named(image, storage.read(image))
+    if isinstance(image, (str, Path, storage.Named)):
         picture = images.load(image, page=page, lenient=True, moving=True)
         _log(image, notes_of(picture, output))
     elif output is None:
@@ -144,7 +141,7 @@ def upscale_bytes(
         >>> large, suffix = srgan_tf.upscale_bytes(small, name="holiday/a.jpg")
     """
     upscaler = _upscaler(model, options)
-    picture = images.load(_Named(name, _content(data)), max_pixels, page, lenient=True, moving=True)
+    picture = images.load(storage.Named(name, _content(data)), max_pixels, page, lenient=True, moving=True)
     suffix = suffix_for(name, picture, format)
     lines = notes_of(picture, f"x{suffix}")
     if notes is None:
@@ -172,11 +169,7 @@ def result_suffix(name, format: str | None = None) -> str:
 
 
 def write_picture(
-    pipeline: Pipeline,
-    picture: Picture,
-    output: str | Path,
-    quality: int = 95,
-    on_tile: Callable[[], None] | None = None,
+    pipeline: Pipeline, picture: Picture, output: str | Path, quality: int = 95, on_tile: OnTile = None
 ) -> None:
     """Upscale a decoded picture into a file, which is written while later rows, or frames, are still computed.
 
@@ -193,17 +186,18 @@ def write_picture(
         raise ValueError(f"quality must be 1 to 100, not {quality!r}")
     height, width, bands = picture.pixels.shape
     shape = (height * pipeline.scale, width * pipeline.scale, bands)
-    sixteen = picture.pixels.dtype == np.uint16 and encoding.format_of(output) in encoding.SIXTEEN_BIT
-    dtype = np.uint16 if sixteen else np.uint8
+    metadata = _scaled(picture.metadata, pipeline.scale)
     encoding.check_writable(output, *shape[:2])
     if picture.animation and frames_of(picture, output) > 1:
+        from srgan_tf.inference.steady import upscaled
         from srgan_tf.io import animations
 
         frames = upscaled(pipeline, picture.animation.frames(), on_tile)
-        animations.write(output, frames, picture.animation, _scaled(picture.metadata, pipeline.scale), quality)
+        animations.write(output, frames, picture.animation, metadata, quality)
         return
-    rows = pipeline.rows(picture.pixels, dtype, on_tile)
-    encoding.write_rows(output, rows, shape, dtype, _scaled(picture.metadata, pipeline.scale), quality)
+    sixteen = picture.pixels.dtype == np.uint16 and encoding.format_of(output) in encoding.SIXTEEN_BIT
+    dtype = np.uint16 if sixteen else np.uint8
+    encoding.write_rows(output, pipeline.rows(picture.pixels, dtype, on_tile), shape, dtype, metadata, quality)
 
 
 def _scaled(metadata: dict[str, Any], scale: int) -> dict[str, Any]:
@@ -215,12 +209,7 @@ def _scaled(metadata: dict[str, Any], scale: int) -> dict[str, Any]:
 
 
 def as_bytes(
-    pipeline: Pipeline,
-    picture: Picture,
-    name: str,
-    suffix: str,
-    quality: int = 95,
-    on_tile: Callable[[], None] | None = None,
+    pipeline: Pipeline, picture: Picture, name: str, suffix: str, quality: int = 95, on_tile: OnTile = None
 ) -> bytes:
     """Upscale a decoded picture to the bytes of a file; see `write_picture`. name: of the picture, for errors."""
     with tempfile.TemporaryDirectory(prefix="srgan_tf-") as folder:  # metadata are patched in the finished file
@@ -230,17 +219,3 @@ def as_bytes(
         except ImageError as error:
             raise ImageError(str(error).replace(str(path), name)) from None
         return path.read_bytes()
-
-
-@dataclass(frozen=True)
-class _Named:
-    """Bytes that read like a file of this name."""
-
-    name: str
-    data: bytes
-
-    def __str__(self) -> str:
-        return self.name
-
-    def read_bytes(self) -> bytes:
-        return self.data

@@ -23,14 +23,11 @@ def probe_scale(run, source, size: tuple[int, int] = (PROBE, PROBE)) -> int:
     try:
         made = np.shape(run(np.zeros((1, *size, 3), np.uint8)))
     except Exception as error:  # a foreign model may raise anything
-        raise WeightsError(
-            f"{source}: does not run on a picture of {size[0]}x{size[1]} px ({first_line(error)})"
-        ) from None
+        picture = f"a picture of {size[0]}x{size[1]} px"
+        raise WeightsError(f"{source}: does not run on {picture} ({first_line(error)})") from None
     scale = made[1] // size[0] if len(made) == 4 else 0
     if not scale or made != (1, scale * size[0], scale * size[1], 3):
-        raise WeightsError(
-            f"{source}: no super-resolution model: it turns [1, {size[0]}, {size[1]}, 3] into {list(made)}"
-        )
+        raise WeightsError(f"{source}: no super-resolution model: it turns {[1, *size, 3]} into {list(made)}")
     return scale
 
 

@@ -85,9 +85,8 @@ class Runner(ABC):
         """
         lr = np.asarray(lr)
         if lr.ndim != 4 or lr.shape[-1] != 3 or (lr.dtype != np.uint8 and lr.dtype.kind != "f"):
-            raise ValueError(
-                f"LR must be uint8, or float in [0, 1], [n, height, width, 3], not {lr.dtype} {list(lr.shape)}"
-            )
+            found = f"{lr.dtype} {list(lr.shape)}"
+            raise ValueError(f"LR must be uint8, or float in [0, 1], [n, height, width, 3], not {found}")
         if lr.dtype == np.uint8:
             return self._run(lr) if self.is_uint8 else to_levels(from_signed(self._run(to_unit(lr))))
         return to_signed(to_unit(self._run(to_levels(lr)))) if self.is_uint8 else self._run(lr.astype(np.float32))
@@ -98,8 +97,8 @@ class Function(Runner):
 
     is_uint8 = True
 
-    def __init__(self, name: str, scale: int, function, context: int = 2):
-        super().__init__(ModelInfo(scale, context), name)
+    def __init__(self, name: str, scale: int, function):
+        super().__init__(ModelInfo(scale, context=2), name)
         self._function = function
 
     def _run(self, lr):

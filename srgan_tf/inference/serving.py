@@ -87,9 +87,8 @@ class ServingRunner(Runner):
         # By default, Serving sends one integer per value, and integers above 127 take two bytes.
         needed = 2 * 3 * (scale * tile) ** 2 + 1024
         if needed > message:
-            raise ValueError(
-                f"tiles of {tile} px need messages of {needed / 2**20:.0f} MiB; raise message or lower tile"
-            )
+            size = f"{needed / 2**20:.0f} MiB"
+            raise ValueError(f"tiles of {tile} px need messages of {size}; raise message or lower tile")
 
     def _run(self, lr):
         request = predict_pb2.PredictRequest()

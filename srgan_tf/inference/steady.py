@@ -1,10 +1,10 @@
 """Upscale frame after frame: what did not change is not drawn anew, so that it is fast and does not flicker."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from srgan_tf.inference.pipeline import Pipeline
+from srgan_tf.inference.pipeline import OnTile, Pipeline
 
 _SHARE = 0.2  # of a frame in the moving average of what stands still
 _AROUND = 2  # pixels on each side whose differences tell noise from motion
@@ -44,7 +44,7 @@ class Steady:
         """Draw the next frame whole, whatever was drawn before."""
         self._drawn = np.empty(0)
 
-    def __call__(self, frame: np.ndarray, on_tile: Callable[[], None] | None = None) -> np.ndarray:
+    def __call__(self, frame: np.ndarray, on_tile: OnTile = None) -> np.ndarray:
         """uint8 [height, width, bands] → the same, `pipeline.scale` times larger; on_tile: called after each tile."""
         mean = self.follow(frame)
         if not self._drawn.size:
@@ -57,11 +57,11 @@ class Steady:
             self._draw(changed, on_tile)
         return self._made
 
-    def _enlarged(self, lr: np.ndarray, on_tile: Callable[[], None] | None) -> np.ndarray:
+    def _enlarged(self, lr: np.ndarray, on_tile: OnTile) -> np.ndarray:
         self.pixels += lr.shape[0] * lr.shape[1]
         return np.concatenate(list(self._pipeline.rows(lr, None, on_tile)))
 
-    def _draw(self, changed: np.ndarray, on_tile: Callable[[], None] | None) -> None:
+    def _draw(self, changed: np.ndarray, on_tile: OnTile) -> None:
         """Draw what depends on changed pixels, in a window around all of them."""
         scale, reach = self._pipeline.scale, self._pipeline.overlap
         stale = _box(changed[..., None].astype(np.float32), reach)[..., 0] > 1e-9
@@ -90,9 +90,7 @@ def _box(values: np.ndarray, radius: int) -> np.ndarray:
     return values
 
 
-def upscaled(
-    pipeline: Pipeline, frames: Iterable[np.ndarray], on_tile: Callable[[], None] | None = None
-) -> Iterator[np.ndarray]:
+def upscaled(pipeline: Pipeline, frames: Iterable[np.ndarray], on_tile: OnTile = None) -> Iterator[np.ndarray]:
     """Yield the frames of an animation, uint8 [height, width, bands], `pipeline.scale` times larger.
 
     on_tile: called as often per frame as a whole one has tiles, also for those that were not drawn anew.

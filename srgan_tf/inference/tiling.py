@@ -1,5 +1,6 @@
 """Run a function tile by tile: tiles overlap by the receptive field, so the result equals that of the whole array."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,27 +37,25 @@ def spans(size: int, window: int, context: int, shrink: bool = True, multiple: i
     return [Span(*span) for span in zip(starts, stops, cuts, cuts[1:])]
 
 
-def tiled(function, x, window, context, scale: int, map=map, shrink: bool = True, multiple: int = 1) -> np.ndarray:
+def tiled(function, x, window, context, scale: int, shrink: bool = True, multiple: int = 1) -> np.ndarray:
     """Return function(x), [1, height, width, channels] → [1, scale * height, scale * width, ...], tile by tile.
 
     Args:
         window, context: pixels, or pairs of them for rows and columns; see `spans`.
-        map: Python's, or a thread pool's to compute several tiles at once.
         shrink, multiple: as for `spans`.
     """
     (tall, wide), (above, beside) = np.broadcast_to(window, 2).tolist(), np.broadcast_to(context, 2).tolist()
     height, width = x.shape[1:3]
     if height <= tall and width <= wide:
         return np.asarray(function(x))
-    columns = spans(width, wide, beside, shrink, multiple)
-    places = [(row, column) for row in spans(height, tall, above, shrink, multiple) for column in columns]
-    tiles = map(lambda at: function(x[:, at[0].start : at[0].stop, at[1].start : at[1].stop]), places)
-    result = None
-    for place, tile in zip(places, tiles):
-        if result is None:
-            result = np.empty((1, scale * height, scale * width, tile.shape[-1]), np.asarray(tile).dtype)
-        here = [slice(scale * s.first, scale * s.last) for s in place]
-        there = [slice(scale * (s.first - s.start), scale * (s.last - s.start)) for s in place]
+    rows, columns = spans(height, tall, above, shrink, multiple), spans(width, wide, beside, shrink, multiple)
+    result = np.empty(0)
+    for row, column in itertools.product(rows, columns):
+        tile = np.asarray(function(x[:, row.start : row.stop, column.start : column.stop]))
+        if not result.size:
+            result = np.empty((1, scale * height, scale * width, tile.shape[-1]), tile.dtype)
+        here = [slice(scale * s.first, scale * s.last) for s in (row, column)]
+        there = [slice(scale * (s.first - s.start), scale * (s.last - s.start)) for s in (row, column)]
         result[:, here[0], here[1]] = tile[:, there[0], there[1]]
     return result
 

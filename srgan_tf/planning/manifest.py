@@ -46,10 +46,13 @@ class Manifest:
 
     def __init__(self, folder: str, options: dict, made_by: str = ""):
         self.folder, self.options, self._made_by = str(folder), options, made_by
+        self._how = {"options": options, "made_by": made_by}
         self._made: dict[str, dict] = {}
         self._others: set[str] = set()
         self.trouble = ""
-        self._all: dict | None = self._old_options()
+        self._all: dict | None = next(json_lines(self._read(_BULK)), None)
+        if self._all and self._all.get("engine") == "auto":
+            self._all["engine"] = options.get("engine")
         for entry in json_lines(self._read(NAME)):
             if not isinstance(entry.get("options"), dict):
                 continue
@@ -58,11 +61,6 @@ class Manifest:
                 self._made[entry["result"]] = entry
             else:
                 self._all = entry["options"]
-
-    def _old_options(self) -> dict | None:
-        for entry in json_lines(self._read(_BULK)):
-            return entry | {"engine": self.options.get("engine")} if entry.get("engine") == "auto" else entry
-        return None
 
     def mixed(self) -> str:
         """Return a note if earlier results were computed in another arithmetic, as on another device; "" if not."""
@@ -99,9 +97,10 @@ class Manifest:
         """Add a result. If the manifest cannot be written, the next run keeps the result as unknown."""
         if storage.is_url(target):
             return
-        entry = self._made[self._name(target)] = {"result": self._name(target), **_source(source), **self._how()}
+        name = self._name(target)
+        self._made[name] = {"result": name, **_source(source), **self._how}
         try:
-            self._append(entry)
+            self._append(self._made[name])
         except OSError as error:
             self.trouble = f"{self.folder}/{NAME}: cannot write it ({error.strerror}); reruns do not know these results"
 
@@ -113,11 +112,11 @@ class Manifest:
         """
         place, self._all = f"{self.folder}/{NAME}", self.options
         if storage.is_url(place):
-            storage.write(place, self._read(NAME) + f"\n{json.dumps(self._how())}\n".encode())
+            storage.write(place, self._read(NAME) + f"\n{json.dumps(self._how)}\n".encode())
             return
         try:
             Path(self.folder).mkdir(parents=True, exist_ok=True)
-            self._append(self._how())
+            self._append(self._how)
         except OSError as error:
             raise ImageError(f"{place}: cannot write it ({error.strerror}); choose another --output") from None
 
@@ -132,9 +131,6 @@ class Manifest:
         except ImageError as error:
             self.trouble = str(error)
             return b""
-
-    def _how(self) -> dict:
-        return {"options": self.options, "made_by": self._made_by}
 
     def _name(self, target: str) -> str:
         url = storage.is_url(target)

@@ -13,7 +13,7 @@ from srgan_tf.io import files
 
 # A put is atomic there, and a rename would be a copy. Elsewhere files are written aside and renamed.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "hf"}
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class FullError(OSError):
@@ -67,7 +67,7 @@ def _converted_errors(place: str, failure: str):
     except FileNotFoundError:
         raise ImageError(f"{place}: no such file") from None
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL:
+        if isinstance(error, OSError) and error.errno in _FULL:
             raise FullError(f"{place}: {error.strerror}; free space, then run the same command again") from None
         raise ImageError(f"{place}: {failure} ({files.reason(error)})") from None
 
@@ -118,16 +118,17 @@ def existing(output: str) -> Callable[[str], bool]:
 
 
 @dataclass(frozen=True)
-class File:
-    """A place to read a picture from; what `images.load` takes."""
+class Named:
+    """Bytes that read like a file of this name; what `images.load` takes."""
 
-    place: str
+    name: str
+    data: bytes
 
     def __str__(self) -> str:
-        return self.place
+        return self.name
 
     def read_bytes(self) -> bytes:
-        return read(self.place)
+        return self.data
 
 
 def read(place: str) -> bytes:

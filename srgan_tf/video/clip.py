@@ -1,19 +1,22 @@
 """Upscale a video, or go on with one that was interrupted, exactly where its last whole segment ends."""
 
+import contextlib
 import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from srgan_tf.errors import ImageError
+from srgan_tf.inference.pipeline import OnTile
 from srgan_tf.inference.steady import Steady
 from srgan_tf.io import encoding
 from srgan_tf.video import sink
-from srgan_tf.video.ahead import ahead
 from srgan_tf.video.source import Source
 
 SEGMENT = 120  # frames
@@ -69,7 +72,7 @@ class Clip:
         """Frames in whole segments, where an interrupted run goes on."""
         return sum(int(one.stem.split("_")[1]) for one in self._segments)
 
-    def make(self, on_frame: Callable[[int], None], on_tile: Callable[[], None] | None = None) -> None:
+    def make(self, on_frame: Callable[[int], None], on_tile: OnTile = None) -> None:
         """Upscale; on_frame: called with the number of frames done after each, on_tile: after each tile.
 
         Raises:
@@ -77,14 +80,10 @@ class Clip:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "state.json").write_text(self._state)
-        with encoding.converted_errors(self._target):
-            frames = ahead(self._enlarged(on_tile), 2)
-            try:
-                for first in frames:
-                    part = itertools.chain([first], itertools.islice(frames, SEGMENT - 1))
-                    self._write_segment(self._counted(part, on_frame))
-            finally:
-                frames.close()
+        with encoding.converted_errors(self._target), contextlib.closing(ahead(self._enlarged(on_tile), 2)) as frames:
+            for first in frames:
+                part = itertools.chain([first], itertools.islice(frames, SEGMENT - 1))
+                self._write_segment(self._counted(part, on_frame))
             if not self._segments:
                 raise ImageError(f"{self.source.path}: no frame of it can be decoded; get an undamaged copy")
             sink.join(self._target, self._segments, self.source)
@@ -112,3 +111,18 @@ class Clip:
             if (number - before) % SEGMENT == 0:
                 steady.restart()
             yield time, steady(pixels, on_tile)
+
+
+_END = object()
+
+
+def ahead(items: Iterable, count: int) -> Iterator:
+    """Yield the items, up to `count` of which are made in advance by a thread; what they raise is raised here."""
+    items, pool = iter(items), ThreadPoolExecutor(1)
+    made = deque(pool.submit(next, items, _END) for _ in range(count + 1))
+    try:
+        while (item := made.popleft().result()) is not _END:
+            yield item
+            made.append(pool.submit(next, items, _END))
+    finally:
+        pool.shutdown(cancel_futures=True)

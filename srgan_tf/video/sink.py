@@ -12,7 +12,7 @@ from av.video.reformatter import ColorRange
 
 from srgan_tf.errors import ImageError
 from srgan_tf.io.files import reason, write_aside
-from srgan_tf.video.source import EXACT, MATRICES, Source
+from srgan_tf.video.source import Source
 
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
 ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
@@ -29,9 +29,8 @@ class Encoding:
         try:
             av.codec.Codec(self.name, "w")
         except (av.error.FFmpegError, ValueError):
-            raise ImageError(
-                f"--codec={self.codec}: PyAV has no such encoder; use one of {', '.join(CODECS)}"
-            ) from None
+            known = ", ".join(CODECS)
+            raise ImageError(f"--codec={self.codec}: PyAV has no such encoder; use one of {known}") from None
 
     @property
     def name(self) -> str:
@@ -69,7 +68,7 @@ def _add_stream(out, shape: tuple, source: Source, how: Encoding):
     context.height, context.width = (side + side % 2 for side in shape[:2])
     context.pix_fmt, context.time_base = "yuv420p", source.stream.time_base
     stream.time_base = source.stream.time_base
-    context.colorspace, context.color_range = source.matrix, ColorRange.JPEG if source.is_full else ColorRange.MPEG
+    context.colorspace, context.color_range = source.matrix, source.range
     context.color_primaries, context.color_trc = known.color_primaries, known.color_trc
     if ratio := source.stream.sample_aspect_ratio:
         context.sample_aspect_ratio = ratio
@@ -79,9 +78,7 @@ def _add_stream(out, shape: tuple, source: Source, how: Encoding):
 def _yuv(sr: np.ndarray, source: Source) -> av.VideoFrame:
     odd = [(0, side % 2) for side in sr.shape[:2]]
     frame = av.VideoFrame.from_ndarray(np.pad(sr, [*odd, (0, 0)], "edge") if any(map(any, odd)) else sr, format="rgb24")
-    matrix = MATRICES[source.matrix]
-    ranges = {"src_color_range": ColorRange.JPEG, "dst_color_range": (ColorRange.MPEG, ColorRange.JPEG)[source.is_full]}
-    return frame.reformat(format="yuv420p", src_colorspace=matrix, dst_colorspace=matrix, interpolation=EXACT, **ranges)
+    return source.reformat(frame, "yuv420p", ColorRange.JPEG, source.range)
 
 
 def join(path: str, segments: list[Path], source: Source) -> None:
@@ -110,10 +107,8 @@ def join(path: str, segments: list[Path], source: Source) -> None:
                 out.mux(packet)
     except (av.error.FFmpegError, ValueError) as error:
         kinds = ", ".join(sorted({one.codec_context.name for one in source.carried if one.codec_context}))
-        fix = (
-            f"its {kinds} may not fit into {Path(path).suffix[1:]}, but into --output=NAME.mkv" if kinds else "try .mkv"
-        )
-        raise ImageError(f"{path}: cannot write it ({reason(error)}); {fix}") from None
+        fix = f"its {kinds} may not fit into {Path(path).suffix[1:]}, but into --output=NAME.mkv"
+        raise ImageError(f"{path}: cannot write it ({reason(error)}); {fix if kinds else 'try .mkv'}") from None
 
 
 def _of_segments(segments: list[Path], stream, source: Source) -> Iterator[av.Packet]:

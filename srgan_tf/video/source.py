@@ -10,16 +10,14 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from srgan_tf.errors import ImageError
 from srgan_tf.io.files import reason
 
-EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+_EXACT = (
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+)
 _HDR = {16: "PQ", 18: "HLG"}  # transfers of ITU-T H.273
-MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
+_MATRICES = {
+    **{1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601},
+    **{7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020},
 }
-MATRICES |= {9: Colorspace.BT2020, 10: Colorspace.BT2020}
 _HIGH = 720  # rows from which players take unstated colours for BT.709, below for BT.601
 
 
@@ -28,7 +26,7 @@ class Source:
 
     Attributes:
         stream: the video stream of the container.
-        matrix, is_full: how its luma and chroma are made of RGB, as stated, or as players guess.
+        matrix, range: how its luma and chroma are made of RGB, as stated, or as players guess.
         frames_stated: how many frames the file says it has; 0 if it does not.
         notes: what was chosen or left out, each for one line to the user.
         lost: packets that could not be decoded, so far.
@@ -47,19 +45,19 @@ class Source:
         pictures = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
         found = [one for one in self.container.streams.video if not one.disposition & pictures]
         if not found:
-            raise ImageError(f"{path}: it has no video, only {self._kinds() or 'nothing'}")
+            kinds = ", ".join(sorted({str(one.type) for one in self.container.streams}))
+            raise ImageError(f"{path}: it has no video, only {kinds or 'nothing'}")
         self.stream = found[0]
         self.stream.thread_type = "AUTO"
         context = self.stream.codec_context
         self._refuse_unsupported(context)
         if self.stream.width * self.stream.height > max_pixels:
-            size = f"{self.stream.width} x {self.stream.height} pixels"
-            raise ImageError(
-                f"{path}: {size} are more than the limit; raise it (--max_megapixels) if you trust the file"
-            )
+            size, fix = f"{self.stream.width} x {self.stream.height} pixels", "raise it (--max_megapixels)"
+            raise ImageError(f"{path}: {size} are more than the limit; {fix} if you trust the file")
         high = 1 if self.stream.height >= _HIGH else 6
-        self.matrix = context.colorspace if context.colorspace in MATRICES else high
-        self.is_full = context.color_range == ColorRange.JPEG or str(context.pix_fmt).startswith("yuvj")
+        self.matrix = context.colorspace if context.colorspace in _MATRICES else high
+        is_full = context.color_range == ColorRange.JPEG or str(context.pix_fmt).startswith("yuvj")
+        self.range = ColorRange.JPEG if is_full else ColorRange.MPEG
         self.frames_stated = self.stream.frames if "mp4" in self.container.format.name else 0  # AVI counts gaps, too
         others = [f"{one.type} stream" for one in self.container.streams if one not in (self.stream, *self.carried)]
         self.notes += [f"left out: {', '.join(others)}"] * bool(others)
@@ -71,17 +69,13 @@ class Source:
         """Streams that go along as they are."""
         return [*self.container.streams.audio, *self.container.streams.subtitles]
 
-    def _kinds(self) -> str:
-        return ", ".join(sorted({str(one.type) for one in self.container.streams}))
-
     def _refuse_unsupported(self, context) -> None:
         problem = ""
         if context is None or context.format is None or not context.width:
             problem = "its codec is not known to FFmpeg, or its head is damaged: convert it to H.264 first"
         elif context.color_trc in _HDR:
-            problem = (
-                f"it is HDR ({_HDR[context.color_trc]}): convert it to SDR first, as by ffmpeg's zscale and tonemap"
-            )
+            kind = _HDR[context.color_trc]
+            problem = f"it is HDR ({kind}): convert it to SDR first, as by ffmpeg's zscale and tonemap"
         elif any(one.is_alpha for one in context.format.components) or self.stream.metadata.get("alpha_mode") == "1":
             problem = "it is partly transparent: flatten it first, as by ffmpeg's overlay"
         if problem:
@@ -113,7 +107,8 @@ class Source:
                 time = 0 if last is None else last + round(1 / (self.rate * self.stream.time_base))
             last = time if last is None else max(time, last + 1)
             self.rotation = frame.rotation
-            yield last, self._rgb(frame)
+            size = {"width": self.stream.width, "height": self.stream.height}  # of all, where the stream changes
+            yield last, self.reformat(frame, "rgb24", self.range, ColorRange.JPEG, **size).to_ndarray()
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         packets = self.container.demux(self.stream)
@@ -132,12 +127,11 @@ class Source:
             except av.error.FFmpegError:
                 self.lost += 1
 
-    def _rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        matrix, ranges = MATRICES[self.matrix], (ColorRange.MPEG, ColorRange.JPEG)
-        colours = {"src_colorspace": matrix, "dst_colorspace": matrix, "src_color_range": ranges[self.is_full]}
-        options = {"dst_color_range": ColorRange.JPEG, "interpolation": EXACT}
-        size = {"width": self.stream.width, "height": self.stream.height}  # of all, where the stream changes
-        return frame.reformat(format="rgb24", **size, **colours, **options).to_ndarray()
+    def reformat(self, frame: av.VideoFrame, format: str, before: int, after: int, **size: int) -> av.VideoFrame:
+        """Convert between RGB and this video's luma and chroma, from one `ColorRange` to another."""
+        matrix, ranges = _MATRICES[self.matrix], {"src_color_range": before, "dst_color_range": after}
+        options = {"src_colorspace": matrix, "dst_colorspace": matrix, "interpolation": _EXACT}
+        return frame.reformat(format=format, **size, **ranges, **options)
 
     def sample(self) -> np.ndarray:
         """Return a frame from the middle, or the first; rewinds afterwards."""

@@ -10,10 +10,10 @@ from srgan_tf import Upscaler, upscale
 from srgan_tf.data import cubic
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import WeightsError
-from srgan_tf.inference import auto
 from srgan_tf.inference.condition import Condition, analyze
-from srgan_tf.inference.lite_engine import EngineRunner
+from srgan_tf.inference.litert import EngineRunner
 from srgan_tf.inference.loading import load_runner
+from srgan_tf.inference.upscaling import suitable_back_projection, suitable_share
 from srgan_tf.io import images
 from srgan_tf.io.jpeg import LUMA_STEPS, quality_of_table
 
@@ -98,26 +98,26 @@ def test_clean_pictures_are_not_touched(lrs):
         by_area = lr[:height, :width].reshape(height // 4, 4, width // 4, 4, 3).mean((1, 3))
         for pixels in (lr, np.rint(by_area).astype(np.uint8), lr[..., :1]):
             found = analyze(pixels)
-            assert auto.share(found) == 0 and auto.back_projection(found) == "full", found
+            assert suitable_share(found) == 0 and suitable_back_projection(found) == "full", found
 
 
 def test_drawings_gradients_and_scraps_are_not_touched():
     ramp = np.broadcast_to(np.linspace(0, 255, 256).astype(np.uint8)[:, None, None], (256, 256, 3))
     tiles = np.kron(np.random.default_rng(0).integers(0, 2, (32, 32, 1)), np.ones((8, 8, 3))).astype(np.uint8) * 255
     for pixels in (ramp, tiles, np.full((64, 64, 4), 7, np.uint8), np.zeros((1, 1, 1), np.uint8), ramp[:7, :7]):
-        assert auto.share(analyze(pixels)) == 0
+        assert suitable_share(analyze(pixels)) == 0
 
 
 def test_what_was_blurred_or_enlarged_before_is_told(lrs):
     for path, lr in zip(HELDOUT, lrs):
         height, width = lr.shape[:2]
         half = Image.fromarray(lr).resize((width // 2, height // 2), Image.Resampling.BICUBIC)
-        assert auto.share(analyze(np.asarray(half.resize((width, height), Image.Resampling.BICUBIC)))) == 1, path
+        assert suitable_share(analyze(np.asarray(half.resize((width, height), Image.Resampling.BICUBIC)))) == 1, path
 
 
 def test_shares_grow_with_the_damage_in_few_steps():
-    by_quality = [auto.share(Condition(jpeg=q)) for q in (98, 92, 88, 85, 75, 60, 30)]
-    by_noise = [auto.share(Condition(noise=n)) for n in (0, 2, 4, 6, 8, 10, 20)]
+    by_quality = [suitable_share(Condition(jpeg=q)) for q in (98, 92, 88, 85, 75, 60, 30)]
+    by_noise = [suitable_share(Condition(noise=n)) for n in (0, 2, 4, 6, 8, 10, 20)]
     for shares in (by_quality, by_noise):
         assert (
             shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1 and set(shares) <= {0, 0.25, 0.5, 0.75, 1}

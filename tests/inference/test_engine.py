@@ -16,8 +16,8 @@ from srgan_tf.data.bundled import PHOTOS, photographs
 from srgan_tf.data.levels import to_levels
 from srgan_tf.errors import WeightsError
 from srgan_tf.export import tflite
-from srgan_tf.inference import lite_engine
-from srgan_tf.inference.lite_engine import EngineRunner
+from srgan_tf.inference import litert
+from srgan_tf.inference.litert import EngineRunner
 from srgan_tf.inference.loading import choose_engine, load_blend, load_runner
 from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.inference.pipeline import Pipeline
@@ -104,8 +104,8 @@ def test_sixteen_bits_see_the_whole_receptive_field_and_eight_what_is_enough(bac
     upscaler = Upscaler("srgan-real", engine="litert", back_projection=back_projection)
     whole = upscaler(picture).astype(int)
     assert np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= 2
-    assert load_runner("srgan-real", "auto", "litert").tile_overlap == lite_engine.NEAR
-    monkeypatch.setattr(Pipeline, "overlap", lite_engine.NEAR)
+    assert load_runner("srgan-real", "auto", "litert").tile_overlap == litert.NEAR
+    monkeypatch.setattr(Pipeline, "overlap", litert.NEAR)
     assert 2 < np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= 64
 
 
@@ -178,7 +178,7 @@ def test_the_processor_chooses_the_precision(flags, precision, monkeypatch):
     monkeypatch.setattr(machine, "_flags", lambda: set(flags.split()))
     content = weights.shipped_file("compact", ".tflite").read_bytes()
     first, second = EngineRunner(content, "compact"), EngineRunner(content, "compact")
-    assert (first.precision, first.tile_overlap) == (precision, lite_engine.NEAR)
+    assert (first.precision, first.tile_overlap) == (precision, litert.NEAR)
     exact = first.high_precision()
     assert (exact.precision, exact.tile_overlap, exact.high_precision()) == ("float32", None, exact)
     lr = pictures()[0]

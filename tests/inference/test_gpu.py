@@ -16,8 +16,8 @@ from swiftshader import needed
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import GpuError, WeightsError
 from srgan_tf.export import tflite
-from srgan_tf.inference import gpu, gpu_device, gpu_probe
-from srgan_tf.inference.lite_engine import EngineRunner
+from srgan_tf.inference import gpu, gpu_probe
+from srgan_tf.inference.litert import EngineRunner
 from srgan_tf.inference.loading import choose_engine, load_blend, load_runner
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
@@ -48,7 +48,7 @@ def apart(one, other) -> int:
 def test_shipped_weights(name, software_gpu, cache):
     lr = picture(16, 16)[None]
     runner = load_runner(name, "float32", "gpu")
-    assert gpu_device.is_software(runner.adapter) and "GPU" in runner.precision
+    assert gpu.is_software(runner.adapter) and "GPU" in runner.precision
     assert apart(runner(lr), load_runner(name, "float32", "litert")(lr)) <= 1
 
 
@@ -88,20 +88,20 @@ def test_sixteen_bits(software_gpu, cache):
 @needed
 def test_out_of_device_memory(software_gpu, cache, monkeypatch, caplog):
     """A device without enough of it compiles, runs, and returns zeros (LiteRT 2.3)."""
-    lr, finish = picture(40, 80), gpu_device.Compiled.finish
+    lr, finish = picture(40, 80), gpu.Compiled.finish
 
     def of_small_tiles(self, buffers):
         sr = finish(self, buffers)
         return sr if max(sr.shape[1:3]) <= 4 * 40 else np.zeros_like(sr)
 
-    monkeypatch.setattr(gpu_device.Compiled, "finish", of_small_tiles)
+    monkeypatch.setattr(gpu.Compiled, "finish", of_small_tiles)
     options = {"precision": "float32", "back_projection": "none"}
     upscaler = Upscaler("compact", engine="gpu", **options)
     made = upscaler(lr)
     assert apart(made, Upscaler("compact", engine="litert", **options)(lr)) <= 1
     assert upscaler.resolve(lr).runner.max_tile == 40
     assert [record.getMessage() for record in caplog.records] == ["out of memory: continuing with tiles of 40 px"]
-    monkeypatch.setattr(gpu_device.Compiled, "finish", lambda self, buffers: 0 * finish(self, buffers))
+    monkeypatch.setattr(gpu.Compiled, "finish", lambda self, buffers: 0 * finish(self, buffers))
     with pytest.raises(
         GpuError, match=r"--engine=gpu: compact: .* differs from the CPU's by \d+ of 255; use --engine="
     ):
@@ -183,7 +183,7 @@ def test_an_older_litert_names_the_mend(monkeypatch):
     monkeypatch.delattr(ai_edge_litert, "compiled_model", raising=False)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.compiled_model", None)
     with pytest.raises(GpuError, match="pip install --upgrade"):
-        gpu_device._litert()
+        gpu._litert()
 
 
 @needed

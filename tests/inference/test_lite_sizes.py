@@ -7,7 +7,7 @@ from swiftshader import needed
 
 from srgan_tf.data.levels import from_signed
 from srgan_tf.export import tflite
-from srgan_tf.inference import flatbuffer
+from srgan_tf.inference import lite_model
 from srgan_tf.inference.gpu import GpuRunner
 from srgan_tf.inference.lite_model import LiteModel
 from srgan_tf.inference.lite_sizes import Sizes
@@ -41,7 +41,7 @@ def made():
 
 
 def operations(content: bytes) -> set[str]:
-    model, codes = flatbuffer.unpack(content), flatbuffer.schema().BuiltinOperator
+    model, codes = lite_model.unpack(content), lite_model.schema().BuiltinOperator
     names = {number: name for name, number in vars(codes).items() if isinstance(number, int)}
     return {names[model.operatorCodes[op.opcodeIndex].builtinCode] for op in model.subgraphs[0].operators}
 
@@ -58,7 +58,7 @@ def run(content: bytes, lr: np.ndarray) -> np.ndarray:
 def test_one_size_in_operations_that_gpus_have(name, scale, made):
     generator, content = made(name, scale)
     fixed = Sizes(LiteModel(content).whole(), generator.tile_multiple).fixed(20, 36)
-    (graph,) = flatbuffer.unpack(fixed).subgraphs
+    (graph,) = lite_model.unpack(fixed).subgraphs
     assert operations(fixed) <= KNOWN
     assert not any(tensor.shapeSignature is not None for tensor in graph.tensors)
     assert max(len(tensor.shape) for tensor in graph.tensors if tensor.shape is not None) <= 4
@@ -71,7 +71,7 @@ def test_one_size_in_operations_that_gpus_have(name, scale, made):
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_files_for_phones_and_browsers_have_only_such_operations(name, scale, made):
     fixed = tflite.convert(made(name, scale)[0], "float16", 96)
-    (graph,) = flatbuffer.unpack(fixed).subgraphs
+    (graph,) = lite_model.unpack(fixed).subgraphs
     assert operations(fixed) <= KNOWN | {"DEQUANTIZE"}  # which widens constants of half precision
     assert not any(-1 in tensor.shapeSignature for tensor in graph.tensors if tensor.shapeSignature is not None)
     assert max(len(tensor.shape) for tensor in graph.tensors if tensor.shape is not None) <= 4

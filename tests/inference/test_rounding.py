@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from srgan_tf.export import tflite
-from srgan_tf.inference import flatbuffer
-from srgan_tf.inference.rounding import in_levels, on_grid
+from srgan_tf.inference import lite_model
+from srgan_tf.inference.lite_model import in_levels, on_grid
 from srgan_tf.models.compact import Compact
 
 
@@ -40,7 +40,7 @@ def test_the_converter_keeps_the_levels(kind):
     else:
         tflite.onto_levels(network.arrays)
     wanted = [in_levels(np.moveaxis(network.arrays[f"conv0{i}/kernel"], -1, 0))[0] for i in (1, 2)]
-    schema, content = flatbuffer.schema(), tflite.convert(generator, kind, 32)
+    schema, content = lite_model.schema(), tflite.convert(generator, kind, 32)
     root = schema.Model.GetRootAsModel(content, 0)
     graph, stored = root.Subgraphs(0), []
     for tensor in map(graph.Tensors, range(graph.TensorsLength())):

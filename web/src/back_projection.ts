@@ -1,4 +1,4 @@
-/** Back-projection (Irani & Peleg 1991): SR corrected so that it shrinks back to LR; srgan_tf/inference/back_projection.py. */
+/** Back-projection (Irani & Peleg 1991): SR corrected so that it shrinks back to LR; srgan_tf/inference/pipeline.py. */
 import { enlarge, shrink } from "./bicubic.js";
 import type { Picture } from "./tiling.js";
 

@@ -31,12 +31,11 @@ def read(path) -> tuple[dict, dict]:
     try:
         for architecture in ARCHITECTURES:
             if found := architecture.convert(state):
-                config, arrays = found
-                return {"degradation": "unknown", **config}, arrays
+                size, arrays = found
+                return {"generator": architecture.GENERATOR, "degradation": "unknown", **size}, arrays
     except BROKEN as error:
         raise WeightsError(f"{path}: {str(error)[:200]}") from None
     looks = [kind for kind, parts in _OTHERS.items() if any(part in name for name in state for part in parts)]
-    what = (
-        f"looks like {looks[0]}" if looks else f"unknown architecture (its first tensor is {next(iter(state))[:80]!r})"
-    )
+    unknown = f"unknown architecture (its first tensor is {next(iter(state))[:80]!r})"
+    what = f"looks like {looks[0]}" if looks else unknown
     raise WeightsError(f"{path}: {what}; supported are models of {SUPPORTED}")

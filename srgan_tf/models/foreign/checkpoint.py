@@ -34,9 +34,8 @@ def read_state(path) -> dict[str, Tensor]:
     if safe:
         need("safetensors", str(path), "safetensors")
     elif not there:
-        raise WeightsError(
-            f"{path}: begins with {content[:8]!r}, unlike PyTorch's and safetensors' files; download or save it again"
-        )
+        problem = f"begins with {content[:8]!r}, unlike PyTorch's and safetensors' files"
+        raise WeightsError(f"{path}: {problem}; download or save it again")
     try:
         if content.startswith(ncnn.START):
             return ncnn.read(content.decode(), _content(path.with_suffix(".bin")))
@@ -78,9 +77,8 @@ def _weights(found) -> dict[str, Tensor]:
     for _ in range(3):  # levels
         if isinstance(found, dict) and (key := next((k for k in _KEYS if isinstance(found.get(k), dict)), None)):
             found = found[key]
-    state = (
-        {k: v for k, v in found.items() if type(k) is str and isinstance(v, Tensor)} if isinstance(found, dict) else {}
-    )
+    items = found.items() if isinstance(found, dict) else ()
+    state = {k: v for k, v in items if type(k) is str and isinstance(v, Tensor)}
     if not state:
         raise ValueError("no weights by name in it; save model.state_dict() in PyTorch")
     for prefix in _PREFIXES:

@@ -12,11 +12,7 @@ _WIDE, _SCALED = 256, 0.1  # channels of the large model, whose residuals are sc
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return configuration and weights of an `EDSR`; None if the state is of another architecture.
-
-    Raises:
-        ValueError: it is a variant that is not supported.
-    """
+    """Return size and weights of a `EDSR`; None for others, ValueError for unknown variants."""
     if not {"conv_after_body.weight", "body.0.conv1.weight", "upsample.0.weight"} <= set(state):
         return None
     ups = [name for name in (f"upsample.{i}" for i in (0, 2, 4)) if f"{name}.weight" in state]
@@ -27,4 +23,4 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     found["head/conv"] = _LEVELS * found["head/conv"][0], found["head/conv"][1]
     kernel, bias = found["tail/conv"]
     found["tail/conv"] = layers.signed((kernel / _LEVELS, bias / _LEVELS + _MEAN))
-    return {"generator": GENERATOR, **size}, layers.named(found)
+    return size, layers.named(found)

@@ -18,11 +18,7 @@ _ENDS = {"conv_first": 0, "HRconv": 98, "conv_hr": 98, "conv_last": 99}
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return configuration and weights of an `RRDB`; None if the state is of another architecture.
-
-    Raises:
-        ValueError: it is a variant that is not supported.
-    """
+    """Return size and weights of a `RRDB`; None for others, ValueError for unknown variants."""
     names = {name.rpartition(".")[0] for name in state}
     dense = {name: found for name in names if (found := _DENSE.match(name))}
     trunk = [name for name in names if _TRUNK.match(name)]
@@ -50,11 +46,8 @@ def convert(state: dict) -> tuple[dict, dict] | None:
         layers.check(found, f"block{i:02d}/dense{j}/conv{k}", 3, channels + k * growth, made)
     for name in ("trunk", "refine", *(f"upsample{i}" for i in range(len(ups)))):
         layers.check(found, f"{name}/conv", 3, channels, channels)
-    config = {
-        **{"generator": GENERATOR, "blocks": blocks, "channels": channels, "growth": growth},
-        **{"scale": 2 ** len(ups) // unshuffle, "unshuffle": unshuffle, "plus": plus},
-    }
-    return config, layers.named(found)
+    size = {"blocks": blocks, "channels": channels, "growth": growth, "scale": 2 ** len(ups) // unshuffle}
+    return {**size, "unshuffle": unshuffle, "plus": plus}, layers.named(found)
 
 
 def _place(name: str) -> int | None:

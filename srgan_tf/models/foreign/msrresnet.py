@@ -11,11 +11,7 @@ _SLOPE = 0.1  # of its LeakyReLU
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return configuration and weights of an `MSRResNet`; None if the state is of another architecture.
-
-    Raises:
-        ValueError: it is a variant that is not supported.
-    """
+    """Return size and weights of a `MSRResNet`; None for others, ValueError for unknown variants."""
     for body, refine in (("body", "conv_hr"), ("recon_trunk", "HRconv")):
         if {f"{body}.0.conv1.weight", f"{refine}.weight", "upconv1.weight"} <= set(state):
             break
@@ -27,4 +23,4 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     arrays, slopes = layers.named(found), np.full(size["channels"], _SLOPE, np.float32)
     before = ("head", "refine", *(f"upsample{i}" for i in range(len(ups))))
     arrays |= {f"{name}/prelu/alpha": slopes for name in before}
-    return {"generator": GENERATOR, **size}, arrays
+    return size, arrays

@@ -118,20 +118,14 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name.removesuffix("Storage") in _DTYPES:
             return _DTYPES[name.removesuffix("Storage")]
         name = "".join(filter(str.isprintable, f"{module}.{name}"))[:80]
-        raise ValueError(
-            f"it holds {name}; only tensors and plain containers are read: save model.state_dict() alone, in PyTorch"
-        )
+        fix = "only tensors and plain containers are read: save model.state_dict() alone, in PyTorch"
+        raise ValueError(f"it holds {name}; {fix}")
 
     def persistent_load(self, saved):
         kind, dtype, key, _, count, *view = saved
         kinds = [type(one) for one in (kind, dtype, key, count)]
-        if (
-            kinds != [str, str, str, int]
-            or kind != "storage"
-            or dtype not in _DTYPES.values()
-            or count < 0
-            or any(view)
-        ):
+        known = kinds == [str, str, str, int] and kind == "storage" and dtype in _DTYPES.values()
+        if not known or count < 0 or any(view):
             raise ValueError("it holds a storage of another kind")
         return self._storage(key, dtype, count)
 

@@ -11,11 +11,7 @@ _LEVELS = 255  # SPAN with its mean colour reads levels
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return configuration and weights of a `SPANSiLU`; None if the state is of another architecture.
-
-    Raises:
-        ValueError: it is a variant that is not supported.
-    """
+    """Return size and weights of a `SPANSiLU`; None for others, ValueError for unknown variants."""
     if not {"conv_1.sk.weight", "block_1.c1_r.sk.weight", "conv_cat.weight", "upsampler.0.weight"} <= set(state):
         return None
     names = {"head": "conv_1", "end": "conv_2"}
@@ -25,17 +21,14 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     last, centred = layers.conv(state, "upsampler.0"), "no_norm" not in state
     layers.colours(found["head"][0].shape[2])
     scale = layers.scale_of(last)
-    found["fuse"], found["tail/conv"] = (
-        layers.conv(state, "conv_cat"),
-        layers.before_shuffle(layers.signed(last), scale),
-    )
+    found["fuse"] = layers.conv(state, "conv_cat")
+    found["tail/conv"] = layers.before_shuffle(layers.signed(last), scale)
     if centred:
         found["head"] = _LEVELS * found["head"][0], found["head"][1]
     channels = found["head"][0].shape[3]
     for name in found.keys() - {"head", "fuse", "tail/conv"}:
         layers.check(found, name, 3, channels, channels)
-    config = {"generator": GENERATOR, "blocks": blocks, "channels": channels, "scale": scale, "centred": centred}
-    return config, layers.named(found)
+    return {"blocks": blocks, "channels": channels, "scale": scale, "centred": centred}, layers.named(found)
 
 
 def _folded(state: dict, name: str) -> layers.Conv:

@@ -7,11 +7,7 @@ VARIANTS = "scales 1, 2, 3, 4 and 8; any blocks and channels"
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return configuration and weights of an `SRVGG`; None if the state is of another architecture.
-
-    Raises:
-        ValueError: it is a variant that is not supported.
-    """
+    """Return size and weights of a `SRVGG`; None for others, ValueError for unknown variants."""
     count = len({name.split(".")[1] for name in state if name.startswith("body.")}) - 1
     wanted = {f"body.{i}.weight" for i in range(count + 1)} | {f"body.{i}.bias" for i in range(0, count + 1, 2)}
     if count < 4 or set(state) != wanted:
@@ -27,5 +23,4 @@ def convert(state: dict) -> tuple[dict, dict] | None:
         layers.check(found, f"{name}/conv", 3, channels, channels)
     arrays = layers.named(found)
     arrays |= {f"{name}/prelu/alpha": slope for name, slope in zip(names, slopes)}
-    config = {"generator": GENERATOR, "blocks": len(convs) - 2, "channels": channels, "scale": scale}
-    return config, arrays
+    return {"blocks": len(convs) - 2, "channels": channels, "scale": scale}, arrays

@@ -11,11 +11,7 @@ _EPSILON = 1e-5  # PyTorch's, of batch norm
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return configuration and weights of a `Generator`; None if the state is of another architecture.
-
-    Raises:
-        ValueError: it is a variant that is not supported.
-    """
+    """Return size and weights of a `Generator`; None for others, ValueError for unknown variants."""
     if not {"initial.cnn.depthwise.weight", "final_conv.pointwise.weight"} <= set(state):
         return None
     blocks, ups = (len({name.split(".")[1] for name in state if name.startswith(part)}) for part in ("residual.", "up"))
@@ -38,7 +34,7 @@ def convert(state: dict) -> tuple[dict, dict] | None:
     arrays = layers.named(found)
     arrays |= {f"{ours}/prelu/alpha": layers.floats(state[f"{theirs}.act.weight"]) for ours, theirs in slopes.items()}
     size = {"blocks": blocks, "channels": channels, "scale": 2**ups}
-    return {"generator": GENERATOR, **size, "batch_norm": False, "output_activation": "tanh"}, arrays
+    return {**size, "batch_norm": False, "output_activation": "tanh"}, arrays
 
 
 def _folded(state: dict, name: str, norm: str = "") -> layers.Conv:
@@ -46,9 +42,8 @@ def _folded(state: dict, name: str, norm: str = "") -> layers.Conv:
     (deep, before), (point, bias) = (layers.conv(state, f"{name}.{part}") for part in ("depthwise", "pointwise"))
     kernel, bias = np.einsum("hwic,cn->hwcn", deep, point[0, 0]), before @ point[0, 0] + bias
     if norm:
-        gamma, beta, mean, variance = (
-            layers.floats(state[f"{norm}.{part}"]) for part in ("weight", "bias", "running_mean", "running_var")
-        )
+        parts = ("weight", "bias", "running_mean", "running_var")
+        gamma, beta, mean, variance = (layers.floats(state[f"{norm}.{part}"]) for part in parts)
         factor = gamma / np.sqrt(variance + _EPSILON)
         kernel, bias = kernel * factor, (bias - mean) * factor + beta
     return kernel, bias
