@@ -12,7 +12,7 @@ _WIDE, _SCALED = 256, 0.1  # channels of the large model, whose residuals are sc
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return size and weights of a `EDSR`; None for others, ValueError for unknown variants."""
+    """Return size and weights of an `EDSR`; None for others, ValueError for unknown variants."""
     if not {"conv_after_body.weight", "body.0.conv1.weight", "upsample.0.weight"} <= set(state):
         return None
     ups = [name for name in (f"upsample.{i}" for i in (0, 2, 4)) if f"{name}.weight" in state]

@@ -18,7 +18,7 @@ _ENDS = {"conv_first": 0, "HRconv": 98, "conv_hr": 98, "conv_last": 99}
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return size and weights of a `RRDB`; None for others, ValueError for unknown variants."""
+    """Return size and weights of an `RRDB`; None for others, ValueError for unknown variants."""
     names = {name.rpartition(".")[0] for name in state}
     dense = {name: found for name in names if (found := _DENSE.match(name))}
     trunk = [name for name in names if _TRUNK.match(name)]

@@ -11,7 +11,7 @@ _SLOPE = 0.1  # of its LeakyReLU
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return size and weights of a `MSRResNet`; None for others, ValueError for unknown variants."""
+    """Return size and weights of an `MSRResNet`; None for others, ValueError for unknown variants."""
     for body, refine in (("body", "conv_hr"), ("recon_trunk", "HRconv")):
         if {f"{body}.0.conv1.weight", f"{refine}.weight", "upconv1.weight"} <= set(state):
             break

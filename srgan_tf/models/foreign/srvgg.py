@@ -7,7 +7,7 @@ VARIANTS = "scales 1, 2, 3, 4 and 8; any blocks and channels"
 
 
 def convert(state: dict) -> tuple[dict, dict] | None:
-    """Return size and weights of a `SRVGG`; None for others, ValueError for unknown variants."""
+    """Return size and weights of an `SRVGG`; None for others, ValueError for unknown variants."""
     count = len({name.split(".")[1] for name in state if name.startswith("body.")}) - 1
     wanted = {f"body.{i}.weight" for i in range(count + 1)} | {f"body.{i}.bias" for i in range(0, count + 1, 2)}
     if count < 4 or set(state) != wanted:
