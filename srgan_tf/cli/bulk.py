@@ -26,9 +26,11 @@ from srgan_tf.planning.plan import Job, Plan, without_existing
 
 
 def define(flag) -> None:
-    left_out = ("compare", "blend", "blend_amount", "verbose")
-    chosen = lambda kind, name, *rest, **options: name in left_out or kind(name, *rest, **options)  # noqa: E731
-    upscale.define(SimpleNamespace(**{name: partial(chosen, kind) for name, kind in vars(flag).items()}))
+    def unless_left_out(kind, name, *rest, **options) -> None:
+        if name not in ("compare", "blend", "blend_amount", "verbose"):
+            kind(name, *rest, **options)
+
+    upscale.define(SimpleNamespace(**{name: partial(unless_left_out, kind) for name, kind in vars(flag).items()}))
     flag.string("failed", "failed.jsonl", "dead-letter file: one line of JSON per failed picture")
     flag.string("retry", None, "dead-letter file whose pictures are tried again; excludes other inputs")
     flag.string("address", None, "host:port of a Ray cluster's head, or auto (default: Ray on this machine alone)")

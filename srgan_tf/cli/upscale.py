@@ -49,12 +49,16 @@ def names_of(flags) -> tuple[str, ...]:
     return names
 
 
+def _orders(names) -> list:
+    """Return each of a model or a pair first: [(a,)], or [(a, b), (b, a)]."""
+    return [names, names[::-1]][: len(names)]
+
+
 def prepare(names: tuple[str, ...], flags) -> str:
     """Import what the models need; return the engine."""
     from srgan_tf.inference import loading
 
-    pairs = zip(names, reversed(names)) if len(names) == 2 else [names]
-    engines = {loading.choose_engine(name, flags.precision, flags.engine, *other) for name, *other in pairs}
+    engines = {loading.choose_engine(name, flags.precision, flags.engine, *other) for name, *other in _orders(names)}
     if "tensorflow" in engines:
         import_tensorflow()
     return " and ".join(sorted(engines))
@@ -75,8 +79,7 @@ def convert_once(sources: list[str], flags) -> None:
     if flags.engine == "tensorflow" or flags.precision == "bfloat16" or (flags.engine == "auto" and machine.has_gpu()):
         return
     foreign = [source for source in sources if not weights.is_shipped(source) and converted.path_of(source)]
-    orders = [foreign, foreign[::-1]][: len(foreign)]
-    left = [order for order in orders if not converted.find(*order)]
+    left = [order for order in _orders(foreign) if not converted.find(*order)]
     if not left:
         return
     names = " and ".join(foreign)

@@ -3,6 +3,7 @@
 `export.converted` makes them, once per file.
 """
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -47,7 +48,13 @@ def _digest(source) -> str:
         return ""
     parts = [path, path.with_suffix(".bin")] if path.suffix == ".param" else [path]
     try:
-        digests = [files.sha256(part) for part in parts]
+        digests = [_sha256(part, part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
     except OSError as error:
         raise WeightsError(f"{error.filename}: cannot read it ({error.strerror})") from None
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@functools.cache
+def _sha256(path: Path, size: int, time: int) -> str:
+    """Return a file's SHA-256, read once as long as size and time stay: a pair asks for it 18 times per run."""
+    return files.sha256(path)

@@ -74,8 +74,8 @@ class ModelPair:
     def _load(self, share: float) -> Runner:
         if 0 < share < 1:
             return load_blend(*self.sources, share, *self._options)
-        first, second = self.sources
-        return load_runner(*((second, *self._options, first) if share else (first, *self._options, second)))
+        wanted, other = reversed(self.sources) if share else self.sources
+        return load_runner(wanted, *self._options, other)
 
     def activate(self, share: float) -> Runner:
         """Return this blend, and free the buffers of the one that worked before."""

@@ -121,9 +121,9 @@ def test_other_content_is_another_file(tmp_path):
     for name in ("b.param", "b.bin"):
         (tmp_path / name).write_bytes(b"1")
     paths = {converted.path_of(one), converted.path_of(other)}
-    (tmp_path / "b.bin").write_bytes(b"2")
+    (tmp_path / "b.bin").write_bytes(b"22")
     paths.add(converted.path_of(other))
-    one.write_bytes(b"3")
+    one.write_bytes(b"33")
     assert len(paths | {converted.path_of(one)}) == 4
     (tmp_path / "b.bin").unlink()
     with pytest.raises(WeightsError, match=r"b\.bin: cannot read it"):
