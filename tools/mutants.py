@@ -4,7 +4,10 @@
 
 FOLDER is a clone, which is changed and put back; nothing else may work in it. With --old, only statements that are in
 both clones are changed, and a mutant that lives is tried in the old one too: if it dies there, something was
-lost. Prints a line per mutant: the room, killed or lives, the place, the expression and what it became, the test.
+lost. Where `pytest --cov=srgan_tf --cov-context=test` (pytest-cov) ran in FOLDER before, the tests that pass a mutant's
+lines run first: seconds in place of minutes for one that dies.
+
+Prints a line per mutant: the room, killed or lives, the place, the expression and what it became, the test.
 """
 
 import argparse
@@ -125,8 +128,33 @@ def choose(roots: list[Path], count: int, seed: int) -> list[Mutant]:
     return chosen
 
 
+def passing(root: Path, path: Path, node: ast.expr) -> list[str]:
+    """Return the tests that pass a mutant's lines, as pytest-cov noted them."""
+    if not (root / ".coverage").exists():
+        return []
+    from coverage import CoverageData
+
+    data = CoverageData(str(root / ".coverage"))
+    data.read()
+    by_line = data.contexts_by_lineno(str(path))
+    tests = {test.split("|")[0] for line in range(node.lineno, node.end_lineno + 1) for test in by_line.get(line, ())}
+    return sorted(tests - {""})
+
+
 def killer(mutant: Mutant, root: Path, place: tuple[Path, ast.expr]) -> str:
-    """Run the room's tests on the mutant; return the test that failed, "" if it lives."""
+    """Run tests on the mutant, those that pass its lines, then all of its room; return what failed, "" if it lives."""
+    room = [f"tests/{one}" for one in ROOMS[mutant.room][1].split() if (root / "tests" / one).exists()]
+    near, skipped = sorted(passing(root, *place), key=lambda test: not test.startswith(tuple(room))), []
+    for tests in filter(None, (near, room)):
+        while found := failure(root, place, mutant.after, tests, skipped):
+            if "::" not in found or not failure(root, place, ast.unparse(place[1]), [found], []):
+                return found
+            skipped.append(found)  # it fails without the mutant, too
+    return ""
+
+
+def failure(root: Path, place: tuple[Path, ast.expr], after: str, tests: list[str], skipped: list[str]) -> str:
+    """Run tests on the changed file; return the one that failed, or ""."""
     path, node = place
     source = path.read_bytes()
     lines = source.splitlines(keepends=True)
@@ -134,18 +162,20 @@ def killer(mutant: Mutant, root: Path, place: tuple[Path, ast.expr]) -> str:
         sum(map(len, lines[: line - 1])) + column
         for line, column in ((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset))
     )
-    tests = [f"tests/{one}" for one in ROOMS[mutant.room][1].split() if (root / "tests" / one).exists()]
     command = [sys.executable, "-m", "pytest", "-qx", "-n0", "-p", "no:cacheprovider", *tests]
+    command += [f"--deselect={one}" for one in skipped]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        path.write_bytes(source[:start] + f"({mutant.after})".encode() + source[end:])
+        path.write_bytes(source[:start] + f"({after})".encode() + source[end:])
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=1200)
     except subprocess.TimeoutExpired:
         return "no end in 20 minutes"
     finally:
         path.write_bytes(source)
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return "" if done.returncode == 0 else " ".join(failed[:1]).split(" - ")[0] or f"exit code {done.returncode}"
+    if done.returncode in (0, 5):  # 5: all were left out
+        return ""
+    return failed[0].split(maxsplit=1)[1].split(" - ")[0] if failed else f"exit code {done.returncode}"
 
 
 def main() -> None:
