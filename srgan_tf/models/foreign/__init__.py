@@ -28,6 +28,8 @@ def read(path) -> tuple[dict, dict]:
         MissingError: safetensors is not installed.
     """
     state = read_state(path)
+    if not state:
+        raise WeightsError(f"{path}: no weights that a super-resolution model could have")
     try:
         for architecture in ARCHITECTURES:
             if found := architecture.convert(state):

@@ -244,3 +244,11 @@ def test_empty_cut_and_misnamed_files_say_what_to_do(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(WeightsError, match=said):
             weights.load(tmp_path / name)
+
+
+def test_an_ncnn_file_without_weights_is_one_line(tmp_path):
+    """It once ended in a StopIteration."""
+    path = tmp_path / "a.param"
+    path.write_text("7767517\n2 2\nInput data 0 1 data\nPooling p 1 1 data out 0=1\n")
+    path.with_suffix(".bin").write_bytes(b"")
+    assert "no weights that a super-resolution model could have" in refused(path)
