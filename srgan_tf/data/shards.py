@@ -111,6 +111,7 @@ def make(source, output, megabytes: float = 256, smallest: int = 96, workers: in
     names = [output / f"shard-{i:05d}-of-{len(groups):05d}.tfrecord" for i in range(len(groups))]
     if others := sorted(set(output.glob("*.tfrecord")) - set(names)):
         raise ImageError(f"{others[0]}: made of other pictures or settings; give another --output")
+    list(tf.data.TFRecordDataset([]))  # a process in which two threads start TensorFlow at once may crash
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         made = list(pool.map(lambda shard, group: _make_shard(shard, group, root, smallest), names, groups))
     records = [record for shard in made for record in shard]
