@@ -15,6 +15,7 @@ from srgan_tf.errors import ExportError
 from srgan_tf.inference.fast import PIECE, FastGraph
 from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.io import files, images
+from srgan_tf.models.ops import in_whole_blocks
 from srgan_tf.models.weights import PRETRAINED
 
 MAX_PIXELS = 1920 * 1088  # LR pixels per request; the response has scale² * 3 bytes per pixel
@@ -131,16 +132,19 @@ class _Served(tf.Module):
 
     def _upscale(self, lr, finish, dtype):
         """Return finish(SR in [-1, 1]) of pictures [n, h, w, 3] in 0-255 or [0, 1], one tile at a time."""
-        network = self._network
+        network, multiple = self._network, self._network.generator.tile_multiple
 
         def tail(features):
             return finish(network.tail(features))
 
-        def tile(part):
-            part = to_lr_range(part) if part.dtype == tf.uint8 else part
+        def whole(part):
             return _in_pieces(tail, network.trunk(part), PIECE, network.tail_context, network.scale, dtype)
 
-        sr = _in_pieces(tile, lr, TILE, network.context, network.scale, dtype, network.generator.tile_multiple)
+        def tile(part):
+            part = to_lr_range(part) if part.dtype == tf.uint8 else part
+            return in_whole_blocks(whole, part, multiple, network.scale)
+
+        sr = _in_pieces(tile, lr, TILE, network.context, network.scale, dtype, multiple)
         return tf.ensure_shape(sr, [None, None, None, 3])  # for clients, which see the signature alone
 
     def _size(self, item):

@@ -12,7 +12,7 @@ from srgan_tf.data.bundled import photographs
 from srgan_tf.export.metadata import with_metadata
 from srgan_tf.inference.lite_model import on_grid
 from srgan_tf.models.base import BaseGenerator
-from srgan_tf.models.ops import Ops, enlarge, fold
+from srgan_tf.models.ops import Ops, enlarge, fold, in_whole_blocks
 
 # Percent of a tensor's values clipped at each end of its int8 range. The paper's generator loses .148 dB on Set5 with
 # 0.05, .150 with 0.005, .160 with 0.001; compact .10, .02 and .02.
@@ -96,11 +96,16 @@ class Exported:
             mark: called with each tensor whose range int8 needs, and its name; returns its replacement.
         """
         ops = ExportOps(self.arrays, self._turned, mark, self._one_prelu)
-        features = self.generator.trunk(mark(lr, "lr"), ops)
-        made = {"sr": ops.plain(self.generator.tail(features, ops))}
-        if self._tell_trunk and len(features) == 1:
-            made["features"] = features[0]
-        return made
+        lr, told = mark(lr, "lr"), {}
+
+        def network(whole):
+            features = self.generator.trunk(whole, ops)
+            if self._tell_trunk and len(features) == 1:
+                told["features"] = features[0]
+            return ops.plain(self.generator.tail(features, ops))
+
+        block = 1 if self._tell_trunk else self.generator.tile_multiple  # our engine gives it whole blocks
+        return {"sr": in_whole_blocks(network, lr, block, self.generator.scale), **told}
 
 
 @dataclass(frozen=True)
@@ -197,9 +202,6 @@ class ExportOps(Ops):
         channels = block**2 * lr.shape[-1]
         kernel = np.eye(channels, dtype=np.float32).reshape(block, block, -1, channels)
         return self.mark(tf.nn.conv2d(lr, kernel, block, "SAME"), "unshuffled")
-
-    def crop(self, x, lr):
-        return x
 
     def nearest(self, x, factor):
         return super().nearest(self.plain(x), factor)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from srgan_tf import compat
 from srgan_tf.choices import SCALES
 from srgan_tf.models.context import LARGE, measure_context
-from srgan_tf.models.ops import KerasOps, Ops, Survey, Trace
+from srgan_tf.models.ops import KerasOps, Ops, Survey, Trace, in_whole_blocks
 
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -96,7 +96,7 @@ class BaseGenerator(keras.Model):
         if not tf.as_dtype(lr.dtype).is_floating:
             raise ValueError(f"LR must be float in [0, 1], not {lr.dtype}: levels / 255 (srgan_tf.upscale takes uint8)")
         ops = KerasOps(self.named_layers(), training, self.rounding if training else 0.0)
-        return self.tail(self.trunk(lr, ops), ops)
+        return in_whole_blocks(lambda x: self.tail(self.trunk(x, ops), ops), lr, self.tile_multiple, self.scale)
 
     def _survey(self, tail_only: bool = False) -> tuple[Survey, float]:
         """Return the survey of all layers, and the receptive field of SR in LR, or in what the tail reads."""

@@ -62,17 +62,8 @@ class Ops:
         return lr - tf.constant(colour, lr.dtype)
 
     def unshuffle(self, lr, block: int):
-        """Pixel unshuffle: channels * block², height and width / block; mirrors LR to whole blocks first."""
-        if not all(side and side % block == 0 for side in lr.shape[1:3]):
-            ends = [[0, -size % block] for size in tf.unstack(tf.shape(lr)[1:3])]
-            lr = tf.pad(lr, [[0, 0], *ends, [0, 0]], "REFLECT")
+        """Pixel unshuffle of whole blocks: channels * block², height and width / block."""
         return tf.nn.space_to_depth(lr, block)
-
-    def crop(self, x, lr):
-        """Cut x to LR's height and width, to which `unshuffle` may have added."""
-        if None not in x.shape[1:3] and x.shape[1:3] == lr.shape[1:3]:
-            return x
-        return x[:, : tf.shape(lr)[1], : tf.shape(lr)[2]]
 
     def nearest(self, x, factor: int):
         """Nearest-neighbour upsampling."""
@@ -95,6 +86,17 @@ def enlarge(x, scale: int, method: str) -> tf.Tensor:
     """Upsample: [batch, height, width, channels] → [batch, scale * height, scale * width, channels]."""
     size = [n or tf.shape(x)[axis] for axis, n in zip((1, 2), x.shape[1:3])]
     return tf.image.resize(x, [scale * n for n in size], method) if scale > 1 else x
+
+
+def in_whole_blocks(network, lr, block: int, scale: int) -> tf.Tensor:
+    """Return SR of LR of any size, by a network of whole blocks of pixels: mirror LR at its right and bottom, cut SR."""
+    if all(side and side % block == 0 for side in lr.shape[1:3]) or block == 1:
+        return network(lr)
+    sides = [side or tf.shape(lr)[axis] for axis, side in zip((1, 2), lr.shape[1:3])]
+    for axis, side in zip((1, 2), sides):
+        at = tf.range(-(-side // block) * block)
+        lr = tf.gather(lr, tf.maximum(tf.minimum(at, 2 * side - 2 - at), 0), axis=axis)
+    return network(lr)[:, : scale * sides[0], : scale * sides[1]]
 
 
 class KerasOps(Ops):
@@ -184,7 +186,7 @@ class Survey(Ops):
     def _unchanged(self, x, *_):
         return x
 
-    leaky_relu = silu = centre = crop = _unchanged
+    leaky_relu = silu = centre = _unchanged
 
     def add(self, x, y, name, scale=1.0):
         return replace(x, reach=max(x.reach, y.reach))

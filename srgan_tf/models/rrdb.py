@@ -82,7 +82,7 @@ class RRDB(BlockGenerator):
         x = ops.add(skip, ops.conv(x, "trunk/conv"), "trunk")
         for i in range(self.below):  # to LR's size; the tail takes over between upsampling and convolution
             x = ops.nearest(self._upsampled(x, i - 1, ops) if i else x, 2)
-        return (ops.crop(x, lr) if self.below else x,)
+        return (x,)
 
     def _dense(self, x, dense: str, ops):
         seen, second = x, None
