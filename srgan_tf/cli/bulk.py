@@ -47,10 +47,13 @@ def main(flags, arguments: list[str]) -> None:
     need("ray", "srgan-tf bulk", "bulk")
     need("fsspec", "srgan-tf bulk", "bulk")
     from srgan_tf.bulk import letters, pipeline
-    from srgan_tf.inference import gpu_probe
+    from srgan_tf.inference import converted, gpu_probe
 
     gpu_probe.forbid()  # all workers on one engine; --engine=gpu asks for it
     names = upscale.names_of(flags)
+    if flags.address and flags.engine == "auto" and any(map(converted.path_of, names)):
+        flags.engine = "tensorflow"  # other machines have not what this one converted
+    upscale.convert_once(list(names), flags)
     engine = upscale.prepare(names, flags)
     with letters.DeadLetterLog(flags.failed) as failed:
         planned, before, manifest = plan(flags, arguments, names, engine)

@@ -21,12 +21,22 @@ def main(flags, arguments: list[str]) -> None:
 
     rows = [("NAME", "SCALE", "SIZE", "LICENCE", "FILE"), *shipped()]
     for name, model in published.MODELS.items():
-        place = "in the cache" if published.cached(name).exists() else model.url
-        rows.append((name, f"x{model.scale}", f"{model.size / 1e6:.1f} MB", model.licence, place))
+        rows.append((name, f"x{model.scale}", f"{model.size / 1e6:.1f} MB", model.licence, place_of(name)))
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
     print(f"\nCache: {published.cached(next(iter(published.MODELS))).parent}")
+
+
+def place_of(name: str) -> str:
+    """Return where a published model's file is."""
+    from srgan_tf.io import files
+    from srgan_tf.models import published
+
+    model, path = published.MODELS[name], published.cached(name)
+    if not path.exists():
+        return model.url
+    return "in the cache" if files.sha256(path) == model.sha256 else f"damaged: delete {path}"
 
 
 def shipped() -> list[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from absl import logging
 
 from srgan_tf import choices
 from srgan_tf.cli import Program, batch, fail, import_tensorflow
-from srgan_tf.errors import ExportError, need_tensorflow
+from srgan_tf.errors import ExportError, WeightsError, need_tensorflow
 
 
 def define(flag) -> None:
@@ -69,6 +69,9 @@ def convert_once(sources: list[str], flags) -> None:
 
     Args:
         sources: a model, or a pair.
+
+    Raises:
+        WeightsError: one cannot be read, or the pair does not fit. MissingError: TensorFlow is not installed.
     """
     from srgan_tf import machine
     from srgan_tf.inference import converted
@@ -82,7 +85,13 @@ def convert_once(sources: list[str], flags) -> None:
     left = [order for order in _orders(foreign) if not converted.find(*order)]
     if not left:
         return
+    from srgan_tf.models import foreign as readers
+
     names = " and ".join(foreign)
+    sizes = [readers.read(source)[0] for source in foreign if not published.is_published(source)]
+    kinds = sizes if "blend" in flags and flags.blend else [size["scale"] for size in sizes]
+    if any(kind != kinds[0] for kind in kinds):
+        raise WeightsError(f"{names}: of different size ({kinds[0]} and {kinds[1]}); give two of one")
     need_tensorflow(f"{names}: converting {'it' if len(foreign) == 1 else 'them'}, once,")
     for source in filter(published.is_published, foreign):
         published.file(source)

@@ -44,9 +44,9 @@ def _digest(source) -> str:
         return ""
     from srgan_tf.models.foreign import SUFFIXES  # shipped weights do not wait for the readers of others
 
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         return ""
-    parts = [path, path.with_suffix(".bin")] if path.suffix == ".param" else [path]
+    parts = [path, path.with_suffix(".bin")] if path.suffix.lower() == ".param" else [path]
     try:
         digests = [_sha256(part, part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
     except OSError as error:

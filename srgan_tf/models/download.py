@@ -39,9 +39,13 @@ def fetch(name: str, url: str, path: Path, size: int, digest: str, licence: str)
         with _alone_in(path.parent):
             if path.exists():  # downloaded by another process while this one waited
                 return
-            with open(part, "ab") as file:
-                if file.tell() != size:
-                    _complete(name, url, file, size, path, licence)
+            try:
+                with open(part, "ab") as file:
+                    if file.tell() != size:
+                        _complete(name, url, file, size, path, licence)
+            finally:
+                if not part.stat().st_size:
+                    part.unlink()
             if files.sha256(part) != digest:
                 part.unlink()
                 raise WeightsError(f"{name}: {url} is not the published file (SHA-256 differs); removed it")

@@ -89,7 +89,7 @@ def enlarge(x, scale: int, method: str) -> tf.Tensor:
 
 
 def in_whole_blocks(network, lr, block: int, scale: int) -> tf.Tensor:
-    """Return SR of LR of any size, by a network of whole blocks of pixels: mirror LR at its right and bottom, cut SR."""
+    """Return SR of LR of any size by a network of whole blocks of pixels: mirror LR at right and bottom, cut SR."""
     if all(side and side % block == 0 for side in lr.shape[1:3]) or block == 1:
         return network(lr)
     sides = [side or tf.shape(lr)[axis] for axis, side in zip((1, 2), lr.shape[1:3])]

@@ -52,18 +52,17 @@ def load(source):
     if path.is_dir():
         path = _of_run(path)
     check_there(source)
-    if path.suffix == ".bin":
+    suffix = path.suffix.lower()
+    if suffix == ".bin":
         raise WeightsError(f"{path}: ncnn's weights; name the .param file beside it")
-    if path.suffix in foreign.SUFFIXES:
+    if suffix in foreign.SUFFIXES:
         return _load_foreign(path)
     try:
-        if path.suffix == ".keras":
+        if suffix == ".keras":
             return _load_keras(path)
-        if path.suffix == ".h5":
+        if suffix == ".h5":
             return import_krasserm(path)
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
-        return _made(json.loads(str(arrays.pop("config"))), arrays)
+        return _made(*_read_npz(path))
     except (*_BROKEN, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path}: damaged or not weights of this package ({error})") from None
 
@@ -189,6 +188,19 @@ def _of_run(folder: Path) -> Path:
     if not found:
         raise WeightsError(f"{folder}: no checkpoint in this folder; is it the --output of a training run?")
     return (best or found)[-1]
+
+
+def _read_npz(path: Path) -> tuple[dict, dict]:
+    """Return the configuration and the arrays of an .npz file."""
+    from srgan_tf.models.foreign.checkpoint import LARGEST
+
+    with np.load(path) as file:
+        if any(name.endswith("data.pkl") for name in file.files):
+            raise ValueError(f"PyTorch's; rename it to {path.stem}.pth")
+        if sum(entry.file_size for entry in file.zip.infolist()) > LARGEST:
+            raise ValueError(f"its arrays take more than {LARGEST >> 30} GiB")
+        arrays = {name: file[name] for name in file.files}
+    return json.loads(str(arrays.pop("config"))), arrays
 
 
 def _load_foreign(path: Path, **terms: str):

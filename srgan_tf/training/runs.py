@@ -20,12 +20,13 @@ except ImportError:  # Windows
 
 @contextmanager
 def held(folder):
-    """Lock a run's folder, creating it if missing; the lock file names this process.
+    """Lock a run's folder, creating it if missing; the lock file names this process. An error leaves no empty folder.
 
     Raises:
         TrainingError: another process holds the lock, or the folder cannot be created.
     """
     path = Path(folder) / ".lock"
+    is_new = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held below
@@ -42,7 +43,12 @@ def held(folder):
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            if is_new and list(path.parent.iterdir()) == [path]:
+                path.unlink()
+                path.parent.rmdir()
 
 
 def claim(output: Path, recipe: Recipe, fingerprint: str, init) -> dict:

@@ -15,7 +15,7 @@ def environment() -> dict[str, str]:
 
 
 def command(*words):
-    return [sys.executable, "-m", "srgan_tf", "bulk", *map(str, words), "--weights=compact", "--memory=0.1"]
+    return [sys.executable, "-m", "srgan_tf", "bulk", "--weights=compact", "--memory=0.1", *map(str, words)]
 
 
 def run(*words, cwd, **options):

@@ -81,6 +81,16 @@ def test_results_of_other_options_are_not_mixed(tmp_path, needs_ray):
     assert other.returncode == 1 and "--quality was 95; give another folder, or --overwrite" in other.stderr
 
 
+def test_other_projects_models_are_converted_as_by_upscale(tmp_path, needs_ray, monkeypatch):
+    folder(tmp_path / "in", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = runs.ROOT / "tests/models/foreign/data/compact-x4.pth"
+    done = runs.run("in", f"--output={tmp_path / 'out'}", f"--weights={model}", cwd=tmp_path)
+    assert done.returncode == 0 and "1 made" in done.stderr, done.stderr
+    assert len(list((tmp_path / "cache/srgan_tf/engines").iterdir())) == 1
+    assert "litert" in (tmp_path / "out/.srgan_tf.jsonl").read_text()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 or UTF-16 elsewhere")
 def test_names_that_are_not_utf_8_and_notes_go_through(tmp_path, needs_ray):
     (tmp_path / "in").mkdir()

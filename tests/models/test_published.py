@@ -115,10 +115,13 @@ def test_another_file_is_removed(server, content):
     assert list(published.cached(NAME).parent.iterdir()) == []
 
 
-def test_a_file_in_the_cache_that_changed_is_not_run(server):
+def test_a_file_in_the_cache_that_changed_is_not_run(server, capsys):
     published.file(NAME).write_bytes(CONTENT[:-1])
     with pytest.raises(WeightsError, match=r"tiny\.pth: not the published file .* delete it"):
         srgan_tf.load(NAME)
+    command = program("models")
+    command.main(*command.parse([]))
+    assert f"damaged: delete {published.cached(NAME)}" in capsys.readouterr().out
 
 
 def test_a_file_fetched_by_hand_is_taken(server):
@@ -142,6 +145,7 @@ def test_no_network(server):
         published.file(NAME)
     message = str(raised.value)
     assert published.MODELS[NAME].url in message and str(published.cached(NAME)) in message and "\n" not in message
+    assert list(published.cached(NAME).parent.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written(server, tmp_path):

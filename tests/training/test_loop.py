@@ -293,6 +293,7 @@ def test_wrong_flags_give_one_line(tmp_path, flags, words):
     command = [sys.executable, str(ROOT / "train.py"), f"--output={tmp_path / 'run'}", *flags]
     done = forks.run(command, capture_output=True, text=True)
     assert done.returncode != 0 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_help_needs_no_tensorflow():

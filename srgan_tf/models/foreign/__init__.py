@@ -2,7 +2,7 @@
 
 from srgan_tf.errors import WeightsError
 from srgan_tf.models.foreign import edsr, esrgan, msrresnet, span, srvgg, swiftsrgan
-from srgan_tf.models.foreign.checkpoint import BROKEN, read_state
+from srgan_tf.models.foreign.checkpoint import BROKEN, read_state, told
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".tar", ".safetensors", ".param")
 ARCHITECTURES = (esrgan, span, srvgg, edsr, msrresnet, swiftsrgan)
@@ -36,7 +36,7 @@ def read(path) -> tuple[dict, dict]:
                 size, arrays = found
                 return {"generator": architecture.GENERATOR, "degradation": "unknown", **size}, arrays
     except BROKEN as error:
-        raise WeightsError(f"{path}: {str(error)[:200]}") from None
+        raise WeightsError(f"{path}: {told(error)}") from None
     looks = [kind for kind, parts in _OTHERS.items() if any(part in name for name in state for part in parts)]
     unknown = f"unknown architecture (its first tensor is {next(iter(state))[:80]!r})"
     what = f"looks like {looks[0]}" if looks else unknown

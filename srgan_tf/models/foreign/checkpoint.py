@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srgan_tf.errors import WeightsError, need
 from srgan_tf.models.foreign import ncnn, pytorch
-from srgan_tf.models.foreign.pytorch import Tensor
+from srgan_tf.models.foreign.pytorch import Other, Tensor
 
 LARGEST = 1 << 30  # bytes: the largest ESRGAN has 67 MB, with its optimizer's state three times as many
 BROKEN = (  # raised by damaged files
@@ -30,7 +30,7 @@ def read_state(path) -> dict[str, Tensor]:
     content = _content(path)
     if not content:
         raise WeightsError(f"{path}: the file is empty; download it again")
-    safe, there = content[8:9] == b"{", content.startswith((pytorch.ZIP, pytorch.LEGACY, ncnn.START))
+    safe, there = content[8:9] == b"{", pytorch.begins(content) or content.startswith(ncnn.START)
     if safe:
         need("safetensors", str(path), "safetensors")
     elif not there:
@@ -48,7 +48,12 @@ def read_state(path) -> dict[str, Tensor]:
     except (zipfile.BadZipFile, UnicodeDecodeError, EOFError):
         raise WeightsError(f"{path}: cut off or damaged; download it again") from None
     except BROKEN as error:
-        raise WeightsError(f"{path}: cannot be read as weights ({str(error)[:200]})") from None
+        raise WeightsError(f"{path}: cannot be read as weights ({told(error)})") from None
+
+
+def told(error: Exception) -> str:
+    """Return what one of `BROKEN` says."""
+    return f"it lacks {error}"[:200] if isinstance(error, KeyError) else str(error)[:200]
 
 
 def _content(path: Path) -> bytes:
@@ -75,13 +80,13 @@ def _read_safetensors(content: bytes) -> dict[str, Tensor]:
 def _weights(found) -> dict[str, Tensor]:
     """Unwrap what a training program saved; drop common prefixes, and all that is no tensor."""
     for _ in range(3):  # levels
-        if isinstance(found, dict) and (key := next((k for k in _KEYS if isinstance(found.get(k), dict)), None)):
-            found = found[key]
-    items = found.items() if isinstance(found, dict) else ()
-    state = {k: v for k, v in items if type(k) is str and isinstance(v, Tensor)}
-    if not state:
-        raise ValueError("no weights by name in it; save model.state_dict() in PyTorch")
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+        if isinstance(found, dict):  # an empty one may stand beside the weights
+            found = next((found[k] for k in _KEYS if isinstance(found.get(k), dict) and found[k]), found)
+    entries = found if isinstance(found, dict) else {"": found}
+    state = {k: v for k, v in entries.items() if type(k) is str and isinstance(v, Tensor) and ("." in k or v.shape)}
+    if "" in state or not state:
+        other = next((f"it holds {type(one).__name__}, and " for one in entries.values() if isinstance(one, Other)), "")
+        raise ValueError(f"{other}no weights by name in it; save model.state_dict() in PyTorch")
+    for prefix in _PREFIXES:  # a discriminator's names begin otherwise
+        state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)} or state
     return state

@@ -88,4 +88,4 @@ def scale_of(layer: Conv) -> int:
 def colours(channels: int, block: int = 1) -> None:
     """Raise ValueError unless so many channels are RGB, in blocks of pixels."""
     if channels != 3 * block**2:
-        raise ValueError(f"it has {channels / block**2:g} colours, and only RGB is supported")
+        raise ValueError(f"it has {channels / block**2:g} colour channels, and only RGB is supported")

@@ -1,8 +1,9 @@
-"""Read PyTorch's files, zip and legacy, without PyTorch: tensors and plain containers; no code of a file runs."""
+"""Read PyTorch's files, zip and legacy, without PyTorch: tensors and plain containers. No code of a file runs."""
 
 import io
 import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 ZIP = b"PK\x03\x04"
-LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickle of its magic number
+_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19."  # in the first pickle of a legacy file, of any protocol
+_OPERATIONS = 1 << 20  # of a pickle; a large ESRGAN's has 30,000, with an optimizer's state 100,000
 _BFLOAT16 = "bfloat16"  # unknown to NumPy
 _DTYPES = {
     **{"Double": "<f8", "Float": "<f4", "Half": "<f2", "BFloat16": _BFLOAT16, "Bool": "?"},
@@ -86,8 +88,20 @@ def from_bfloat16(content, count: int = -1) -> np.ndarray:
     return (np.frombuffer(content, "<u2", count).astype(np.uint32) << 16).view(np.float32)
 
 
+class Other:
+    """An object of another class, of which only the class's name is kept: none of its code is imported or runs."""
+
+    def __new__(cls, *_, **__):
+        return super().__new__(cls)
+
+    def _ignore(self, *_):
+        pass
+
+    __setstate__ = __setitem__ = append = extend = add = _ignore
+
+
 class _Unpickler(pickle.Unpickler):
-    """Build tensors and plain containers; refuse every other class by its name.
+    """Build tensors and plain containers, and an `Other` of every other class.
 
     Args:
         stream: of the pickle.
@@ -96,7 +110,8 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, stream: io.BytesIO, storage):
         super().__init__(stream, encoding="latin1")  # of Python 2's pickles
-        self._storage, self._left = storage, len(stream.getbuffer())
+        self._stream, self._storage, self._left = stream, storage, len(stream.getbuffer())
+        self._others: dict[str, type] = {}
         # Made anew for each file, since a pickle may set attributes of what it is given.
         self._known = {
             ("collections", "OrderedDict"): lambda items=(): OrderedDict(self._copied(items)),
@@ -118,10 +133,29 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name.removesuffix("Storage") in _DTYPES:
             return _DTYPES[name.removesuffix("Storage")]
         name = "".join(filter(str.isprintable, f"{module}.{name}"))[:80]
-        fix = "only tensors and plain containers are read: save model.state_dict() alone, in PyTorch"
-        raise ValueError(f"it holds {name}; {fix}")
+        if module in ("torch._utils", "torch._tensor"):
+            raise ValueError(f"it holds tensors of another kind ({name}); save model.state_dict() in PyTorch")
+        if len(self._others) == 1000:
+            raise ValueError("it holds a thousand classes")
+        return self._others.setdefault(name, type(name, (Other,), {}))
+
+    def load(self):
+        """Return the next object.
+
+        Raises:
+            ValueError: the pickle has too many operations, or numbers its objects beyond them: a few bytes would take
+                gigabytes.
+        """
+        start = self._stream.tell()
+        for count, (operation, argument, _) in enumerate(pickletools.genops(self._stream)):
+            if max(count, argument if operation.name.endswith("PUT") else 0) > _OPERATIONS:
+                raise ValueError("its pickle is too large")
+        self._stream.seek(start)
+        return super().load()
 
     def persistent_load(self, saved):
+        if saved[0] == "module":  # a class with its source, in legacy files
+            return saved[1]
         kind, dtype, key, _, count, *view = saved
         kinds = [type(one) for one in (kind, dtype, key, count)]
         known = kinds == [str, str, str, int] and kind == "storage" and dtype in _DTYPES.values()
@@ -134,10 +168,15 @@ def read(content: bytes):
     """Return what a file of `torch.save` holds, its tensors as `Tensor`.
 
     Raises:
-        ValueError: it holds a class other than tensors and plain containers. Damaged files raise that, and further
+        ValueError: it holds tensors that are quantised, sparse or the like. Damaged files raise that, and further
             errors of `pickle` and `zipfile`.
     """
     return _read_zip(content) if content.startswith(ZIP) else _read_legacy(content)
+
+
+def begins(content: bytes) -> bool:
+    """Return whether a file begins as PyTorch's do."""
+    return content.startswith(ZIP) or _MAGIC in content[:32]
 
 
 def _read_zip(content: bytes):
@@ -174,6 +213,8 @@ def _read_legacy(content: bytes):
         raise ValueError("it has another version of PyTorch's legacy format than 1001")
     at = stream.tell()
     for key in keys:  # in the order of the file, each after its count of elements
-        one = storages[key if isinstance(key, str) else ""]
+        if not isinstance(key, str) or key not in storages:
+            raise ValueError("it lists a storage that no tensor has")
+        one = storages[key]
         places[key], at = at + 8, at + 8 + one.count * one.itemsize
     return found

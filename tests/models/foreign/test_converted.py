@@ -92,6 +92,19 @@ def test_converted_once_then_run_without_tensorflow(photo, tmp_path, cache, few_
     assert choose_engine(tmp_path / "renamed.pth") == "litert" and list(cache.iterdir()) == [engine]
 
 
+def test_what_can_never_work_is_told_first(photo, tmp_path, cache, monkeypatch):
+    """Not that TensorFlow is missing; and nothing is converted of a pair that does not fit."""
+    (tmp_path / "cut.pth").write_bytes((DATA / "compact-x4.pth").read_bytes()[:999])
+    done = without_tensorflow(photo, f"--weights={tmp_path / 'cut.pth'}", f"--output={tmp_path / 'large.png'}")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "cut off or damaged" in done.stderr
+    monkeypatch.setattr("sys.argv", ["srgan-tf", "upscale"])
+    x4, x1, other = (DATA / name for name in ("compact-x4.pth", "compact-x1.pth", "esrgan-x4.pth"))
+    for words in ([f"--weights={x4},{x1}"], [f"--weights={x4}", f"--blend={other}"]):
+        with pytest.raises(WeightsError, match="of different size"):
+            run(photo, *words, f"--output={tmp_path / 'large.png'}")
+    assert not cache.exists()
+
+
 def test_two_blend_without_tensorflow(photo, tmp_path, cache, few_photographs, monkeypatch):
     """The pair is converted together; its blends are the Keras models'."""
     one, other = DATA / "compact-x4.pth", tmp_path / "other.pth"

@@ -1,5 +1,6 @@
 """Files that are damaged, of another kind, or made to do harm: one line each, and nothing of theirs runs."""
 
+import math
 import os
 import pickle
 import tracemalloc
@@ -11,9 +12,9 @@ import pytest
 
 from srgan_tf.errors import WeightsError
 from srgan_tf.models import foreign, weights
-from srgan_tf.models.foreign.pytorch import LEGACY
 
 DATA = Path(__file__).parent / "data"
+MAGIC = 0x1950A86A20F9469CFC6C  # of PyTorch's legacy files
 OPEN_TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n("  # what follows are its arguments
 
 
@@ -41,7 +42,8 @@ def zipped(path: Path, content: bytes, data: bytes = b"", compression=zipfile.ZI
 
 
 def legacy(path: Path, content: bytes) -> Path:
-    path.write_bytes(LEGACY + pickle.dumps(1001) + pickle.dumps({}) + content + pickle.dumps(["0"]))
+    keys = ["0"] if b"storage" in content else []
+    path.write_bytes(pickle.dumps(MAGIC, 2) + pickle.dumps(1001) + pickle.dumps({}) + content + pickle.dumps(keys))
     return path
 
 
@@ -159,6 +161,23 @@ def test_what_a_pickle_copies_is_bounded(tmp_path):
     assert "copies what it holds again and again" in refused(zipped(tmp_path / "a.pth", content))
 
 
+@pytest.mark.parametrize("write", [zipped, legacy])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02]r\x00\x00\x00\x08.",  # the place of an object among those kept for later: 1 GiB of pointers
+        b"]p134217728\n.",
+        b"\x80\x04(" + b"\x8f" * (4 << 20) + b"l.",  # as many empty sets as bytes
+    ],
+)
+def test_few_bytes_of_a_pickle_take_no_memory(tmp_path, write, content):
+    path = write(tmp_path / "a.pth", content)
+    tracemalloc.start()
+    assert "its pickle is too large" in refused(path)
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
+
+
 def test_names_that_are_no_text_are_left_out(tmp_path):
     """Tuples of themselves, forty deep, whose text would have a million million letters."""
     deep = b"I1\np0\n0" + b"".join(b"(g%d\ng%d\ntp%d\n0" % (i, i, i + 1) for i in range(22))
@@ -234,12 +253,23 @@ def test_damaged_models_of_ncnn_are_refused(tmp_path):
     refused(path)
 
 
+def test_arrays_of_an_npz_are_not_inflated_beyond_reason(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (5 << 26,)})
+        for _ in range(5 << 6):
+            file.write(bytes(1 << 22))
+    with pytest.raises(WeightsError, match="its arrays take more than 1 GiB"):
+        weights.load(path)
+
+
 def test_empty_cut_and_misnamed_files_say_what_to_do(tmp_path):
     whole = next(path for path in sorted(DATA.glob("*.pth")) if path.read_bytes().startswith(b"PK")).read_bytes()
     for name, content, said in [
         ("empty.pth", b"", "the file is empty; download it again"),
         ("cut.pth", whole[: len(whole) // 2], "cut off or damaged; download it again"),
         ("model.bin", b"\0" * 40, "name the .param file beside it"),
+        ("model.npz", whole, "PyTorch's; rename it to model.pth"),
     ]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(WeightsError, match=said):
@@ -252,3 +282,50 @@ def test_an_ncnn_file_without_weights_is_one_line(tmp_path):
     path.write_text("7767517\n2 2\nInput data 0 1 data\nPooling p 1 1 data out 0=1\n")
     path.with_suffix(".bin").write_bytes(b"")
     assert "no weights that a super-resolution model could have" in refused(path)
+
+
+def flat(names_and_shapes: dict) -> tuple[bytes, bytes]:
+    """Return the entries of a dict, as a pickle, and the bytes of their one storage."""
+    total, entries = sum(math.prod(shape) for shape in names_and_shapes.values()), {}
+    at = 0
+    for name, shape in names_and_shapes.items():
+        strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        entries[name] = tensor(total, at, shape, strides)
+        at += math.prod(shape)
+    numbers = np.random.default_rng(0).normal(size=total).astype("<f4").tobytes()
+    return b"".join(b"S'%b'\n" % name.encode() + one + b"s" for name, one in entries.items()), numbers
+
+
+COMPACT = {"body.0.weight": (2, 3, 3, 3), "body.1.weight": (2,), "body.2.weight": (2, 2, 3, 3)}
+COMPACT |= {"body.3.weight": (2,), "body.4.weight": (12, 2, 3, 3)}
+COMPACT |= {"body.0.bias": (2,), "body.2.bias": (2,), "body.4.bias": (12,)}
+OTHER = b"cpathlib\nPosixPath\n(S'/data'\ntRp5\n(dS'a'\nI1\nsb"  # an object of another class, with attributes
+
+
+@pytest.mark.parametrize(
+    ("prefix", "further", "around"),
+    [
+        ("", {}, b"(d%b."),
+        ("module.", {"n_averaged": ()}, b"(d%b."),  # torch.optim.swa_utils.AveragedModel's
+        ("", {"num_updates": ()}, b"(dS'params_ema'\n(dsS'params'\n(d%bs."),  # an empty average
+        ("net_g.", {"net_d.conv0.weight": (4, 3, 3, 3)}, b"(dS'state_dict'\n(d%bs."),
+        ("", {}, b"(dS'state_dict'\n(d%bsS'hyper_parameters'\n(dS'folder'\n" + OTHER + b"ss."),  # Lightning's
+    ],
+)
+def test_wrappings_that_people_have(tmp_path, prefix, further, around):
+    entries, numbers = flat({f"{prefix}{name}": shape for name, shape in COMPACT.items()} | further)
+    config, arrays = foreign.read(zipped(tmp_path / "a.PTH", around.replace(b"%b", entries), numbers))
+    assert (config["generator"], config["scale"], config["channels"]) == ("SRVGG", 2, 2)
+    whole = np.frombuffer(numbers, "<f4")[:54].reshape(2, 3, 3, 3)
+    assert any(array.size == 54 and np.array_equal(array, whole.transpose(2, 3, 1, 0)) for array in arrays.values())
+    assert weights.load(tmp_path / "a.PTH").scale == 2
+
+
+def test_a_legacy_file_of_a_later_protocol(tmp_path):
+    entries, _ = flat(COMPACT)
+    path = tmp_path / "a.pth"
+    path.write_bytes(pickle.dumps(MAGIC, 4) + pickle.dumps(1001, 4) + pickle.dumps({}, 4) + b"(d" + entries + b".")
+    with open(path, "ab") as file:
+        count = sum(map(math.prod, COMPACT.values()))
+        file.write(pickle.dumps(["0"], 4) + count.to_bytes(8, "little") + bytes(4 * count))
+    assert foreign.read(path)[0]["scale"] == 2
