@@ -57,6 +57,8 @@ def main() -> None:
             path, lr = f"{folder}/{model}", f"{folder}/lr.npy"
             subprocess.run([python_of("in_spandrel"), PEERS / "in_spandrel.py", "make", path, model], check=True)
             generator = weights.load(f"{path}.pth")
+            if model == "rrdb":
+                generator._context = 80  # of x4plus; that of random weights is far smaller
             for kind in ("engine", "float32"):
                 Path(f"{path}.{kind}.tflite").write_bytes(tflite.convert(generator, kind))
             for size in options.sizes.split(","):

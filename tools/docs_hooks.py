@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 from srgan_tf.cli import main
-from srgan_tf.models.foreign import ARCHITECTURES
 from srgan_tf.training.recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 def on_page_markdown(markdown: str, page, config, files) -> str:
     markdown = re.sub(r"<!-- help: (\w+) -->", lambda found: _help(found[1]), markdown)
     markdown = markdown.replace("<!-- recipes -->", _recipes()).replace("<!-- settings -->", _settings())
-    markdown = markdown.replace("<!-- foreign -->", _foreign())
     folder = (ROOT / "docs" / page.file.src_path).parent
     return re.sub(r"(?<!!)\[([^\]]+)\]\(([\w./-]+)\)", lambda found: _link(*found.groups(), folder, config), markdown)
 
@@ -47,11 +45,6 @@ def _recipes() -> str:
         ]
         rows.append(f"| `{recipe.name}` | {recipe.steps:,} | {' '.join(differing)} |")
     return "\n".join(rows)
-
-
-def _foreign() -> str:
-    rows = ["| Architecture | Variants | Here |", "|---|---|---|"]
-    return "\n".join([*rows, *(f"| {one.KNOWN_AS} | {one.VARIANTS} | `{one.GENERATOR}` |" for one in ARCHITECTURES)])
 
 
 def _settings() -> str:

@@ -1,9 +1,6 @@
 """The upscaler's engine on graphics processors: LiteRT's accelerator (WebGPU, Metal). Needs no TensorFlow."""
 
-import atexit
 import copy
-import functools
-import os
 import re
 import threading
 from collections import deque
@@ -15,6 +12,7 @@ from absl import logging
 
 from srgan_tf import streams
 from srgan_tf.errors import GpuError, WeightsError
+from srgan_tf.inference.compiled import environment, module
 from srgan_tf.inference.lite_model import LiteModel
 from srgan_tf.inference.lite_sizes import Sizes
 from srgan_tf.inference.litert import NEAR, EngineRunner, Part
@@ -33,6 +31,10 @@ _CORNER, _AROUND = 16, 32  # LR px: the part of a tile that is compared with the
 class Compiled:
     """A .tflite file of one size on the device, with buffers for each tile in work.
 
+    Args:
+        content: the file's bytes.
+        shape: of its output.
+
     Attributes:
         whole: whether all of its operations run on the device.
 
@@ -40,14 +42,14 @@ class Compiled:
         RuntimeError: it does not compile.
     """
 
-    def __init__(self, content: bytes, height: int, width: int, scale: int):
-        self._shape = (1, scale * height, scale * width, 3)
+    def __init__(self, content: bytes, shape: tuple[int, ...]):
+        self._shape = shape
         self._unset = np.full(self._shape, np.nan, np.float32)
         litert = _litert()
         options = litert.Options(
             hardware_accelerators=litert.HardwareAccelerator.GPU, gpu_options=litert.GpuOptions(enforce_f32=True)
         )
-        self._model = litert.CompiledModel.from_buffer(content, options=options, environment=_environment())
+        self._model = litert.CompiledModel.from_buffer(content, options=options, environment=environment())
         self.whole = self._model.is_fully_accelerated()
         self._free = [self._buffers()]
 
@@ -195,12 +197,12 @@ class GpuRunner(Runner):
             MemoryError: the device does not take this size. GpuError: there is no GPU, or it runs only a part.
         """
         try:
-            content = self._sizes.fixed(height, width)
+            content, shape = self._sizes.fixed(height, width)
         except ValueError as error:
             raise WeightsError(f"{self.name}: {error}; use --engine=litert") from None
         with streams.captured() as log:  # LiteRT logs here, and again when the first tile runs
             try:
-                made = Compiled(content, height, width, self.scale)
+                made = Compiled(content, shape)
                 apart = self._apart(made, height, width) if made.whole else 0
             except RuntimeError as error:
                 if isinstance(error, GpuError):
@@ -263,22 +265,6 @@ def is_software(adapter: str) -> bool:
 
 def _litert():
     """Return LiteRT's module of compiled models; raises GpuError if this version has none."""
-    try:
-        from ai_edge_litert import compiled_model
-
-        _ = compiled_model.GpuOptions
-    except (ImportError, AttributeError):
-        raise GpuError("--engine=gpu needs a newer LiteRT: pip install --upgrade 'ai-edge-litert>=2.3'") from None
-    return compiled_model
-
-
-@functools.cache
-def _environment():
-    """Return LiteRT's environment, one for all models: it logs whenever one ends, and so does the process."""
-    atexit.register(_mute)
-    return _litert().Environment.create()
-
-
-def _mute() -> None:
-    """Silence stderr, at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    if (found := module()) is None:
+        raise GpuError("--engine=gpu needs a newer LiteRT: pip install --upgrade 'ai-edge-litert>=2.3'")
+    return found

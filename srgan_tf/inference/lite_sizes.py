@@ -1,4 +1,4 @@
-"""Give a .tflite file of any size one size, which is all that graphics processors take. Needs no TensorFlow."""
+"""Give a .tflite file of any size one size, which is all that compiled models take. Needs no TensorFlow."""
 
 import numpy as np
 
@@ -29,8 +29,8 @@ class Sizes:
             for index, tensor in enumerate(graph.tensors)
         ]
 
-    def fixed(self, height: int, width: int) -> bytes:
-        """Return the file of one size.
+    def fixed(self, height: int, width: int) -> tuple[bytes, tuple[int, ...]]:
+        """Return the file of one size, and the shape of its output.
 
         Raises:
             ValueError: an operation other than a resize reads a computed size.
@@ -50,7 +50,7 @@ class Sizes:
         graph.operators = lite_model.needed(computed, graph.outputs)
         if any(graph.tensors[index].type in integers for op in graph.operators for index in op.outputs):
             raise ValueError("it computes sizes other than those of a resize")
-        return lite_model.pack(model)
+        return lite_model.pack(model), tuple(map(int, graph.tensors[graph.outputs[0]].shape))
 
     def _grown(self, signature, shape: tuple, height: int, width: int) -> np.ndarray:
         """Return a tensor's shape for a picture of this size, by its shape for the one that was run."""

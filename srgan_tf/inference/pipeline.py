@@ -69,6 +69,8 @@ class Pipeline:
         """Return height and width of tiles in LR pixels: of those that fit into memory, the ones that overlap least."""
         overlap = 2 * self.overlap
         largest, memory = min(_MAX_TILE, self.runner.max_tile), self.memory - self.runner.fixed_bytes
+        # More than `memory` where little of a tile would be new: of three overlaps a side, a ninth is.
+        memory = max(memory, (3 * self.overlap) ** 2 * self.runner.bytes_per_pixel)
         if self.runner.one_size:
             side = max(self._smallest, min(largest, int((memory / self.runner.bytes_per_pixel) ** 0.5) // 16 * 16))
             return min(height, side), min(width, side)

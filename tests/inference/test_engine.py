@@ -24,6 +24,7 @@ from srgan_tf.inference.pipeline import Pipeline
 from srgan_tf.inference.upscaling import Upscaler
 from srgan_tf.io import images
 from srgan_tf.models import weights
+from srgan_tf.models.rrdb import RRDB
 from srgan_tf.models.srresnet import Generator
 
 
@@ -51,6 +52,33 @@ def test_shipped_weights_by_both_engines(name, monkeypatch):
         # The LPIPS of these stays within .001 on Set5 and Set14 (the cards).
         most, least = (16, 44) if name in ("fast", "fast-real") else (12, 45)
         assert largest <= most and decibels >= least
+
+
+def test_a_sparing_trunk_gives_the_same(monkeypatch, capfd):
+    """As of networks with many convolutions, whose pointers would fill the memory; tile sizes come and go."""
+    rng = np.random.default_rng(0)
+    for generator in (RRDB(2, 8, 4), RRDB(1, 8, 4, 2, unshuffle=2), Generator(2, 8)):
+        content = tflite.convert(generator, "engine")
+        usual = EngineRunner(content, "usual")
+        monkeypatch.setattr(litert, "POINTERS", 0)
+        sparing = EngineRunner(content, "sparing")
+        monkeypatch.undo()
+        assert sparing.bytes_per_pixel < usual.bytes_per_pixel
+        for side in (32, 48, 32):
+            lr = rng.random((1, side, side + 4, 3), np.float32)
+            np.testing.assert_allclose(sparing(lr), usual(lr), atol=1e-5)
+    assert "INFO:" not in capfd.readouterr().err  # its log stays out of people's
+
+
+def test_few_pixels_are_computed_again_and_again():
+    """Real-ESRGAN x4plus, whose tiles overlap by 80 px, took 264 tiles of 176 px for this picture."""
+    runner = EngineRunner(tflite.convert(RRDB(1, 8), "engine"), "large")
+    runner.tile_overlap = 80
+    for bytes_per_pixel, most in ((3_700, 2), (30_000, 9)):  # as it runs, and in another form
+        runner.bytes_per_pixel = bytes_per_pixel
+        pipeline = Pipeline(runner, 4)
+        tall, wide = pipeline.tile_size(339, 510)
+        assert pipeline.num_tiles(339, 510) * min(tall, 339) * min(wide, 510) < most * 339 * 510
 
 
 @pytest.mark.parametrize("name", weights.shipped())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from srgan_tf.errors import WeightsError
 from srgan_tf.models import foreign, weights
@@ -329,3 +330,9 @@ def test_a_legacy_file_of_a_later_protocol(tmp_path):
         count = sum(map(math.prod, COMPACT.values()))
         file.write(pickle.dumps(["0"], 4) + count.to_bytes(8, "little") + bytes(4 * count))
     assert foreign.read(path)[0]["scale"] == 2
+
+
+def test_the_table_of_architectures_is_theirs():
+    page = (ROOT / "docs/how-to/openmodeldb.md").read_text()
+    for one in foreign.ARCHITECTURES:
+        assert f"| {one.KNOWN_AS} | {one.VARIANTS} | `{one.GENERATOR}` |" in page
