@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srgan_tf.errors import WeightsError, need
 from srgan_tf.models.foreign import ncnn, pytorch
-from srgan_tf.models.foreign.pytorch import Other, Tensor
+from srgan_tf.models.foreign.pytorch import Tensor
 
 LARGEST = 1 << 30  # bytes: the largest ESRGAN has 67 MB, with its optimizer's state three times as many
 BROKEN = (  # raised by damaged files
@@ -85,8 +85,7 @@ def _weights(found) -> dict[str, Tensor]:
     entries = found if isinstance(found, dict) else {"": found}
     state = {k: v for k, v in entries.items() if type(k) is str and isinstance(v, Tensor) and ("." in k or v.shape)}
     if "" in state or not state:
-        other = next((f"it holds {type(one).__name__}, and " for one in entries.values() if isinstance(one, Other)), "")
-        raise ValueError(f"{other}no weights by name in it; save model.state_dict() in PyTorch")
+        raise ValueError("no weights by name in it; save model.state_dict() in PyTorch")
     for prefix in _PREFIXES:  # a discriminator's names begin otherwise
         state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)} or state
     return state

@@ -88,8 +88,24 @@ def from_bfloat16(content, count: int = -1) -> np.ndarray:
     return (np.frombuffer(content, "<u2", count).astype(np.uint32) << 16).view(np.float32)
 
 
-class Other:
-    """An object of another class, of which only the class's name is kept: none of its code is imported or runs."""
+# Classes of scores and settings that stand beside weights in checkpoints: their objects stay empty.
+_BESIDE = {
+    **dict.fromkeys(("numpy", "numpy.core.multiarray", "numpy._core.multiarray"), ("dtype", "ndarray", "scalar")),
+    **{"_codecs": ("encode",), "collections": ("Counter", "defaultdict"), "argparse": ("Namespace",)},
+    **{"pathlib": ("PosixPath", "WindowsPath"), "torch": ("device", "dtype", "float32", "float16", "bfloat16")},
+    **dict.fromkeys(
+        (
+            "lightning.pytorch.utilities.parsing",
+            "pytorch_lightning.utilities.parsing",
+            "lightning_fabric.utilities.data",
+        ),
+        ("AttributeDict",),
+    ),
+}
+
+
+class _Empty:
+    """Stands for an object of `_BESIDE`; takes what a pickle does to it, and keeps nothing."""
 
     def __new__(cls, *_, **__):
         return super().__new__(cls)
@@ -101,7 +117,7 @@ class Other:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Build tensors and plain containers, and an `Other` of every other class.
+    """Build tensors and plain containers, and `_Empty` of what stands beside them; refuse other classes by name.
 
     Args:
         stream: of the pickle.
@@ -111,7 +127,6 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, stream: io.BytesIO, storage):
         super().__init__(stream, encoding="latin1")  # of Python 2's pickles
         self._stream, self._storage, self._left = stream, storage, len(stream.getbuffer())
-        self._others: dict[str, type] = {}
         # Made anew for each file, since a pickle may set attributes of what it is given.
         self._known = {
             ("collections", "OrderedDict"): lambda items=(): OrderedDict(self._copied(items)),
@@ -132,12 +147,11 @@ class _Unpickler(pickle.Unpickler):
             return self._known[module, name]
         if module == "torch" and name.removesuffix("Storage") in _DTYPES:
             return _DTYPES[name.removesuffix("Storage")]
+        if name in _BESIDE.get(module, ()):
+            return _Empty
         name = "".join(filter(str.isprintable, f"{module}.{name}"))[:80]
-        if module in ("torch._utils", "torch._tensor"):
-            raise ValueError(f"it holds tensors of another kind ({name}); save model.state_dict() in PyTorch")
-        if len(self._others) == 1000:
-            raise ValueError("it holds a thousand classes")
-        return self._others.setdefault(name, type(name, (Other,), {}))
+        fix = "only tensors and plain containers are read: save model.state_dict() alone, in PyTorch"
+        raise ValueError(f"it holds {name}; {fix}")
 
     def load(self):
         """Return the next object.
@@ -154,8 +168,6 @@ class _Unpickler(pickle.Unpickler):
         return super().load()
 
     def persistent_load(self, saved):
-        if saved[0] == "module":  # a class with its source, in legacy files
-            return saved[1]
         kind, dtype, key, _, count, *view = saved
         kinds = [type(one) for one in (kind, dtype, key, count)]
         known = kinds == [str, str, str, int] and kind == "storage" and dtype in _DTYPES.values()
@@ -168,8 +180,8 @@ def read(content: bytes):
     """Return what a file of `torch.save` holds, its tensors as `Tensor`.
 
     Raises:
-        ValueError: it holds tensors that are quantised, sparse or the like. Damaged files raise that, and further
-            errors of `pickle` and `zipfile`.
+        ValueError: it holds a class other than tensors, plain containers and what may stand beside weights. Damaged
+            files raise that, and further errors of `pickle` and `zipfile`.
     """
     return _read_zip(content) if content.startswith(ZIP) else _read_legacy(content)
 
