@@ -20,7 +20,7 @@ def module():
     try:
         from ai_edge_litert import compiled_model
 
-        _ = compiled_model.GpuOptions, compiled_model.CpuOptions
+        _ = compiled_model.GpuOptions, compiled_model.CpuOptions.xnnpack_flags  # since 2.3
     except (ImportError, AttributeError):
         return None
     return compiled_model
@@ -54,7 +54,7 @@ class SparingPart:
 
     def __init__(self, content: bytes):
         self._sizes, self._shape = Sizes(content), ()
-        with streams.captured():  # LiteRT logs when it first runs
+        with streams.silence():  # LiteRT logs when it first runs
             self(np.zeros((1, 16, 16, 3), np.float32))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class SparingPart:
         content, self._out = self._sizes.fixed(*shape[1:3])
         cpu = litert.CpuOptions(num_threads=machine.cores(), xnnpack_flags=_QUANTISED | _TRANSIENT)
         options = litert.Options(hardware_accelerators=litert.HardwareAccelerator.CPU, cpu_options=cpu)
-        with streams.captured():  # and whenever it compiles
+        with streams.silence():  # and whenever it compiles
             self._model = litert.CompiledModel.from_buffer(content, options=options, environment=environment())
         (self._given,), (self._made,) = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
         self._shape = shape
