@@ -1,5 +1,6 @@
 """Import other projects' models: files of PyTorch, safetensors and ncnn → our weights. Needs no PyTorch."""
 
+from srgan_tf.choices import SCALES
 from srgan_tf.errors import WeightsError
 from srgan_tf.models.foreign import edsr, esrgan, msrresnet, span, srvgg, swiftsrgan
 from srgan_tf.models.foreign.checkpoint import BROKEN, read_state, told
@@ -34,6 +35,8 @@ def read(path) -> tuple[dict, dict]:
         for architecture in ARCHITECTURES:
             if found := architecture.convert(state):
                 size, arrays = found
+                if size["scale"] not in (1, *SCALES):
+                    raise ValueError(f"it enlarges {size['scale']} times; supported are 1 to 4 and 8")
                 return {"generator": architecture.GENERATOR, "degradation": "unknown", **size}, arrays
     except BROKEN as error:
         raise WeightsError(f"{path}: {told(error)}") from None

@@ -322,6 +322,11 @@ def test_wrappings_that_people_have(tmp_path, prefix, further, around):
     assert weights.load(tmp_path / "a.PTH").scale == 2
 
 
+def test_a_scale_that_none_has_is_refused_without_keras(tmp_path):
+    entries, numbers = flat(COMPACT | {"body.4.weight": (75, 2, 3, 3), "body.4.bias": (75,)})
+    assert "it enlarges 5 times" in refused(zipped(tmp_path / "a.pth", b"(d" + entries + b".", numbers))
+
+
 def test_a_legacy_file_of_a_later_protocol(tmp_path):
     entries, _ = flat(COMPACT)
     path = tmp_path / "a.pth"
