@@ -30,13 +30,12 @@ def main(flags, arguments: list[str]) -> None:
 
 def place_of(name: str) -> str:
     """Return where a published model's file is."""
-    from srgan_tf.io import files
     from srgan_tf.models import published
 
-    model, path = published.MODELS[name], published.cached(name)
+    path = published.cached(name)
     if not path.exists():
-        return model.url
-    return "in the cache" if files.sha256(path) == model.sha256 else f"damaged: delete {path}"
+        return published.MODELS[name].url
+    return "in the cache" if published.is_intact(name) else f"damaged: delete {path}"
 
 
 def shipped() -> list[tuple[str, ...]]:

@@ -22,7 +22,7 @@ PIECE = 70
 # Tile overlap of shipped weights, in LR px, unless precision is "float32": what lies beyond changes SR by at most
 # .1 of 255 (`export.web.overlap`), of 40 px in the receptive field. Unknown for other weights.
 NEAR = 16
-# Bytes of pointers per pixel (`LiteModel.bytes_per_pixel`) from which on a trunk runs in a `SparingPart`, which makes
+# Bytes of pointers per pixel (`LiteModel.bytes_per_pixel`) above which a trunk runs in a `SparingPart`, which makes
 # them anew for each tile: without loss of time in float32, 20% slower in 8 bits.
 POINTERS = 10_000
 

@@ -44,7 +44,7 @@ def fetch(name: str, url: str, path: Path, size: int, digest: str, licence: str)
                     if file.tell() != size:
                         _complete(name, url, file, size, path, licence)
             finally:
-                if not part.stat().st_size:
+                if part.exists() and not part.stat().st_size:
                     part.unlink()
             if files.sha256(part) != digest:
                 part.unlink()

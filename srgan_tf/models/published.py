@@ -67,6 +67,11 @@ def cached(name: str) -> Path:
     return machine.cache_folder() / "models" / MODELS[name].url.rpartition("/")[2]
 
 
+def is_intact(name: str) -> bool:
+    """Return whether a published model's file in the cache has its SHA-256."""
+    return files.sha256(cached(name)) == MODELS[name].sha256
+
+
 def file(name: str) -> Path:
     """Return a published model's file, downloaded on first use.
 
@@ -78,6 +83,6 @@ def file(name: str) -> Path:
     model, path = MODELS[name], cached(name)
     if not path.exists():
         fetch(name, model.url, path, model.size, model.sha256, model.licence)
-    elif files.sha256(path) != model.sha256:
+    elif not is_intact(name):
         raise WeightsError(f"{path}: not the published file (SHA-256 differs); delete it to download it again")
     return path

@@ -154,6 +154,17 @@ def test_a_folder_that_cannot_be_written(server, tmp_path):
         published.file(NAME)
 
 
+def test_a_part_that_cannot_be_written_says_why(server):
+    part = published.cached(NAME).with_name("tiny.pth.part")
+    part.mkdir(parents=True)
+    with pytest.raises(WeightsError, match=r"cannot write it \(Is a directory\)"):
+        published.file(NAME)
+    part.rmdir()
+    part.symlink_to("/nonexistent/folder/part")
+    with pytest.raises(WeightsError, match=r"cannot write it \(No such file or directory\)"):
+        published.file(NAME)
+
+
 def test_two_at_once_download_it_once(server):
     threads = [threading.Thread(target=published.file, args=(NAME,)) for _ in range(4)]
     for thread in threads:
