@@ -25,6 +25,7 @@ NEAR = 16
 # Bytes of pointers per pixel (`LiteModel.bytes_per_pixel`) above which a trunk runs in a `SparingPart`, which makes
 # them anew for each tile: without loss of time in float32, 20% slower in 8 bits.
 POINTERS = 10_000
+FEW = 256 << 20  # bytes of pointers per tile: up to here a `Part` serves, as opening the other takes 3 s for x4plus
 
 
 class EngineRunner(Runner):
@@ -47,9 +48,10 @@ class EngineRunner(Runner):
         info, model = ModelInfo.from_tflite(content), LiteModel.blended(content, name, other, amount)
         super().__init__(info, name)
         self._source, self._lock = (content, name, "float32", other, amount), threading.Lock()
-        pointers, tensors = model.bytes_per_pixel()
-        self._sparing = pointers > POINTERS and module() is not None
-        self.bytes_per_pixel = (0 if self._sparing else pointers) + tensors + 3 * 12 * info.scale**2  # SR, three times
+        self._pointers, tensors = model.bytes_per_pixel()
+        self._sparing = self._pointers > POINTERS and module() is not None
+        kept = 0 if self._sparing else self._pointers
+        self.bytes_per_pixel = kept + tensors + 3 * 12 * info.scale**2  # and SR itself, three times
         self.precision = "float32"
         if precision == "auto":
             if machine.has_int8():
@@ -58,7 +60,7 @@ class EngineRunner(Runner):
             if info.weights:
                 self.tile_overlap = NEAR
         self._contents = model.parts()
-        self._parts = self._opened()  # bad files fail on load
+        self._parts = [Part(part, 8) for part in self._contents]  # bad files fail on load
 
     def high_precision(self) -> "EngineRunner":
         return self._in_float32
@@ -67,13 +69,9 @@ class EngineRunner(Runner):
     def _in_float32(self) -> "EngineRunner":
         return self if self.precision == "float32" and not self.tile_overlap else EngineRunner(*self._source)
 
-    def _opened(self) -> list:
-        first, *tail = self._contents
-        return [SparingPart(first) if self._sparing else Part(first, 8), *(Part(part, 8) for part in tail)]
-
     def _run(self, lr):
         with self._lock:  # an interpreter serves one thread at a time
-            self._parts = self._parts or self._opened()  # 3 ms
+            self._parts = self._parts or [Part(part, 8) for part in self._contents]  # 3 ms
             made = [self._run_one(lr[i : i + 1]) for i in range(len(lr))]
         return made[0] if len(made) == 1 else np.concatenate(made)
 
@@ -82,6 +80,9 @@ class EngineRunner(Runner):
             self._parts = []
 
     def _run_one(self, lr: np.ndarray) -> np.ndarray:
+        many = self._pointers * lr.shape[1] * lr.shape[2] > FEW
+        if self._sparing and many and not isinstance(self._parts[0], SparingPart):
+            self._parts[0] = SparingPart(self._contents[0])
         trunk, *tail = self._parts
         sr = trunk(lr)
         if tail:

@@ -17,6 +17,7 @@ from srgan_tf.data.levels import to_levels
 from srgan_tf.errors import WeightsError
 from srgan_tf.export import tflite
 from srgan_tf.inference import litert
+from srgan_tf.inference.compiled import SparingPart
 from srgan_tf.inference.litert import EngineRunner
 from srgan_tf.inference.loading import choose_engine, load_blend, load_runner
 from srgan_tf.inference.model_info import ModelInfo
@@ -63,10 +64,13 @@ def test_a_sparing_trunk_gives_the_same(monkeypatch, capfd):
         monkeypatch.setattr(litert, "POINTERS", 0)
         sparing = EngineRunner(content, "sparing")
         monkeypatch.undo()
+        monkeypatch.setattr(litert, "FEW", 24 * 30 * sparing._pointers)  # the first tile has fewer
         assert sparing.bytes_per_pixel < usual.bytes_per_pixel
-        for side in (32, 48, 32):
+        for side in (16, 32, 48, 32):
             lr = rng.random((1, side, side + 4, 3), np.float32)
-            np.testing.assert_allclose(sparing(lr), usual(lr), atol=1e-5)
+            wanted = usual(lr)
+            np.testing.assert_allclose(sparing(lr), wanted, atol=1e-5)
+            assert isinstance(sparing._parts[0], SparingPart) == (side > 16)
     assert "INFO:" not in capfd.readouterr().err  # its log stays out of people's
 
 
