@@ -71,6 +71,14 @@ def test_pixels_tell_an_earlier_jpeg_and_its_quality(lrs, quality, moved):
         assert analyze(pixels).jpeg == pytest.approx(quality, abs=4)
 
 
+@pytest.mark.parametrize("path", HELDOUT)
+def test_pixels_of_the_least_height_tell_it_too(path):
+    """A grid of 8x8 blocks is looked for from 16 px on."""
+    strip = decoded(as_jpeg(images.read(path)[200:216], quality=50))
+    assert analyze(strip).jpeg == pytest.approx(50, abs=4)
+    assert analyze(strip[:15]).jpeg is None
+
+
 def test_a_file_saved_twice_has_the_lower_quality(lrs):
     once = decoded(as_jpeg(lrs[1], quality=50))
     assert analyze(once, quality=95).jpeg == pytest.approx(50, abs=4)

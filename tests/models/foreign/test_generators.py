@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from conftest import matrix
 
 from srgan_tf.data.levels import from_signed, to_levels, to_unit
 from srgan_tf.export import saved_model, tflite
@@ -14,6 +15,7 @@ from srgan_tf.models import weights
 DATA = Path(__file__).parent / "data"
 EXPECTED = np.load(DATA / "expected.npz")
 MODELS = [name for name in EXPECTED.files if name != "lr"]
+UNSHUFFLED = ["real-esrgan-x2.pth", "real-esrgan-x1.pth", "real-esrgan-grey-x2.pth"]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -26,7 +28,7 @@ def test_equals_pytorch(name):
     assert 255 * np.abs(sr - wanted).max() < 0.3  # half precision of what was written
 
 
-@pytest.mark.parametrize("name", ["real-esrgan-x2.pth", "real-esrgan-x1.pth", "real-esrgan-grey-x2.pth"])
+@pytest.mark.parametrize("name", matrix(UNSHUFFLED, "real-esrgan-x2.pth"))
 def test_exports_of_unshuffled_ones_take_any_size(name, tmp_path):
     """LR is no multiple of the blocks."""
     generator, lr = weights.load(DATA / name), EXPECTED["lr"][None]
