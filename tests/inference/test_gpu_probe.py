@@ -16,8 +16,9 @@ NAME = "Some Device, arch=x, backend=Vulkan, adapterType=Discrete GPU"
 
 @pytest.fixture(autouse=True)
 def unknown(tmp_path, monkeypatch):
-    """Nothing is known of this machine, and what is found is forgotten."""
+    """Nothing is known of this machine nor forbidden by a run of `bulk` before, and what is found is forgotten."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(gpu_probe, "_allowed", True)
     gpu_probe.pays.cache_clear()
     yield
     gpu_probe.pays.cache_clear()
@@ -112,7 +113,6 @@ def test_without_a_driver_nothing_is_tried(monkeypatch):
 
 def test_workers_of_bulk_do_not_try(driver, monkeypatch):
     monkeypatch.setattr(gpu_probe, "ask", lambda command: pytest.fail("asked"))
-    monkeypatch.setattr(gpu_probe, "_allowed", True)
     gpu_probe.forbid()
     assert choose_engine("compact") == "litert"
 
