@@ -4,7 +4,7 @@
 2021, arXiv 2107.10833, section 3 and figure 2). The numbers are those of its section 4.1 and of the authors' published
 options; as there, sizes and kinds are drawn once per batch, strengths once per picture.
 
-`degrade_everyday`: what phones and messengers do to photographs: far milder than the second order in the median.
+`degrade_everyday`: what phones and messengers do to photographs: milder than the second order in the median.
 
 `shrink`: clean pictures, shrunk by area and bilinear interpolation as well as by MATLAB's bicubic.
 """
@@ -84,22 +84,23 @@ def degrade(hr, scale: int, seed) -> tf.Tensor:
 def degrade_everyday(hr, scale: int, seed) -> tf.Tensor:
     """Make LR of HR as phones and messengers do; see `degrade`.
 
-    Half the pictures are blurred by a Gaussian of 0.3 to 1.8 HR pixels; all are shrunk by area, bilinear or bicubic
-    interpolation with antialiasing; half get Gaussian noise up to 6/255; 85% are coded as JPEG of quality 50 to 96.
+    Half the pictures are blurred by a Gaussian of 0.3 to 2.7 HR pixels; all are shrunk by area, bilinear or bicubic
+    interpolation with antialiasing; half get Gaussian noise up to 15/255, mostly less; 80% are coded as JPEG of quality
+    40 to 97.
     """
     draws = _Draws(seed)
     small = tf.shape(hr)[1:3] // scale
     x = tf.cast(hr, tf.float32) / 255
     n = tf.shape(x)[0]
-    sigma = draws.uniform([n], 0.3, 1.8)
+    sigma = 0.3 + 2.4 * draws.uniform([n]) ** 1.2
     no, one = tf.zeros([n], tf.bool), tf.ones([n])
     kernels = gaussian_kernels(sigma, sigma, tf.zeros([n]), one, no, _half_sizes(draws, n))
     x = tf.where(draws.uniform([n, 1, 1, 1]) < 0.5, blur(x, kernels), x)
     x = tf.clip_by_value(_resize(x, small, draws.choice([], 1, 1, 1)[0], antialias=True), 0, 1)
-    strength = draws.uniform([n], 0.0, 6.0) / 255 * tf.cast(draws.uniform([n]) < 0.5, tf.float32)
+    strength = 15 * draws.uniform([n]) ** 1.3 / 255 * tf.cast(draws.uniform([n]) < 0.5, tf.float32)
     noise = tf.random.stateless_normal(tf.shape(x), draws.next())
     x = tf.clip_by_value(x + strength[:, None, None, None] * noise, 0, 1)
-    x = tf.where(draws.uniform([n, 1, 1, 1]) < 0.85, jpeg(x, draws.uniform([n], 50.0, 96.0)), x)
+    x = tf.where(draws.uniform([n, 1, 1, 1]) < 0.8, jpeg(x, draws.uniform([n], 40.0, 97.0)), x)
     return _to_levels(x, hr, scale)
 
 

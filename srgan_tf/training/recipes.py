@@ -178,7 +178,7 @@ _FINE: dict[str, Any] = {
     "learning_rate": 2e-4,
     "schedule": "cosine",
 }
-_REAL: dict[str, Any] = {**_FINE, "degradation": "real", "ema_decay": 0.998}
+_REAL: dict[str, Any] = {**_FINE, "crop": 192, "degradation": "real", "everyday": 0.9, "ema_decay": 0.998}
 _ESRGAN: dict[str, Any] = {
     "generator": "rrdb",
     "blocks": 23,
@@ -282,17 +282,15 @@ _ALL = (
     # Photographs as they come: LR blurred, noisy and compressed (Wang et al. 2021). From the shipped `srresnet`, first
     # in pixels, so that D need not teach G to denoise; then against D, most batches degraded as phones and messengers
     # do. The shipped `srgan-real`: 5,000 steps of the second, 104 minutes of a core, between those that its card names.
-    Recipe(name="srresnet-real", steps=6000, batch=8, starts_from="srresnet-photos", **_REAL),
+    Recipe(name="srresnet-real", steps=6000, batch=4, starts_from="srresnet-photos", **_REAL),
     Recipe(
         name="srgan-real",
         steps=5000,
-        batch=4,
-        crop=128,
-        everyday=0.75,
+        batch=2,
         starts_from="srresnet-real",
         validate_every=500,
         **_REAL,
-        **_SHORT_GAN | {"adversarial_weight": 2e-2, "texture_weight": 0.0},
+        **_SHORT_GAN | {"adversarial_weight": 2e-2, "texture_weight": 0.0, "phase_weight": 1.0},
     ),
     # ESRGAN at its paper's settings (Wang et al. 2018, section 4.1). Not run to their end here: of three steps on one
     # shared core, 24 s a step alone and 27 s against D (with VGG-16), which is 280 and 125 days.
