@@ -281,7 +281,7 @@ _ALL = (
     ),
     # Photographs as they come: LR blurred, noisy and compressed (Wang et al. 2021). From the shipped `srresnet`, first
     # in pixels, so that D need not teach G to denoise; then against D, most batches degraded as phones and messengers
-    # do. The shipped `srgan-real`: 5,000 steps of the second, 104 minutes of a core, between those that its card names.
+    # do. The shipped `srgan-real` took several runs of both: see its card.
     Recipe(name="srresnet-real", steps=6000, batch=4, starts_from="srresnet-photos", **_REAL),
     Recipe(
         name="srgan-real",

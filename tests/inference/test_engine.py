@@ -125,20 +125,20 @@ def test_tiles_are_the_whole(name, precision, back_projection, monkeypatch):
     whole = upscaler(picture)
     largest, decibels = apart(in_tiles(upscaler, picture, monkeypatch), whole)
     # 8-bit weights: what a tile's convolutions read is rounded in the range of that tile.
-    most = {"full": 8, "colour": 10}[back_projection]
-    assert (largest <= 1) if precision == "float32" else (largest <= most and decibels >= 48)
+    assert (largest <= 1) if precision == "float32" else (largest <= 10 and decibels >= 48)
 
 
 @pytest.mark.parametrize("back_projection", matrix(["full", "colour"]))
 def test_sixteen_bits_see_the_whole_receptive_field_and_eight_what_is_enough(back_projection, monkeypatch):
-    """On noise, of which the networks see furthest: 8 px around are up to 1,481 of 65,535 off, 12 px 132, 16 px 36."""
+    """On noise, of which the networks see furthest: 8 px around are up to 1,044 of 65,535 off, 12 px 27, 16 px 4."""
     picture = np.random.default_rng(0).integers(0, 65536, (150, 170, 3)).astype(np.uint16)
     upscaler = Upscaler("srgan-real", engine="litert", back_projection=back_projection)
     whole = upscaler(picture).astype(int)
     assert np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= 2
     assert load_runner("srgan-real", "auto", "litert").tile_overlap == litert.NEAR
-    monkeypatch.setattr(Pipeline, "overlap", litert.NEAR)
-    assert 2 < np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= 64
+    for overlap, low, high in ((litert.NEAR, 0, 64), (8, 128, 2000)):
+        monkeypatch.setattr(Pipeline, "overlap", overlap)
+        assert low <= np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= high
 
 
 def test_own_generators_run_as_engine_files(tmp_path):
