@@ -5,7 +5,7 @@
 FOLDER is a clone, which is changed and put back; nothing else may work in it. With --old, only statements that are in
 both clones are changed, and a mutant that lives is tried in the old one too: if it dies there, something was
 lost. Where `pytest --cov=srgan_tf --cov-context=test` (pytest-cov) ran in FOLDER before, the tests that pass a mutant's
-lines run first: seconds in place of minutes for one that dies.
+lines run first: seconds in place of minutes for one that dies (beside `-n0`, `--dist=no`: else no test is noted).
 
 Prints a line per mutant: the room, killed or lives, the place, the expression and what it became, the test.
 """
@@ -38,7 +38,7 @@ ROOMS = {
     "bicubic": ("data/bicubic.py data/cubic.py", "data inference/test_upscaling.py"),
     "tiling": (
         "inference/*tiling.py",
-        "inference/test_upscaling.py export/test_saved_model.py models/test_contract.py",
+        "inference/test_upscaling.py inference/test_runners.py export/test_saved_model.py models/test_contract.py",
     ),
     "back-projection": ("inference/pipeline.py", "inference/test_upscaling.py export/test_saved_model.py"),
     "condition": ("inference/condition.py", "inference/test_auto.py inference/test_one_picture.py"),

@@ -174,7 +174,10 @@ def write(place: str, data: bytes) -> None:
         aside = f"{folder}/.partial-{uuid4().hex}-{name}"
         try:
             system.pipe_file(aside, data)
-            system.mv(aside, path)
+            try:
+                system.mv(aside, path)
+            except FileNotFoundError:  # fsspec's general `mv` takes brackets in a name for a pattern
+                system.cp_file(aside, path)
         finally:
             if system.exists(aside):
                 system.rm_file(aside)

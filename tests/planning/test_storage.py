@@ -61,6 +61,13 @@ def test_names_are_those_of_the_batch_and_results_are_no_sources(root):
     assert ["no such file" in problems[0], "no pictures found" in problems[1]] == [True, True]
 
 
+def test_a_file_named_like_a_pattern_is_that_file(root):
+    for name in ("a[1].png", "a1.png"):
+        storage.write(f"{root}/{name}", b"x")
+    assert targets(root, "a[1].png") == ({"a[1].png": "a[1]_x4.png"}, [])
+    assert set(targets(root, "a[2].png", "a?.png")[0]) == {"a1.png"}
+
+
 def test_what_is_written_is_there_and_listed_once(root):
     url = f"{root}/deep/er/a.png"
     assert not storage.existing(f"{root}/deep")(url)
