@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path, PurePath
 
@@ -174,7 +174,10 @@ def work(
 
     pool = ThreadPoolExecutor(at_once + 1)
     try:
-        return sum(done.result() for done in [pool.submit(do, job) for job in jobs]), problems
+        made = [pool.submit(do, job) for job in jobs]
+        while wait(made, timeout=1).not_done:  # its handler runs here, also if another thread took the signal
+            pass
+        return sum(done.result() for done in made), problems
     except BaseException:
         progress.stopped = True
         cancel()

@@ -1,5 +1,6 @@
 """The program as people run it, and files as the world damages them."""
 
+import ctypes
 import io
 import os
 import shlex
@@ -242,24 +243,43 @@ def test_missing_weights_are_one_line(tmp_path):
     assert b"Traceback" not in process.stderr
 
 
+def started(tmp_path, tiny):
+    """A process that is writing the first of its many tiles, after each of which it can stop."""
+    images.write(tmp_path / "large.png", picture(3000))
+    words = command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny)
+    process = forks.Popen([*words, "--memory=0.05"], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob(".partial-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return process
+
+
+def check_ended(process, number, folder):
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number and b"Traceback" not in errors, errors
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize(
     "signals", [["SIGINT"] * 4, ["SIGTERM"], ["SIGHUP"]], ids=lambda names: f"{names[0]}{len(names)}"
 )
 def test_interrupting_leaves_no_half_file(signals, tmp_path, tiny):
-    if signal.getsignal(getattr(signal, signals[0])) == signal.SIG_IGN:
+    number = getattr(signal, signals[0])
+    if signal.getsignal(number) == signal.SIG_IGN:
         pytest.skip("the tests run under nohup, so programs let this signal pass")
-    images.write(tmp_path / "large.png", picture(3000))
-    words = command(tmp_path / "large.png", "--output", tmp_path / "out", "--weights", tiny)
-    process = forks.Popen([*words, "--memory=0.05"], stderr=subprocess.PIPE)  # many tiles, after each of which it stops
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "out").glob(".partial-*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    process = started(tmp_path, tiny)
     for name in signals:
         process.send_signal(getattr(signal, name))
-    _, errors = process.communicate(timeout=120)
-    number = getattr(signal, signals[0])
-    assert process.returncode == 128 + number and b"Traceback" not in errors, errors
-    assert not list((tmp_path / "out").iterdir())
+    check_ended(process, number, tmp_path / "out")
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "tgkill"), reason="needs glibc 2.30")
+def test_a_signal_that_another_thread_takes_ends_it_too(tmp_path, tiny):
+    """Python's handlers run in the main thread, which such a signal does not wake."""
+    process = started(tmp_path, tiny)
+    other = max(int(thread) for thread in os.listdir(f"/proc/{process.pid}/task") if int(thread) != process.pid)
+    assert ctypes.CDLL(None).tgkill(process.pid, other, signal.SIGTERM) == 0
+    check_ended(process, signal.SIGTERM, tmp_path / "out")
 
 
 def test_what_a_kill_left_is_removed_an_hour_later(tmp_path, tiny):
