@@ -68,7 +68,7 @@ def build(recipe: Recipe, init=None, network: vgg.FeatureNetwork | None = None) 
     generator = generator_class(recipe.generator)(**_arguments(recipe))
     discriminator = None
     if recipe.discriminator and recipe.judges != "pixels":
-        discriminator = FeatureDiscriminator(network.judged)
+        discriminator = FeatureDiscriminator(network.judged, recipe.d_filters)
     elif recipe.discriminator:
         discriminator = Discriminator(recipe.crop, recipe.pooled, recipe.spectral_norm)
     try:
@@ -97,5 +97,5 @@ def build(recipe: Recipe, init=None, network: vgg.FeatureNetwork | None = None) 
         rounding=recipe.rounding,
     )
     options = {name: getattr(recipe, name) for name in losses.SETTINGS}
-    model.compile(of_recipe(recipe), of_recipe(recipe), jit_compile=recipe.jit_compile, **options)
+    model.compile(of_recipe(recipe), of_recipe(recipe, recipe.d_rate), jit_compile=recipe.jit_compile, **options)
     return model

@@ -70,13 +70,13 @@ def make_optimizer(name: str, learning_rate, beta_2: float = 0.999, clip_norm: f
     return kind(learning_rate, **(adam if "dam" in name or name == "LAMB" else options))
 
 
-def of_recipe(recipe):
-    """Return a recipe's optimizer, with its learning-rate schedule.
+def of_recipe(recipe, factor: float = 1.0):
+    """Return a recipe's optimizer, with its learning-rate schedule, times `factor`.
 
     Raises:
         ValueError: there is no such optimizer.
     """
-    rate, schedules = recipe.learning_rate, keras.optimizers.schedules
+    rate, schedules = recipe.learning_rate * factor, keras.optimizers.schedules
     if recipe.schedule == "cosine":
         rate = schedules.CosineDecay(
             0.0 if recipe.warmup else rate,

@@ -84,12 +84,14 @@ class Recipe:
     )
     label_smoothing: float = _adversary(0.0, "one-sided label smoothing: D's target for HR is 1 minus this")
     judges: str = _adversary("pixels", "input of the discriminator: pixels, or VGG features φi,j, such as 1,2+3,3")
+    d_filters: int = _adversary(64, "filters of a discriminator on VGG features")
+    d_rate: float = _adversary(1.0, "D's learning rate over G's (Heusel et al. 2017)")
     pooled: bool = _adversary(False, "pool D's features over space before its dense layers")
     spectral_norm: bool = _adversary(False, "spectral normalisation of D's weights")
     starts_from: str = _adversary("", "recipe trained first if no --init is given")
 
     optimizer: str = _optimizer("Adam", "of G and of D: any of keras.optimizers")
-    learning_rate: float = _optimizer(1e-4, "peak learning rate of G and D")
+    learning_rate: float = _optimizer(1e-4, "peak learning rate of G, and of D times --d_rate")
     beta_2: float = _optimizer(0.999, "of Adam; the paper names beta_1 = 0.9 only")
     warmup: int = _optimizer(0, "steps from 0 to the learning rate")
     schedule: str = _optimizer(
@@ -120,7 +122,7 @@ class Recipe:
                 raise ValueError(f"{one.name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
         if self.crop % self.scale:
             raise ValueError(f"crop must be a multiple of scale, but {self.crop} is not one of {self.scale}")
-        for field in ("steps", "batch", "crop", "candidates", "blocks", "channels", "validate_every"):
+        for field in ("steps", "batch", "crop", "candidates", "blocks", "channels", "d_filters", "validate_every"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
         for field, other in (("features", ""), ("judges", "pixels")):
@@ -136,6 +138,8 @@ class Recipe:
             raise ValueError(
                 f"milestones must be rising shares of the steps, such as 0.5,0.75, not {self.milestones!r}"
             )
+        if self.d_rate <= 0:
+            raise ValueError(f"d_rate must be above 0, not {self.d_rate}")
         if not 0 <= self.everyday <= 1:
             raise ValueError(f"everyday must be in [0, 1], not {self.everyday}")
         if not 0 <= self.rounding <= 16:

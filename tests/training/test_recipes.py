@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from srgan_tf.cli import train
-from srgan_tf.training.recipes import GROUPS, Recipe
+from srgan_tf.training.build import build, feature_network
+from srgan_tf.training.recipes import GROUPS, RECIPES, Recipe
 
 FIELDS = [field for field in dataclasses.fields(Recipe) if field.name != "name"]
 
@@ -34,3 +36,24 @@ def test_flags_change_the_field_of_their_name_alone():
     flags, _ = train.command.parse(["--recipe=srgan", "--scale=2", "--nodiscriminator", "--learning_rate=3e-4"])
     changed = {field.name: flags[field.name].value for field in FIELDS if flags[field.name].value is not None}
     assert changed == {"scale": 2, "discriminator": False, "learning_rate": 3e-4}
+
+
+def test_d_has_its_own_width_and_rate():
+    """Adam's first step moves a weight by the learning rate, whatever its gradient is."""
+    small = {"blocks": 1, "channels": 8, "crop": 32, "d_filters": 24, "d_rate": 5.0, "schedule": "constant"}
+    recipe = dataclasses.replace(RECIPES["srgan-real"], **small)
+    model = build(recipe, network=feature_network(recipe))
+    assert {head[0][1].filters for head in model.discriminator.heads} == {24}
+    networks = (model.generator, model.discriminator)
+    before = [[np.array(v) for v in network.trainable_variables] for network in networks]
+    model.train_step(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8))
+    g, d = (
+        np.median(np.concatenate([abs(np.array(v) - old).ravel() for v, old in zip(network.trainable_variables, olds)]))
+        for network, olds in zip(networks, before)
+    )
+    assert g == pytest.approx(2e-4, rel=0.02) and d == pytest.approx(5 * g, rel=0.02)
+
+
+def test_a_rate_of_d_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="d_rate must be above 0"):
+        Recipe("x", 1, d_rate=0.0)
