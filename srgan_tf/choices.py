@@ -7,6 +7,7 @@ BACK_PROJECTIONS = ("auto", "full", "colour", "none")
 DEGRADATIONS = ("bicubic", "shrunk", "real")
 SCALES = (2, 3, 4, 8)
 PIXEL_LOSSES = ("mse", "mae")
+FEATURE_LOSSES = (*PIXEL_LOSSES, "unit")
 ADVERSARIAL_LOSSES = ("standard", "relativistic")
 UPDATES = ("alternating", "simultaneous")  # of D and G
 FEATURE_NETWORKS = ("auto", "vgg19", "vgg16")

@@ -38,7 +38,9 @@ class FeatureNetwork:
         also: further layers (i, j) of `loss`.
         judged: layers (i, j) for a `FeatureDiscriminator`.
         before_activation: use features before ReLU, as ESRGAN does (Wang et al. 2018, section 3.3).
-        distance: how features are compared: "mse" (equation 5), or "mae", ESRGAN's.
+        distance: how features are compared: "mse" (equation 5); "mae", ESRGAN's; or "unit", the "mse" of features of
+            unit length per position, as in LPIPS (Zhang et al. 2018, section 3), so that faint texture counts as much
+            as strong edges.
 
     Call:
         pictures: float [batch, height, width, 3] in [-1, 1]. Returns features [batch, h, w, channels], float32.
@@ -109,14 +111,21 @@ class FeatureNetwork:
 
     def distance(self, hr: dict[tuple, tf.Tensor], sr: dict[tuple, tf.Tensor]) -> tf.Tensor:
         """Return `loss` of features that `each` returned."""
+        if self.distance_kind == "unit":
+            hr, sr = ({layer: _unit(features[layer]) for layer in self.layers} for features in (hr, sr))
         errors = [tf.stop_gradient(hr[layer]) - sr[layer] for layer in self.layers]
-        sizes = map(tf.square if self.distance_kind == "mse" else tf.abs, errors)
+        sizes = map(tf.abs if self.distance_kind == "mae" else tf.square, errors)
         return tf.add_n([tf.reduce_mean(size) for size in sizes]) / len(errors)
 
     def get_config(self) -> dict:
         *also, layer = map(list, self.layers)
         config = {"network": self.network, "layer": layer, "also": also, "judged": list(map(list, self.judged))}
         return {**config, "before_activation": self.before_activation, "distance": self.distance_kind}
+
+
+def _unit(features: tf.Tensor) -> tf.Tensor:
+    """Divide by the root of the mean square of the channels; where features vanish, by a hundredth."""
+    return features * tf.math.rsqrt(tf.reduce_mean(tf.square(features), -1, keepdims=True) + 1e-4)
 
 
 def bundled() -> dict[str, np.ndarray]:

@@ -149,5 +149,5 @@ SETTINGS = (
     "adversarial",
     "updates",
     "label_smoothing",
-    *(term.setting for term in TERMS if term.name != "content"),
+    *(term.setting for term in TERMS),
 )

@@ -63,12 +63,17 @@ class Recipe:
         "", "layers φi,j of VGG for the content loss (equation 5), such as 5,4 or 2,2+4,3; empty: pixels"
     )
     before_activation: bool = _loss(False, "compare VGG's features before their activation, as ESRGAN does")
-    feature_loss: str = _loss("mse", "distance of features (equation 5), or ESRGAN's mae", choices.PIXEL_LOSSES)
+    feature_loss: str = _loss(
+        "mse",
+        "distance of features: mse (equation 5), ESRGAN's mae, or unit, mse of features of unit length as in LPIPS",
+        choices.FEATURE_LOSSES,
+    )
     feature_network: str = _loss(
         "auto",
         "vgg19 is downloaded, vgg16 is bundled; auto: vgg19 if available",
         choices.FEATURE_NETWORKS,
     )
+    content_weight: float = _loss(1.0, "weight of the content loss (equation 4 or 5)")
     pixel_weight: float = _loss(0.0, "weight of the pixel loss beside a content loss on features")
     tv_weight: float = _loss(0.0, "weight of the total variation")
     texture_weight: float = _loss(0.0, "weight of the texture loss, local standard deviations of features")
@@ -131,6 +136,8 @@ class Recipe:
                 raise ValueError(f"{field} must be i,j of VGG's φi,j, such as 5,4 or 2,2+4,3, not {value!r}")
         if self.judges != "pixels" and not self.features:
             raise ValueError(f"judges={self.judges} goes with a content loss on features; give --features")
+        if self.discriminator and self.judges == "pixels" and self.d_filters != 64:
+            raise ValueError("d_filters is of a discriminator on VGG features; give --judges, such as --judges=3,3")
         if self.discriminator and self.judges == "pixels" and not self.pooled and self.crop % 16:
             raise ValueError(f"crop must be a multiple of 16 for the discriminator, not {self.crop}; or give --pooled")
         shares = self.milestones.split(",")

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from srgan_tf.errors import WeightsError
+from srgan_tf.evaluation import lpips
 from srgan_tf.models import vgg
 from srgan_tf.models.srresnet import Generator
 
@@ -101,6 +102,18 @@ def test_several_layers_are_the_mean_of_each(pictures):
     sr = pictures[:, ::-1]
     np.testing.assert_allclose(both.loss(pictures, sr), (one.loss(pictures, sr) + other.loss(pictures, sr)) / 2, 1e-5)
     assert vgg.FeatureNetwork(**both.get_config()).layers == both.layers
+
+
+def test_features_of_unit_length_are_compared_as_by_lpips(pictures):
+    """Faint texture counts as much as strong edges: unlike "mse", the distance hardly changes with the contrast."""
+    network = vgg.FeatureNetwork("vgg16", (2, 2), also=[(3, 3)], distance="unit")
+    assert vgg.FeatureNetwork(**network.get_config()).distance_kind == "unit"
+    sr = pictures[:, ::-1]
+    maps = (lpips.features((one + 1) * 127.5, "vgg") for one in (pictures, sr))
+    expected = np.mean([np.sum((hr - sr) ** 2, -1).mean() for hr, sr in list(zip(*maps))[1:3]])
+    np.testing.assert_allclose(network.loss(pictures, sr), expected, rtol=2e-2)
+    strong, faint = ({layer: k * x for layer, x in network.each(pictures).items()} for k in (1, 0.2))
+    assert float(network.distance(strong, faint)) < 1e-2 * expected
 
 
 def test_no_gradient_goes_into_hr():

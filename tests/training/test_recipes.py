@@ -57,3 +57,8 @@ def test_d_has_its_own_width_and_rate():
 def test_a_rate_of_d_that_is_none_is_refused():
     with pytest.raises(ValueError, match="d_rate must be above 0"):
         Recipe("x", 1, d_rate=0.0)
+
+
+def test_a_width_that_no_discriminator_has_is_refused():
+    with pytest.raises(ValueError, match=r"^d_filters is of a discriminator on VGG features"):
+        dataclasses.replace(RECIPES["srgan"], d_filters=128)
