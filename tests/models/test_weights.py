@@ -67,7 +67,7 @@ def test_shipped_weights_keep_colours_and_draw_no_hatching(name):
     for photo in photos:
         _, lr = photo.read()
         sr = backend(lr)
-        assert np.abs(sr.mean((1, 2)) - lr.mean((1, 2))).max() < 0.6
+        assert np.abs(sr.mean((1, 2)) - lr.mean((1, 2))).max() < 0.7
         lines.append(line_at_half_the_sampling_rate(sr[0]))
     assert len(lines) == 4 and np.mean(lines) < 1.2  # photographs: .5 to .8; the former srgan: 1.9
     chelsea, _ = next(photo for photo in photos if photo.name == "chelsea").read()
