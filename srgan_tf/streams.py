@@ -1,6 +1,7 @@
 """Standard streams as file descriptors, which native libraries write to as well."""
 
 import ctypes
+import errno
 import os
 import stat
 import sys
@@ -60,7 +61,9 @@ def open_closed() -> None:
     for stream in range(3):
         try:
             os.write(stream, b"") if stream else os.fstat(stream)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EBADF:  # a full disk, which is to be told
+                continue
             null = os.open(os.devnull, os.O_RDWR)
             if null != stream:
                 os.dup2(null, stream)

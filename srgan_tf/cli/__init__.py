@@ -52,8 +52,8 @@ class Program:
         signals.on_end(end)
         streams.open_closed()
         program, words = typed()
-        if any(word in HELP for word in words):
-            print_help(self.help(" ".join(program)))
+        if any(word in HELP for word in words[: _end_of_flags(words)]):
+            answer(self.help(" ".join(program)))
         parsed, arguments = self.parse(words)
         absl_flags.FLAGS.mark_as_parsed()  # absl's logging reads absl's own flags
         logging.set_verbosity(logging.WARNING)
@@ -77,7 +77,8 @@ class Program:
         try:
             return values, values(["", *_with_underscores(words)])[1:]
         except absl_flags.Error as error:
-            fail(f"{error} (--help lists the flags)", 2)
+            problem = re.sub(r"\('(.+)', '.*'\)$", r"\1", str(error))  # absl prints a tuple for wrong booleans
+            fail(f"{problem} (--help lists the flags)", 2)
 
     def help(self, program: str) -> str:
         """Return the help text. program: the command as typed, for the examples."""
@@ -85,7 +86,7 @@ class Program:
         grouped = {name for names in self.groups.values() for name in names}
         groups = {"flags": sorted(set(values) - grouped), **self.groups}
         name = self.main.__module__.rpartition(".")[2]
-        parts = [self.description.strip().replace(f"srgan-tf {name}", program)]
+        parts = [(self.description or "").strip().replace(f"srgan-tf {name}", program)]
         for title, names in groups.items():
             lines = [f"  --{name}: {values[name].help}{_default(values[name].default)}" for name in names]
             parts += ["\n".join([f"{title}:", *lines])] * bool(lines)
@@ -98,9 +99,13 @@ def end(number: int) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
+def _end_of_flags(words: Sequence[str]) -> int:
+    return words.index("--") if "--" in words else len(words)
+
+
 def _with_underscores(words: Sequence[str]) -> list[str]:
     """Replace hyphens in flag names by absl's underscores, up to a bare --."""
-    end = words.index("--") if "--" in words else len(words)
+    end = _end_of_flags(words)
     spelt = lambda flag: "--" + flag[1].replace("-", "_")  # noqa: E731
     return [*(re.sub("^--([^=]+)", spelt, word) for word in words[:end]), *words[end:]]
 
@@ -133,17 +138,27 @@ def command_line() -> str:
     return shlex.join([*program, *words])
 
 
-def print_help(text: str) -> None:
+def answer(text: str) -> NoReturn:
     """Print and exit with 0, also for `--help | head`."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    print(text)
+    flush(f"{text}\n")
     sys.exit(0)
+
+
+def flush(text: str = "") -> None:
+    """Print a text behind what was printed, and fail where standard output does not take it, as on a full disk."""
+    try:
+        print(text, end="", flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python tries again at exit
+        fail(f"standard output: cannot write it ({error.strerror})")
 
 
 def guarded(main, flags, arguments: list[str]) -> None:
     """Call `main`; print user-correctable errors as one line."""
     try:
         main(flags, arguments)
+        flush()
     except KeyboardInterrupt:
         sys.exit(130)
     except (OSError, ValueError, RuntimeError) as error:
@@ -151,7 +166,7 @@ def guarded(main, flags, arguments: list[str]) -> None:
         # What this package raises has a message for users; what libraries raise may have none.
         ours = type(error).__module__.startswith("srgan_tf") or frame.f_globals["__name__"].startswith("srgan_tf.")
         if isinstance(error, OSError) or ours:
-            fail(str(error))
+            fail(f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else str(error))
         raise
 
 

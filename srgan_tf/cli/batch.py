@@ -38,7 +38,13 @@ def define(flag) -> None:
     flag.enum("back_projection", "auto", choices.BACK_PROJECTIONS, about)
     flag.bool("fast", False, "a tenth of the time, slightly coarser texture: the models fast and fast-real")
     flag.bool("ensemble", False, "self-ensemble over 8 flips and rotations: about 0.1 dB better, 8 times slower")
-    flag.float("max_megapixels", 100.0, "refuse larger inputs (protects against decompression bombs)", lower_bound=0)
+    flag.float(
+        "max_megapixels",
+        100.0,
+        "refuse larger inputs (protects against decompression bombs)",
+        lower_bound=0,
+        upper_bound=1e6,
+    )
     flag.integer("page", None, "page or frame of multi-page files, from 1 (default: 1)", lower_bound=1)
     flag.bool("quiet", False, "print errors only")
     flag.bool("verbose", False, "print engine, precision and context")
@@ -97,8 +103,7 @@ def make(flags, job: Job, picture, pipeline, suffix: str, on_tile: Callable[[], 
     if job.target is None:
         if sys.stdout is None or sys.stdout.closed:
             raise ImageError("standard output is closed")
-        sys.stdout.buffer.write(as_bytes(pipeline, picture, str(job), suffix, flags.quality, on_tile))
-        sys.stdout.buffer.flush()
+        _write_output(as_bytes(pipeline, picture, str(job), suffix, flags.quality, on_tile))
     elif storage.is_url(job.target):
         storage.write(job.target, as_bytes(pipeline, picture, str(job), suffix, flags.quality, on_tile))
     else:
@@ -111,6 +116,15 @@ def make(flags, job: Job, picture, pipeline, suffix: str, on_tile: Callable[[], 
         write_picture(pipeline, picture, job.target, flags.quality, on_tile)
         if job.compared:
             encoding.write_comparison(job.compared, picture, job.target, pipeline.scale)
+
+
+def _write_output(data: bytes) -> None:
+    stream, left = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), memoryview(data)
+    try:
+        while left:  # unbuffered, as it always is with PYTHONUNBUFFERED: a write may take a part
+            left = left[stream.write(left) :]
+    except OSError as error:
+        raise ImageError(f"standard output: cannot write it ({error.strerror})") from None
 
 
 def _source(job: Job):
@@ -178,9 +192,15 @@ def work(
         while wait(made, timeout=1).not_done:  # its handler runs here, also if another thread took the signal
             pass
         return sum(done.result() for done in made), problems
-    except BaseException:
+    except BaseException as error:
         progress.stopped = True
         cancel()
+        for _ in range(at_once):  # what is in work removes its partial output
+            turns.acquire()
+        pool.shutdown(wait=False, cancel_futures=True)
+        progress.bar.close()
+        if wait(made, timeout=1).not_done:  # waits for input, of a pipe, which nothing can interrupt
+            os._exit(error.code if isinstance(error, SystemExit) else 130)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -194,9 +214,15 @@ def begin(flags, arguments: list[str]) -> None:
     if not arguments:
         fail("no input: give pictures, folders or patterns, or - for standard input (--help shows examples)", 2)
     check_names(flags, arguments)
+    if flags.output == "-":
+        fail(
+            "--output=-: only what comes from standard input goes to standard output, without --output; name a file", 2
+        )
     one_file = is_file_name(flags.output)
     if "-" in arguments and flags["output"].present and not one_file:
         fail(f"--output={flags.output}: what comes from standard input goes to standard output, or to a file name", 2)
+    if "-" in arguments and not one_file and "compare" in flags and flags.compare:
+        fail("--compare writes a second file; give --output=NAME for what comes from standard input", 2)
     if one_file and flags.format and encoding.format_of(flags.output) != encoding.format_of(f"x.{flags.format}"):
         fail(f"--output={flags.output} contradicts --format={flags.format}; omit one", 2)
     logging.set_verbosity(logging.ERROR if flags.quiet else logging.INFO if flags.verbose else logging.WARNING)

@@ -4,7 +4,7 @@ import importlib
 import sys
 
 import srgan_tf
-from srgan_tf.cli import HELP, Program, fail, print_help
+from srgan_tf.cli import HELP, Program, answer, fail
 
 PROGRAMS = ("upscale", "train", "evaluate", "export", "client", "shards", "bulk", "models", "doctor")
 
@@ -16,8 +16,9 @@ def program(name: str) -> Program:
 
 def overview() -> str:
     """Return the text of --help: one line per program."""
-    lines = [f"  srgan-tf {name:10}{program(name).description.strip().splitlines()[0]}" for name in PROGRAMS]
-    return "\n".join([__doc__, "", *lines, "", "srgan-tf NAME --help shows examples and the flags."])
+    about = {name: (program(name).description or "").strip().partition("\n")[0] for name in PROGRAMS}  # none by -OO
+    lines = [f"  srgan-tf {name:10}{text}" for name, text in about.items()]
+    return "\n".join([__doc__ or "", "", *lines, "", "srgan-tf NAME --help shows examples and the flags."])
 
 
 def command() -> None:
@@ -27,9 +28,9 @@ def command() -> None:
         case [name, *_] if name in PROGRAMS:
             program(name)()
         case [word, *_] if word in HELP:
-            print_help(overview())
+            answer(overview())
         case ["--version", *_]:
-            print(f"srgan-tf {srgan_tf.__version__}")
+            answer(f"srgan-tf {srgan_tf.__version__}")
         case [word, *_]:
             fail(f"unknown sub-command {word!r}; give {known}", 2)
         case _:

@@ -38,7 +38,9 @@ def define(flag) -> None:
     flag.enum("precision", "auto", choices.PRECISIONS, about)
     flag.string("codec", None, "of videos: h264, h265, av1, vp9 or an encoder of FFmpeg's (default: h264)")
     flag.integer("crf", None, "quality of videos, less is better (default: 18)", lower_bound=0, upper_bound=63)
-    flag.float("memory", 0.625, "memory for tiles in GiB, not counting the program itself", lower_bound=0)
+    flag.float(
+        "memory", 0.625, "memory for tiles in GiB, not counting the program itself", lower_bound=0, upper_bound=2**20
+    )
 
 
 def names_of(flags) -> tuple[str, ...]:
@@ -143,6 +145,8 @@ def main(flags, arguments: list[str]) -> None:
     from srgan_tf.models import weights
 
     names = names_of(flags)
+    if not flags.blend and (flags["blend"].present or flags["blend_amount"].present):
+        fail("--blend names no weights; give some, or omit --blend and --blend_amount", 2)
     if flags.blend and flags.weights == "auto":
         names = names[:1]
     if flags.blend and len(names) == 2:

@@ -60,7 +60,7 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
     if data.startswith(b"GIF"):
         check_gif(data, number + 1)
         if not data.rstrip(b"\0\r\n").endswith(b";"):
-            notes.append("the file lacks its end; all whole frames were kept")
+            notes.append("it lacks its end, or other bytes follow; all whole frames were kept")
     ending = ".gif" if data.startswith(b"GIF") else ".webp"
     return Opened(opened(number) if number else image, ending, notes, frames=frames)
 

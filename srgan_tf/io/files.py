@@ -13,8 +13,23 @@ from pathlib import Path
 from srgan_tf.errors import ImageError
 
 EXTENSIONS = (
-    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
-    *(".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pfm", ".tga", ".jp2", ".j2k", ".qoi"),
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ico", ".tga"),
+    *(
+        ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jp2",
+        ".j2k",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".pfm",
+        ".qoi",
+        ".pcx",
+        ".sgi",
+    ),
 )
 CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 
@@ -60,7 +75,11 @@ def find(source, unread: list[str] | None = None, kinds: tuple[str, ...] = EXTEN
     if fixed == path:
         raise ImageError(f"{source}: no such file or folder")
     pattern = path.relative_to(fixed)
-    return sorted(p for p in fixed.glob(str(pattern)) if p.is_file() and not _is_hidden(p.relative_to(fixed), pattern))
+    try:
+        matches = list(fixed.glob(str(pattern)))
+    except ValueError:
+        raise ImageError(f"{source}: not a pattern; ** stands alone between slashes, as in folder/**/*.png") from None
+    return sorted(p for p in matches if p.is_file() and not _is_hidden(p.relative_to(fixed), pattern))
 
 
 def _search(folder: Path, unread: list[str] | None, kinds: tuple[str, ...]):

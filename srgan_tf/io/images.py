@@ -30,7 +30,7 @@ _DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, Runtim
 
 pyvips.block_untrusted_set(True)  # loaders that libvips' authors would not let loose on strangers' files
 pyvips.cache_set_max(0)  # the cache retains finished images
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `max_pixels` is the limit here
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of large pictures, and of damaged EXIF
 logging.getLogger("pyvips").setLevel(logging.CRITICAL)  # errors are raised
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pyvips
 from PIL import Image
 
-from srgan_tf.io import colour
 from srgan_tf.io.opened import Opened, check_size, choose, with_fields
 from srgan_tf.io.samples import as_colour, from_array, join_alpha, stretch, stretch_shifted
 
@@ -117,11 +116,4 @@ def _by_imagecodecs(data: bytes, bits: int) -> np.ndarray:
     return pixels
 
 
-def _qoi(image: Image.Image, data: bytes, notes: list[str]) -> pyvips.Image:
-    made = _as_is(image, data, notes)
-    if data[13] == 1:
-        made = with_fields(made, {"icc-profile-data": colour.profile(colour.Space(curve=(1.0,)))})
-    return made
-
-
-_REPAIRS = {"TGA": _tga, "JPEG2000": _jpeg2000, "QOI": _qoi}
+_REPAIRS = {"TGA": _tga, "JPEG2000": _jpeg2000}

@@ -17,6 +17,7 @@ from srgan_tf.models import generator_class, published, register_all
 
 # Errors that damaged and foreign files raise.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError)
+_IN_FOLDERS = ("checkpoints", "generator.npz", "saved_model.pb")  # of runs, checkpoints and SavedModels
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
 
@@ -114,6 +115,10 @@ def check_there(source) -> None:
         return
     if is_picture(path) and path.is_file():
         raise WeightsError(f"{source}: a picture, not weights; give pictures without --weights=")
+    if path.suffix == ".npz" and path.is_file() and not zipfile.is_zipfile(path):
+        raise WeightsError(f"{source}: no .npz file, or a damaged one; get a whole copy")
+    if path.is_dir() and not any((path / name).exists() for name in _IN_FOLDERS):
+        raise WeightsError(f"{source}: holds no weights; give a training run's or a SavedModel's folder, or a file")
     if not path.exists():
         near = difflib.get_close_matches(str(source).lower(), [*shipped(), *published.MODELS], 1)
         names = f"did you mean {near[0]}? There are" if near else "give"

@@ -89,13 +89,21 @@ def plan(
     """
     made = Plan()
     kinds = files.EXTENSIONS + files.CLIPS * clips
+    taken: dict[str, Job] = {}
     for job in _all_jobs(list(dict.fromkeys(arguments)), output, suffix, suffix_of, manifest, made.problems, kinds):
-        if job.source and job.target and (job.source == job.target or files.is_same(job.source, job.target)):
+        job = job if compare and not job.is_clip else Job(job.source, job.target)
+        results = [result for result in (job.target, job.compared) if result]
+        if other := next((taken[result] for result in results if result in taken), None):
+            made.problems.append(
+                f"{job.source}: its result would have the name of {other.source}'s; rename one of them"
+            )
+        elif job.source and job.target and (job.source == job.target or files.is_same(job.source, job.target)):
             made.problems.append(f"{job.target}: would overwrite its input; choose another --output")
-        elif compare and job.compared and _is_too_long(job.compared):
+        elif job.compared and _is_too_long(job.compared):
             made.problems.append(f"{job.source}: its comparison's name is too long; rename it, or omit --compare")
         else:
-            made.jobs.append(job if compare and not job.is_clip else Job(job.source, job.target))
+            made.jobs.append(job)
+            taken |= dict.fromkeys(results, job)
     return made if overwrite else without_existing(made, output, manifest)
 
 
@@ -123,7 +131,8 @@ def without_existing(planned: Plan, output: str, manifest: Manifest) -> Plan:
 
 def is_file_name(output: str) -> bool:
     """Return whether an output is the name of a picture file, and not a folder."""
-    return (files.is_picture(PurePath(output)) or files.is_clip(output)) and not os.path.isdir(output)
+    is_named = files.is_picture(PurePath(output)) or files.is_clip(output)
+    return is_named and not output.endswith("/") and not os.path.isdir(output)
 
 
 def _all_jobs(arguments, output, suffix, suffix_of, manifest, problems: list[str], kinds) -> list[Job]:

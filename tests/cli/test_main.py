@@ -43,6 +43,17 @@ def test_help_lists_the_programs_without_tensorflow():
     assert all(text[0].isupper() and text.endswith(".") for *_, text in listed)
 
 
+def test_help_without_docstrings():
+    for words in ((*MODULE, "--help"), (*MODULE, "upscale", "--help")):
+        done = run("-X", "faulthandler", "-OO", *words)
+        assert done.returncode == 0 and done.stdout.strip() and done.stderr == ""
+
+
+def test_help_behind_the_end_of_flags_is_a_file(tmp_path):
+    done = run(*MODULE, "upscale", f"--output={tmp_path}", "--", "--help")
+    assert done.returncode == 1 and done.stdout == "" and "--help: no such file" in done.stderr
+
+
 def test_version():
     done = run(*MODULE, "--version")
     assert (done.returncode, done.stdout) == (0, f"srgan-tf {srgan_tf.__version__}\n")

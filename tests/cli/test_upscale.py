@@ -1,6 +1,7 @@
 """The program as people run it, and files as the world damages them."""
 
 import ctypes
+import errno
 import io
 import os
 import shlex
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import forks
 import numpy as np
@@ -17,6 +19,7 @@ import tensorflow as tf
 from lite_models import lite_file, unit_function
 from PIL import Image
 
+from srgan_tf.cli import batch
 from srgan_tf.errors import ImageError
 from srgan_tf.export import tflite
 from srgan_tf.inference import pictures, upscaling
@@ -76,6 +79,13 @@ def test_usage_errors_exit_with_2():
         (["-", "--output=folder"], "standard output, or to a file name"),
         (["a.png", "--output=q.png", "--format=jpg"], "contradicts --format=jpg"),
         (["a.png", "--suffix=/../b"], "a suffix has no folders"),
+        (["a.png", "--output=-"], "--output=-: only what comes from standard input"),
+        (["-", "--compare"], "--compare writes a second file"),
+        (["a.png", "--blend="], "--blend names no weights"),
+        (["a.png", "--blend_amount=0.7"], "--blend names no weights"),
+        (["a.png", "--memory=1e300"], "--memory=1e300: 1e+300 is not a number in the range"),
+        (["a.png", "--max_megapixels=1e308"], "--max_megapixels=1e308: 1e+308 is not a number in the range"),
+        (["a.png", "--quiet=maybe"], "--quiet=maybe: Non-boolean argument to boolean flag (--help"),
     ],
 )
 def test_contradictions_are_wrong_usage(words, said, tmp_path):
@@ -172,7 +182,8 @@ def test_an_output_with_a_pictures_ending_is_a_file(tmp_path, tiny):
 @pytest.mark.parametrize("flag", ["--max_megapixels=inf", "--memory=nan", "--memory=inf"])
 def test_numbers_that_are_none_are_one_line(flag):
     done = run("a.png", flag)
-    assert done.returncode == 2 and b"takes a finite number" in done.stderr and done.stderr.count(b"\n") == 1
+    said = b"takes a finite number" if "nan" in flag else b"not a number in the range"
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count(b"\n") == 1
 
 
 def test_closed_streams_are_one_line(tiny):
@@ -221,6 +232,40 @@ def test_standard_input_to_standard_output(tiny_npz):
     assert images.load(process.stdout).pixels.shape == (40, 48, 3)
 
 
+class Part(io.RawIOBase):
+    """Takes a few bytes per write, as a pipe may that is not buffered (PYTHONUNBUFFERED), up to its room."""
+
+    def __init__(self, room=10**9):
+        self.taken, self.room = b"", room
+
+    def write(self, data):
+        if len(self.taken) >= self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.taken += bytes(data[:1000])
+        return min(len(data), 1000)
+
+
+def test_standard_output_takes_all_or_the_program_fails(monkeypatch):
+    whole, full = Part(), Part(3000)
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=whole))
+    batch._write_output(bytes(range(256)) * 20)
+    assert whole.taken == bytes(range(256)) * 20
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(raw=full)))
+    with pytest.raises(ImageError, match=r"^standard output: cannot write it \(No space left on device\)$"):
+        batch._write_output(bytes(5000))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux' always full device")
+@pytest.mark.parametrize("words", [["upscale.py", "-"], ["-m", "srgan_tf", "models"], ["-m", "srgan_tf", "--version"]])
+def test_a_full_disk_behind_standard_output_is_one_line(words, tiny, monkeypatch):
+    words = [sys.executable, *words] + (["--quiet", f"--weights={tiny}"] if words[-1] == "-" else [])
+    file = io.BytesIO()
+    Image.fromarray(picture(8)).save(file, "PNG")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(words, input=file.getvalue(), stdout=full, stderr=subprocess.PIPE, cwd=ROOT)
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"standard output: cannot write" in done.stderr
+
+
 @pytest.mark.matrix
 def test_exported_models_are_weights_too(tmp_path):
     small, lr = Generator(blocks=1, channels=4), picture(50)
@@ -238,9 +283,11 @@ def test_exported_models_are_weights_too(tmp_path):
 
 
 def test_missing_weights_are_one_line(tmp_path):
-    process = run("a.png", "--weights", tmp_path / "none.npz")
-    assert process.returncode == 1 and b"none.npz: no such weights" in process.stderr
-    assert b"Traceback" not in process.stderr
+    (tmp_path / "text.npz").write_text("no weights")
+    for path, said in (("none.npz", "no such weights"), ("text.npz", "no .npz file"), (".", "holds no weights")):
+        process = run("a.png", "--weights", tmp_path / path, text=True)
+        assert process.returncode == 1 and f"{tmp_path / path}: {said}" in process.stderr
+        assert process.stderr.count("\n") == 1
 
 
 def started(tmp_path, tiny):
@@ -271,6 +318,24 @@ def test_interrupting_leaves_no_half_file(signals, tmp_path, tiny):
     for name in signals:
         process.send_signal(getattr(signal, name))
     check_ended(process, number, tmp_path / "out")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("source", ["-", "pipe.png"])
+def test_a_picture_that_never_comes_does_not_keep_the_program(number, source, tmp_path, tiny):
+    """Reading a pipe cannot be interrupted from another thread."""
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("the tests run under nohup, so programs let this signal pass")
+    os.mkfifo(tmp_path / "pipe.png")
+    words = command(source, "--weights", tiny, *(["--output", tmp_path / "out"] if source != "-" else []))
+    process = forks.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while len(os.listdir(f"/proc/{process.pid}/task")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 128 + number
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs tgkill and /proc")

@@ -181,6 +181,7 @@ def test_damaged_files_are_named(tmp_path):
 
 def test_the_engine_is_chosen_by_what_it_can_run(monkeypatch, tmp_path):
     run = str(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
     assert choose_engine("srgan") == choose_engine("srgan", engine="litert") == "litert"
     assert choose_engine("x.tflite") == "litert"
     assert choose_engine("srgan", "bfloat16") == choose_engine(run) == choose_engine(Generator()) == "tensorflow"

@@ -204,6 +204,17 @@ def test_profiles_made_here_say_what_lcms_understands():
     assert np.abs(np.asarray(shown).astype(int) - ramps()).max() <= 1
 
 
+def test_qoi_is_srgb_as_pillow_takes_it():
+    """The header's byte of the colour space only informs, and Pillow writes 1, linear, by default."""
+    if Image.init() is not None and "QOI" not in Image.SAVE:
+        pytest.skip("this Pillow writes no QOI")
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "QOI")
+    picture = images.load(file.getvalue())
+    assert (picture.pixels == pixels).all() and "icc-profile-data" not in picture.metadata
+
+
 @pytest.mark.parametrize("kind, transparent", [(0, False), (2, False), (3, True), (None, True)])
 def test_a_tga_says_what_its_fourth_channel_is(kind, transparent):
     file = io.BytesIO()

@@ -1,9 +1,11 @@
 """Pictures of every kind keep what they carry, and what is no picture is refused in one line."""
 
 import struct
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
+import forks
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
@@ -213,3 +215,13 @@ def test_what_is_no_picture_is_called_what_it_is(data, said, tmp_path):
     (tmp_path / "a.jpg").write_bytes(data)
     with pytest.raises(ImageError, match=rf"a\.jpg: not a readable picture \(.*{said}"):
         images.load(tmp_path / "a.jpg")
+
+
+def test_a_damaged_exif_block_warns_nobody(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (8, 8)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 30)
+    code = (
+        "import sys, warnings; warnings.simplefilter('error'); from srgan_tf.io import images; images.read(sys.argv[1])"
+    )
+    done = forks.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

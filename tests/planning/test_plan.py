@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,31 @@ def test_one_name_with_several_endings(tmp_path):
 def test_names_that_differ_in_case_alone_need_no_folders(tmp_path):
     touch(tmp_path, "a.png", "A.png")
     assert planned(tmp_path, "")[0] == {"a.png": "a_x4.png", "A.png": "A_x4.png"}
+
+
+@pytest.mark.parametrize(
+    ("names", "ending", "made"),
+    [
+        (["x.JPG", "x.jpg"], ".jpg", {"x.JPG": "x_x4.jpg"}),
+        (["x.gif", "x.png", "x.gif.png"], ".png", {"x.gif": "x.gif_x4.png", "x.png": "x_x4.png"}),
+    ],
+)
+def test_results_of_one_name_are_not_written_over_each_other(tmp_path, names, ending, made):
+    touch(tmp_path, *names)
+    found = plan([str(tmp_path)], str(tmp_path / "out"), "_x4", lambda _: ending, Manifest(str(tmp_path / "out"), {}))
+    assert {relative(job.source, tmp_path): relative(job.target, tmp_path / "out") for job in found.jobs} == made
+    (left_out,) = set(names) - set(made)
+    assert len(found.problems) == 1 and found.problems[0].startswith(f"{tmp_path / left_out}: its result would have")
+
+
+def test_a_comparison_is_not_written_over_a_result(tmp_path):
+    touch(tmp_path, "a.png", "a_x4_compare.png")
+    manifest = Manifest(str(tmp_path / "out"), {})
+    found = plan([str(tmp_path)], str(tmp_path / "out"), "", ending_of, manifest, compare=True)
+    assert len(found.jobs) == 2 and not found.problems  # a_compare.png, and a_x4_compare.png
+    touch(tmp_path, "a_compare.png")
+    found = plan([str(tmp_path)], str(tmp_path / "out"), "", ending_of, manifest, compare=True)
+    assert len(found.jobs) == 2 and "rename one of them" in found.problems[0]
 
 
 def test_a_picture_named_twice_is_made_once(tmp_path):
@@ -178,6 +204,25 @@ def test_options_that_bulk_kept_before_are_honoured(tmp_path):
     (tmp_path / ".srgan_tf_bulk.json").write_text('{"quality": 95, "engine": "auto"}')
     assert Manifest(str(tmp_path), {"quality": 95, "engine": "litert"}).changed() == ""
     assert Manifest(str(tmp_path), {"quality": 80, "engine": "litert"}).changed() == "--quality was 95"
+
+
+def test_an_output_that_ends_in_a_slash_is_a_folder(tmp_path):
+    touch(tmp_path, "a.png")
+    found = plan([str(tmp_path / "a.png")], f"{tmp_path}/b.png/", "", ending_of, Manifest(f"{tmp_path}/b.png", {}))
+    assert [job.target for job in found.jobs] == [f"{tmp_path}/b.png/a.png"]
+
+
+def test_every_kind_that_is_read_is_found_in_folders(tmp_path):
+    """As docs/reference/files.md lists them."""
+    endings = "PNG apng jpg JPEG jpe jfif webp avif heic tif gif bmp tga ppm pgm pbm pnm ico qoi pcx sgi jp2 j2k"
+    touch(tmp_path, *(f"{i}.{ending}" for i, ending in enumerate(endings.split())), "notes.txt")
+    assert len(planned(tmp_path, "")[0]) == len(endings.split())
+
+
+def test_a_pattern_that_is_none_is_one_line(tmp_path):
+    touch(tmp_path, "a.png")
+    _, problems = planned(tmp_path, "**.png")
+    assert len(problems) == (sys.version_info < (3, 13)) and all("** stands alone" in one for one in problems)
 
 
 def test_one_picture_to_a_file_name(tmp_path):
