@@ -25,9 +25,9 @@ _FINER = np.stack([np.outer(*_COSINES[[i, j]]).ravel() for i in range(8) for j i
 _LOW = [(i, j) for i in range(5) for j in range(5) if 0 < i + j < 5]
 _STEPS = np.concatenate([np.arange(99, 48, -3), np.arange(48, 24, -2), np.arange(24, 2, -1)]).astype(np.float32)
 _LEAST, _CLEAR, _CERTAIN, _AGREE, _NEAR = 40, 0.4, 6.0, 4, 5
-# Noise: the finest frequencies of the quarter of blocks with the least middle ones. Noise is white; texture is mostly
-# in the middle.
-_FINE, _QUIET, _WHITE = 11, 0.25, 2.0
+# Noise: the finest frequencies of the quarter of blocks with the least middle ones, less what texture has there: a
+# share of its middle ones, where noise, which is white, has as much.
+_FINE, _QUIET, _TEXTURE = 11, 0.25, 1 / 2.4
 # Blur: amplitude at 7/8 of the highest frequency over that at half of it. Of pictures shrunk x4 by MATLAB's bicubic or
 # by area, 98 % have .26 or more.
 _RADIUS = np.hypot(*np.indices((8, 8)))
@@ -40,7 +40,7 @@ class Condition:
 
     Attributes:
         jpeg: quality, 1-100 on libjpeg's scale, of the lowest JPEG compression; None if there was none, or too little.
-        noise: standard deviation per channel, in levels of 255; 0 where texture would hide it.
+        noise: standard deviation per channel, in levels of 255; less or 0 where texture hides it.
         sharpness: amplitude of the finest detail over that of middling detail: some .4 without blur, .2 after a
             Gaussian of half a pixel, 1 for a print's dots; .5 if there is too little detail.
     """
@@ -122,9 +122,8 @@ def _noise(blocks: np.ndarray) -> float:
     middle = np.sqrt((blocks[:, (_ORDER > 2) & (_ORDER < _FINE)] ** 2).mean(1))
     quiet = middle <= np.quantile(middle, _QUIET)
     found = float(np.median(np.abs(blocks[quiet][:, _ORDER >= _FINE]))) / 0.6745  # of a normal distribution
-    if float(np.median(middle[quiet])) > _WHITE * found:
-        return 0.0
-    return found / float(np.sqrt(np.sum(LUMA**2)))
+    white = (found**2 - (_TEXTURE * float(np.median(middle[quiet]))) ** 2) / (1 - _TEXTURE**2)
+    return float(np.sqrt(max(white, 0) / np.sum(LUMA**2)))
 
 
 def _sharpness(blocks: np.ndarray) -> float:

@@ -100,6 +100,19 @@ def test_noise_is_measured(lrs, sigma):
         assert analyze(noisy.astype(np.uint16) * 257) == analyze(noisy)
 
 
+def test_noise_shows_through_texture_by_degrees():
+    rng = np.random.default_rng(0)
+    texture = rng.normal(0, 1, (256, 256))
+    for axis in (0, 1):
+        texture = np.roll(texture, 1, axis) + 2 * texture + np.roll(texture, -1, axis)
+    texture *= 12 / texture.std()
+    found = [
+        analyze(np.clip(128 + texture[..., None] + rng.normal(0, sigma, (256, 256, 3)), 0, 255).astype(np.uint8)).noise
+        for sigma in (0, 6, 8, 10)
+    ]
+    assert found == sorted(found) and found[0] == 0 and 1 < found[1] < 6 and 7 < found[3] < 10
+
+
 def test_clean_pictures_are_not_touched(lrs):
     for lr in (*lrs, *map(shrunk, sorted(PHOTOS.glob("*.jpg")))):
         height, width = (side // 4 * 4 for side in lr.shape[:2])
