@@ -4,6 +4,7 @@ libvips takes rows as they come from a stream alone: they are passed to it as an
 """
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterable
@@ -68,10 +69,18 @@ def losses(path, picture: Picture) -> list[str]:
 
 @contextmanager
 def converted_errors(path):
-    """Convert what libraries raise in writing a file to ImageError."""
+    """Convert what libraries raise in writing a file to ImageError, which names it, not the file aside."""
+
+    def named(text: str) -> str:
+        return re.sub(r"\S*\.partial-[^\s:)]+", lambda _: str(path), text)
+
     try:
         yield
-    except (pyvips.Error, OSError) as error:
+    except ImageError as error:  # of a part
+        raise ImageError(named(str(error))) from None
+    except pyvips.Error as error:  # most of its formats do not say why
+        raise ImageError(f"{path}: cannot write it ({named(reason(error))}); is the disk full?") from None
+    except OSError as error:
         raise ImageError(f"{path}: cannot write it ({reason(error)})") from None
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import forks
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image, PngImagePlugin
 
 from srgan_tf.errors import ImageError
@@ -225,3 +226,17 @@ def test_a_damaged_exif_block_warns_nobody(tmp_path):
     )
     done = forks.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (pyvips.Error("x", "unable to write to target out/.partial-1.png"), r"to write to target a.png\); is the"),
+        (OSError(28, "No space left on device"), r"\(No space left on device\)$"),
+        (ImageError("out/.partial-1.png: cannot write it (full)"), r"^a.png: cannot write it \(full\)$"),
+    ],
+)
+def test_errors_of_writing_name_the_file_and_not_the_one_aside(error, said):
+    with pytest.raises(ImageError, match=said) as raised, encoding.converted_errors("a.png"):
+        raise error
+    assert ".partial" not in str(raised.value) and str(raised.value).startswith("a.png: cannot write it (")
