@@ -199,7 +199,8 @@ def work(
             turns.acquire()
         pool.shutdown(wait=False, cancel_futures=True)
         progress.bar.close()
-        if wait(made, timeout=1).not_done:  # waits for input, of a pipe, which nothing can interrupt
+        running = [job for job in made if job.running()]
+        if wait(running, timeout=1).not_done:  # for input, of a pipe, which nothing can interrupt
             os._exit(error.code if isinstance(error, SystemExit) else 130)
         raise
     finally:
@@ -215,9 +216,7 @@ def begin(flags, arguments: list[str]) -> None:
         fail("no input: give pictures, folders or patterns, or - for standard input (--help shows examples)", 2)
     check_names(flags, arguments)
     if flags.output == "-":
-        fail(
-            "--output=-: only what comes from standard input goes to standard output, without --output; name a file", 2
-        )
+        fail("--output=-: only what comes from standard input (-) goes to standard output; name a file", 2)
     one_file = is_file_name(flags.output)
     if "-" in arguments and flags["output"].present and not one_file:
         fail(f"--output={flags.output}: what comes from standard input goes to standard output, or to a file name", 2)
