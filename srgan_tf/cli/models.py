@@ -7,7 +7,7 @@ Published models are downloaded from their official release on first use, and ch
 
 import json
 
-from srgan_tf.cli import Program, answer, fail
+from srgan_tf.cli import Program, fail, flush
 
 
 def define(flag) -> None:
@@ -24,7 +24,7 @@ def main(flags, arguments: list[str]) -> None:
         rows.append((name, f"x{model.scale}", f"{model.size / 1e6:.1f} MB", model.licence, place_of(name)))
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-    answer("\n".join([*lines, "", f"Cache: {published.cached(next(iter(published.MODELS))).parent}"]))
+    flush("\n".join([*lines, "", f"Cache: {published.cached(next(iter(published.MODELS))).parent}\n"]))
 
 
 def place_of(name: str) -> str:

@@ -172,6 +172,7 @@ def test_many_threads_at_once(software_gpu, cache):
 
 
 def test_weights_without_a_file_and_bfloat16_are_refused(tmp_path):
+    (tmp_path / "checkpoints").mkdir()  # as of a run
     for source, precision in ((str(tmp_path), "auto"), ("srgan", "bfloat16")):
         with pytest.raises(ValueError, match="--kinds=engine"):
             choose_engine(source, precision, "gpu")
