@@ -146,7 +146,7 @@ def answer(text: str) -> NoReturn:
 
 
 def flush(text: str = "") -> None:
-    """Print a text behind what was printed, and fail where standard output does not take it, as on a full disk."""
+    """Print a text and flush standard output; fail where it takes no more, as on a full disk."""
     try:
         print(text, end="", flush=True)
     except OSError as error:
@@ -162,6 +162,7 @@ def guarded(main, flags, arguments: list[str]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (OSError, ValueError, RuntimeError) as error:
+        flush()  # fails with the right message where standard output was what failed
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         # What this package raises has a message for users; what libraries raise may have none.
         ours = type(error).__module__.startswith("srgan_tf") or frame.f_globals["__name__"].startswith("srgan_tf.")

@@ -119,9 +119,10 @@ def make(flags, job: Job, picture, pipeline, suffix: str, on_tile: Callable[[], 
 
 
 def _write_output(data: bytes) -> None:
+    """Write all of a picture to standard output. Raises ImageError."""
     stream, left = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), memoryview(data)
     try:
-        while left:  # unbuffered, as it always is with PYTHONUNBUFFERED: a write may take a part
+        while left:  # an unbuffered stream, as by PYTHONUNBUFFERED, may take a part
             left = left[stream.write(left) :]
     except OSError as error:
         raise ImageError(f"standard output: cannot write it ({error.strerror})") from None
@@ -195,16 +196,16 @@ def work(
     except BaseException as error:
         progress.stopped = True
         cancel()
-        for _ in range(at_once):  # what is in work removes its partial output
-            turns.acquire()
         pool.shutdown(wait=False, cancel_futures=True)
-        progress.bar.close()
+        for _ in range(at_once):  # jobs in work remove their partial output
+            turns.acquire()
         running = [job for job in made if job.running()]
-        if wait(running, timeout=1).not_done:  # for input, of a pipe, which nothing can interrupt
+        if wait(running, timeout=1).not_done:  # reads of a pipe cannot be interrupted
+            progress.bar.close()
             os._exit(error.code if isinstance(error, SystemExit) else 130)
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
         progress.bar.close()
 
 

@@ -7,7 +7,7 @@ Published models are downloaded from their official release on first use, and ch
 
 import json
 
-from srgan_tf.cli import Program, fail, flush
+from srgan_tf.cli import Program, fail
 
 
 def define(flag) -> None:
@@ -23,8 +23,9 @@ def main(flags, arguments: list[str]) -> None:
     for name, model in published.MODELS.items():
         rows.append((name, f"x{model.scale}", f"{model.size / 1e6:.1f} MB", model.licence, place_of(name)))
     widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-    flush("\n".join([*lines, "", f"Cache: {published.cached(next(iter(published.MODELS))).parent}\n"]))
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    print(f"\nCache: {published.cached(next(iter(published.MODELS))).parent}")
 
 
 def place_of(name: str) -> str:
