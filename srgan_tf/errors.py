@@ -1,7 +1,6 @@
 """User-correctable errors: one line naming the problem and the fix."""
 
 import importlib.util
-import re
 
 
 class ImageError(ValueError):
@@ -54,8 +53,3 @@ def need_tensorflow(what: str) -> None:
 
 class SettingsError(ImportError, RuntimeError):
     """Raised when a global Keras setting is unsupported."""
-
-
-def printable(text: str) -> str:
-    """Return a line with its control characters escaped, which names of files may hold, and terminals would obey."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: rf"\x{ord(found[0]):02x}", text)

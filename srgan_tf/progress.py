@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from srgan_tf.errors import printable
+from srgan_tf.terminal import printable
 
 _COUNTED = "{desc}{percentage:3.0f}% {bar:20} {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 _SHARES = "{desc}{percentage:3.0f}% {bar:20} [{elapsed}<{remaining}{postfix}]"

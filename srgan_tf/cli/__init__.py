@@ -21,8 +21,9 @@ from typing import NoReturn
 from absl import flags as absl_flags
 from absl import logging
 
-from srgan_tf import settings, signals, streams
-from srgan_tf.errors import need_tensorflow, printable
+from srgan_tf import settings, terminal
+from srgan_tf.errors import need_tensorflow
+from srgan_tf.terminal import printable
 
 HELP = ("-h", "--help", "-help", "--helpfull")
 
@@ -49,8 +50,8 @@ class Program:
         `--help` prints the description and the flags without importing TensorFlow.
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        signals.on_end(end)
-        streams.open_closed()
+        terminal.on_end(end)
+        terminal.open_closed()
         program, words = typed()
         if any(word in HELP for word in words[: _end_of_flags(words)]):
             answer(self.help(" ".join(program)))
@@ -95,7 +96,7 @@ class Program:
 
 def end(number: int) -> None:
     """End the program on a signal; its clean-up is not interrupted by more of them."""
-    signals.ignore()
+    terminal.ignore()
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
@@ -181,7 +182,7 @@ def import_tensorflow() -> None:
     """Import TensorFlow without its log lines."""
     need_tensorflow(" ".join(typed()[0]))
     settings.check_files()
-    with streams.silence():
+    with terminal.silence():
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")

@@ -13,10 +13,11 @@ from absl import logging
 
 from srgan_tf import choices
 from srgan_tf.cli import fail
-from srgan_tf.errors import ImageError, ModelError, printable
+from srgan_tf.errors import ImageError, ModelError
 from srgan_tf.planning import storage
 from srgan_tf.planning.manifest import Manifest
 from srgan_tf.planning.plan import Job, Plan, is_file_name, plan
+from srgan_tf.terminal import printable
 
 SHARED = ("scale", "back_projection", "ensemble", "format", "quality", "page")  # flags that results depend on
 

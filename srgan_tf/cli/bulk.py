@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
-from srgan_tf import machine, signals, streams
+from srgan_tf import machine, terminal
 from srgan_tf.cli import Program, batch, end, fail, upscale
 from srgan_tf.errors import ImageError, need
 from srgan_tf.planning import storage
@@ -61,9 +61,9 @@ def main(flags, arguments: list[str]) -> None:
         if planned.jobs:
             manifest.add_all()
             with ExitStack() as stack:
-                with streams.silence():  # Ray logs to stderr
+                with terminal.silence():  # Ray logs to stderr
                     stack.enter_context(pipeline.cluster(flags.address))
-                signals.on_end(end)  # replaces Ray's handler, which prints a C++ trace
+                terminal.on_end(end)  # replaces Ray's handler, which prints a C++ trace
                 need_bytes = int(flags.memory * 2**30) + pipeline.PROGRAM
                 pool = pipeline.pool(flags.workers, flags.threads, need_bytes, flags.engine != "litert")
                 made, count = work(flags, names, planned.jobs, pool, failed)

@@ -13,7 +13,7 @@ not kept.
 
 import os
 
-from srgan_tf import streams
+from srgan_tf import terminal
 from srgan_tf.choices import EXPORT_KINDS, LITE_KINDS
 from srgan_tf.cli import Program, command_line, fail, import_tensorflow
 
@@ -50,7 +50,7 @@ def main(flags, arguments: list[str]) -> None:
     weights, output = os.path.expanduser(flags.weights), os.path.expanduser(flags.output)
     int8_sizes, gpu_sizes = ([int(size) for size in sizes] for sizes in (flags.int8_sizes, flags.gpu_sizes))
     limit, terms = int(flags.max_megapixels * 1e6), (flags.licence, flags.origin)
-    with streams.silence():  # the converter and LiteRT log to stderr
+    with terminal.silence():  # the converter and LiteRT log to stderr
         export(weights, output, flags.kinds, int8_sizes, limit, command_line(), gpu_sizes, *terms)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from srgan_tf import streams
+from srgan_tf import terminal
 from srgan_tf.errors import ExportError
 from srgan_tf.export import parity, tflite
 from srgan_tf.inference import converted
@@ -24,7 +24,7 @@ def convert(source, *partner) -> None:
     assert path is not None, f"{source} is never converted"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with streams.silence(), files.write_aside(path) as temporary:  # the converter and LiteRT log to stderr
+        with terminal.silence(), files.write_aside(path) as temporary:  # the converter and LiteRT log to stderr
             Path(temporary).write_bytes(tflite.convert(generator, "engine", None, Path(str(source)).stem, family))
             parity.Reference(generator, ("heldout",)).check(temporary, "engine", str(source))
     except OSError as error:

@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from srgan_tf import machine, streams
+from srgan_tf import machine, terminal
 from srgan_tf.inference.lite_sizes import Sizes
 
 _QUANTISED, _TRANSIENT = 0x3, 0x20  # XNNPACK delegate's flags QS8 and QU8, and TRANSIENT_INDIRECTION_BUFFER
@@ -54,7 +54,7 @@ class SparingPart:
 
     def __init__(self, content: bytes):
         self._sizes, self._shape = Sizes(content), ()
-        with streams.silence():  # LiteRT logs when it first runs
+        with terminal.silence():  # LiteRT logs when it first runs
             self(np.zeros((1, 16, 16, 3), np.float32))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class SparingPart:
         content, self._out = self._sizes.fixed(*shape[1:3])
         cpu = litert.CpuOptions(num_threads=machine.cores(), xnnpack_flags=_QUANTISED | _TRANSIENT)
         options = litert.Options(hardware_accelerators=litert.HardwareAccelerator.CPU, cpu_options=cpu)
-        with streams.silence():  # and whenever it compiles
+        with terminal.silence():  # and whenever it compiles
             self._model = litert.CompiledModel.from_buffer(content, options=options, environment=environment())
         (self._given,), (self._made,) = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
         self._shape = shape

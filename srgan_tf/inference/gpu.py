@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from absl import logging
 
-from srgan_tf import streams
+from srgan_tf import terminal
 from srgan_tf.errors import GpuError, WeightsError
 from srgan_tf.inference.compiled import environment, module
 from srgan_tf.inference.lite_model import LiteModel
@@ -200,7 +200,7 @@ class GpuRunner(Runner):
             content, shape = self._sizes.fixed(height, width)
         except ValueError as error:
             raise WeightsError(f"{self.name}: {error}; use --engine=litert") from None
-        with streams.captured() as log:  # LiteRT logs here, and again when the first tile runs
+        with terminal.captured() as log:  # LiteRT logs here, and again when the first tile runs
             try:
                 made = Compiled(content, shape)
                 apart = self._apart(made, height, width) if made.whole else 0

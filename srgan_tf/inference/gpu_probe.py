@@ -7,7 +7,6 @@ from the CPU's, and devices slower than the CPU are not used; `--engine=gpu` use
 import functools
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -24,8 +23,6 @@ from srgan_tf.io import files
 LIMIT = 60  # seconds
 MODEL, SIDE = "srgan", 128  # LR px per side of the tile
 _PICTURE = Path(__file__).parents[1] / "photos" / "heldout" / "coffee.jpg"
-_LAYERS = ("/usr/share", "/usr/local/share", "/etc", os.path.expanduser("~/.local/share"))
-_DISPLAYS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
 
 
 @functools.cache
@@ -108,36 +105,10 @@ def _judged(found: dict) -> dict:
 
 def drivers() -> str:
     """Identify devices and drivers, and the versions of this package and LiteRT; "" without a driver."""
-    by_system = {"Linux": _on_linux, "Windows": _on_windows, "Darwin": lambda: [platform.mac_ver()[0]]}
-    found = by_system.get(platform.system(), list)()
+    found = machine.gpu_drivers()
     with suppress(metadata.PackageNotFoundError):
         return "; ".join([__version__, metadata.version("ai-edge-litert"), *found]) if found else ""
     return ""
-
-
-def _on_linux() -> list[str]:
-    """Return Vulkan's drivers with their times, the devices, and the kernel; [] without Vulkan."""
-    chosen = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
-    found = [Path(path) for path in chosen.split(os.pathsep)] if chosen else []
-    if not chosen:
-        found = [path for layer in _LAYERS for path in sorted(Path(layer, "vulkan/icd.d").glob("*.json"))]
-    manifests = [f"{path} {path.stat().st_mtime:.0f}" for path in found if path.is_file()]
-    devices = []
-    for folder in sorted(Path("/sys/class/drm").glob("card[0-9]*/device")):
-        with suppress(OSError):
-            devices.append(" ".join((folder / name).read_text().strip() for name in ("vendor", "device")))
-    return [*manifests, *devices, platform.release()] if manifests else []
-
-
-def _on_windows() -> list[str]:
-    """Return the display adapters and their drivers' versions, as the registry has them."""
-    import winreg
-
-    found = []
-    for number in range(16):
-        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, rf"{_DISPLAYS}\{number:04}") as key:
-            found.append(" ".join(str(winreg.QueryValueEx(key, name)[0]) for name in ("DriverDesc", "DriverVersion")))
-    return found
 
 
 def cache_file() -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan_tf import machine, streams
+from srgan_tf import machine, terminal
 from srgan_tf.data.levels import to_levels, to_signed
 from srgan_tf.errors import WeightsError
 from srgan_tf.inference.compiled import SparingPart, module
@@ -190,7 +190,7 @@ def interpreter(content: bytes):
     made = Interpreter(model_content=content, num_threads=machine.cores())
     if not _allocated:
         _allocated.append(True)
-        with streams.silence():  # the first allocation of a process logs its delegate
+        with terminal.silence():  # the first allocation of a process logs its delegate
             made.allocate_tensors()
     return made
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from srgan_tf import compat, signals
+from srgan_tf import compat, terminal
 from srgan_tf.data.bicubic import enlarge
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import TrainingError
@@ -111,7 +111,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.stop_signal = number
             print("\nstopping after this step …", file=sys.stderr, flush=True)
 
-        signals.on_end(stop)
+        terminal.on_end(stop)
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1

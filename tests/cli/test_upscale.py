@@ -359,12 +359,12 @@ def test_what_a_kill_left_is_removed_an_hour_later(tmp_path, tiny):
 
 def test_signals_that_are_ignored_stay_so(monkeypatch):
     """As by `nohup`, and by shells for what runs in the background."""
-    from srgan_tf import signals
+    from srgan_tf import terminal
 
     told, before = {signal.SIGHUP: signal.SIG_IGN}, {}
     monkeypatch.setattr(signal, "getsignal", lambda number: told.get(number, signal.SIG_DFL))
     monkeypatch.setattr(signal, "signal", lambda number, handler: before.update({number: handler}))
-    signals.on_end(print)
+    terminal.on_end(print)
     assert set(before) == {signal.SIGINT, signal.SIGTERM}
 
 

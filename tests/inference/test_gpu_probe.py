@@ -7,6 +7,7 @@ import types
 import pytest
 from swiftshader import needed
 
+from srgan_tf import machine
 from srgan_tf.cli import doctor
 from srgan_tf.inference import gpu_probe
 from srgan_tf.inference.loading import choose_engine
@@ -142,10 +143,10 @@ def test_drivers_of_windows_and_macos(monkeypatch):
         HKEY_LOCAL_MACHINE=0, OpenKey=opened, QueryValueEx=lambda key, name: (values[name], 1)
     )
     monkeypatch.setitem(sys.modules, "winreg", registry)
-    monkeypatch.setattr(gpu_probe.platform, "system", lambda: "Windows")
+    monkeypatch.setattr(machine.platform, "system", lambda: "Windows")
     assert gpu_probe.drivers().endswith("; GeForce 32.0.15")
-    monkeypatch.setattr(gpu_probe.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(gpu_probe.platform, "mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
+    monkeypatch.setattr(machine.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(machine.platform, "mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
     assert gpu_probe.drivers().endswith("; 15.1")
 
 

@@ -1,12 +1,18 @@
-"""Standard streams as file descriptors, which native libraries write to as well."""
+"""What connects a program to its terminal: standard streams, as file descriptors, and the signals that end it."""
 
 import ctypes
 import errno
 import os
+import re
+import signal
 import stat
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
+
+# Ctrl-C, SIGTERM, and SIGHUP of a closed terminal.
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
@@ -71,10 +77,34 @@ def open_closed() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
-def leave_terminal() -> None:
+def _leave() -> None:
     """Redirect terminal output to the null device: writing to a closed terminal raises OSError."""
     silent = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         if stat.S_ISCHR(os.fstat(stream).st_mode):
             os.dup2(silent, stream)
     os.close(silent)
+
+
+def on_end(handler: Callable[[int], None]) -> None:
+    """Call a handler, with the number, on each of these signals; those that `nohup` or a shell ignores stay ignored."""
+
+    def handle(number: int, _) -> None:
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            _leave()
+        handler(number)
+
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handle)
+
+
+def ignore() -> None:
+    """Ignore these signals from now on, so that they do not interrupt the clean-up."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def printable(text: str) -> str:
+    """Return a line with its control characters escaped, which names of files may hold, and terminals would obey."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: rf"\x{ord(found[0]):02x}", text)
