@@ -140,17 +140,18 @@ class ExportOps(Ops):
     def plain(self, x):
         return tf.nn.depth_to_space(x.x, x.block) if isinstance(x, Shuffled) else x
 
-    def _conv(self, x, name: str, sign: int = 1):
+    def _conv(self, x, name: str, sign: int = 1, relu: bool = False):
         y = tf.nn.conv2d(x, sign * self.arrays[f"{name}/kernel"], 1, "SAME") + sign * self.arrays[f"{name}/bias"]
         if f"{name}/outliers" not in self.arrays:
-            return y
+            return tf.nn.relu(y) if relu else y
         chosen = self.mark(tf.nn.conv2d(x, self.arrays[f"{name}/chosen"], 1, "SAME"), f"{name}/chosen")
         outliers = tf.nn.conv2d(chosen, sign * self.arrays[f"{name}/outliers"], 1, "SAME")
-        return self.mark(y, f"{name}/rest/{sign}") + self.mark(outliers, f"{name}/outliers/{sign}")
+        end = f"{sign}/relu" if relu else sign
+        y = self.mark(y, f"{name}/rest/{end}") + self.mark(outliers, f"{name}/outliers/{end}")
+        return tf.nn.relu(y) if relu else y
 
     def conv(self, x, name, relu=False):
-        y = self._conv(self.plain(x), name)
-        return self.mark(tf.nn.relu(y) if relu else y, name)
+        return self.mark(self._conv(self.plain(x), name, relu=relu), name)
 
     def prelu(self, x, name):
         if isinstance(x, Shuffled):
@@ -171,7 +172,7 @@ class ExportOps(Ops):
         """Give negative values, which PReLU shrinks, their own convolution and range: that saves a bit."""
         if self.one_prelu:
             return super().stem(lr, conv, prelu)
-        above, below = (self.mark(tf.nn.relu(self._conv(lr, conv, sign)), f"head/{sign}") for sign in (1, -1))
+        above, below = (self.mark(self._conv(lr, conv, sign, relu=True), f"head/{sign}") for sign in (1, -1))
         return self.mark(above + self.mark(below * -self.arrays[f"{prelu}/alpha"], "head/below"), "head")
 
     def leaky_relu(self, x, name):
@@ -302,9 +303,11 @@ def fake_quantised(network: Exported):
     onto_levels(network.arrays)
     ends = measured(network, lambda x: np.percentile(x, [CLIPPED, 100 - CLIPPED]))
     ranges = {name: (min(0, np.min(values)), max(1e-6, np.max(values))) for name, values in ends.items()}
-    for outliers, rest in ((f"head/conv/{part}/{sign}" for part in ("outliers", "rest")) for sign in (1, -1)):
-        if outliers in ranges:  # ReLU loses what it cannot lift above 0
-            ranges[rest] = (max(ranges[rest][0], -ranges[outliers][1]), ranges[rest][1])
+    for rest in [name for name in ranges if "/rest/" in name and name.endswith("/relu")]:
+        # ReLU drops sums below 0: what one part cannot lift above it, the other need not tell apart.
+        outliers = rest.replace("/rest/", "/outliers/")
+        (low, high), (least, most) = ranges[rest], ranges[outliers]
+        ranges[rest], ranges[outliers] = (max(low, -most), high), (max(least, -high), most)
     ranges |= {name: (0, 255 / 256) for name in ranges if name.endswith("/sigmoid")}  # the only range of int8 LOGISTIC
     ranges |= dict.fromkeys(("lr", "unshuffled", "enlarged", "sr"), (0, 1))  # uint8 in and out are the picture's
     return lambda x, name: tf.quantization.fake_quant_with_min_max_args(x, *map(float, ranges[name]))

@@ -109,7 +109,7 @@ def test_shipping_averages_runs_and_takes_the_shift_of_colours_off(make):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "most"), [("srresnet", 0.35), ("srgan", 0.6), ("compact", 0.2)])
+@pytest.mark.parametrize(("name", "most"), [("srresnet", 0.35), ("srgan", 0.6), ("compact", 0.2), ("fast", 0.1), ("fast-real", 0.1)])
 def test_int8_loses_little_of_what_is_shipped(benchmarks, tmp_path, name, most):
     """A longer training of srresnet once lost .46 dB in int8 while it gained .04 in float."""
     export(name, str(tmp_path), ["int8"], [128], 2_100_000, [])
