@@ -34,6 +34,8 @@ def check(image_data_format: str | None, floatx: str | None, where: str = "", po
         raise SettingsError(f"floatx{where} is {floatx!r}; srgan_tf needs float32 (mixed_bfloat16 is a dtype policy)")
     if policy in ("bfloat16", "float16"):
         raise SettingsError(f"the dtype policy {policy!r} keeps weights in it; use mixed_{policy}")
+    if policy == "float64":
+        raise SettingsError("the dtype policy 'float64' is not supported; use float32")
 
 
 def _is_keras_3() -> bool:

@@ -179,6 +179,9 @@ def patches(
     Returns:
         Dataset of uint8 HR [batch / workers, crop, crop, 3] in 0-255, or of (LR, HR) for paired folders.
     """
+    if min(batch, crop, candidates) < 1 or seed < 0:
+        given = f"{batch}, {crop}, {candidates} and {seed}"
+        raise ValueError(f"batch, crop and candidates must be at least 1, and seed at least 0, not {given}")
     mine = slice(worker, None, workers)
     if isinstance(source, tf.data.Dataset):
         return _from_dataset(source, batch, crop, seed, start, mine, candidates)

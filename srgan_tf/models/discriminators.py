@@ -75,6 +75,11 @@ class Discriminator(keras.Model):
         self.built = True
 
     def call(self, pictures, training=False):
+        if not self.pooled and {*pictures.shape[1:3]} - {self.crop, None}:
+            given = f"{pictures.shape[1]} x {pictures.shape[2]}"
+            raise ValueError(
+                f"this discriminator is for crops of {self.crop} px, not {given}; give crop, or pooled=True"
+            )
         # Only spectral normalisation behaves differently in training.
         options = {"training": training} if self.spectral_norm else {}
         x = pictures

@@ -63,6 +63,8 @@ class FeatureNetwork:
         self.layers = sorted({tuple(one) for one in (*also, layer)})
         self.judged = sorted({tuple(one) for one in judged})
         seen = sorted({*self.layers, *self.judged})
+        if network not in DEPTHS:
+            raise ValueError(f"the feature network must be one of {', '.join(DEPTHS)}, not {network!r}")
         for i, j in seen:
             if not (1 <= i <= 5 and 1 <= j <= DEPTHS[network][i - 1]):
                 depths = f"its convolutions before poolings are {DEPTHS[network]}"

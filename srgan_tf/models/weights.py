@@ -23,6 +23,8 @@ PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
 def save_weights(generator, path, dtype="float32") -> None:
     """Write a generator (float32, or float16 for half the size) as an .npz of flat names with its configuration."""
+    if not hasattr(generator, "get_arrays"):
+        raise TypeError(f"give a generator, such as model.best_generator, not {type(generator).__name__}")
     config = {k: v for k, v in generator.get_config().items() if k not in ("name", "trainable", "dtype")}
     config["generator"] = type(generator).__name__
     config |= {name: text for name in ("licence", "origin") if (text := getattr(generator, name))}
@@ -79,9 +81,14 @@ def blend(a, b, amount: float):
     Network interpolation (Wang et al. 2018, section 3.4): between an MSE-trained generator, 0, and the GAN-trained
     one that started from it, 1, this trades fidelity for texture.
 
+    Args:
+        a, b: generators, or what `load` takes.
+        amount: share of b, 0 to 1.
+
     Raises:
         WeightsError: amount is not in [0, 1], or the architectures differ.
     """
+    a, b = (load(one) if isinstance(one, (str, Path)) else one for one in (a, b))
     if not 0 <= amount <= 1:
         raise WeightsError(f"the amount of a blend must be in [0, 1], not {amount}")
     if not blendable(a, b):
@@ -275,6 +282,8 @@ def import_krasserm(path):
     generator = Generator(output_activation="tanh")
     prefixes = list(dict.fromkeys(name.rsplit("/", 1)[0] for name in generator.named_weights()))
     with h5py.File(path) as file:
+        if "layer_names" not in file.attrs:
+            raise ValueError("Keras' own weights, perhaps: a generator's load_weights reads them")
         layers = [values for name in file.attrs["layer_names"] if (values := _layer_arrays(file[name]))]
     if len(layers) != len(prefixes):
         raise ValueError(f"{len(layers)} layers with weights, where the paper's generator has {len(prefixes)}")

@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import logging
 
 from srgan_tf import compat
-from srgan_tf.choices import ADVERSARIAL_LOSSES, PIXEL_LOSSES, UPDATES
+from srgan_tf.choices import ADVERSARIAL_LOSSES, DEGRADATIONS, PIXEL_LOSSES, UPDATES
 from srgan_tf.data.levels import to_uint8
 from srgan_tf.evaluation import metrics
 from srgan_tf.models.base import BaseGenerator
@@ -33,8 +33,8 @@ class SRGAN(Saving, keras.Model):
         discriminator: D, trained in place, or None; a `FeatureDiscriminator` judges features of `features`.
         features: the `FeatureNetwork` in which content is compared (equation 5); None compares pixels (equation 4).
         ema_decay: decay of an exponential moving average of G, batch-norm statistics included (averaged weights with
-            statistics of other weights lose 10 dB and more). Validation, `call` and `best_generator` use it. None:
-            no average.
+            statistics of other weights lose 10 dB and more). Validation, `call` and `best_generator` use it. None
+            or 0: no average.
         freeze_batch_norm: use G's running statistics in training (see `Generator.freeze_batch_norm`); for the last
             steps, which then train what inference computes.
         degradation: how LR is made of HR crops (see `data.degradation`): "bicubic"; "shrunk", by area and bilinear
@@ -74,14 +74,20 @@ class SRGAN(Saving, keras.Model):
                 raise ValueError(
                     f"the discriminator judges features of layers {asked}, but features has {there} to judge"
                 )
+        if degradation not in DEGRADATIONS:
+            raise ValueError(f"degradation must be one of {', '.join(DEGRADATIONS)}, not {degradation!r}")
+        if not 0 <= everyday <= 1:
+            raise ValueError(f"everyday must be in [0, 1], not {everyday}")
+        if not 0 <= (ema_decay or 0) < 1:
+            raise ValueError(f"ema_decay must be in [0, 1), not {ema_decay}")
         self.degradation, self.seed, self.everyday = degradation, seed, everyday
         self.generator, self.discriminator, self.features = generator, discriminator, features
-        self.ema_decay, self.freeze_batch_norm = ema_decay, freeze_batch_norm
+        self.ema_decay, self.freeze_batch_norm = ema_decay or None, freeze_batch_norm
         generator.rounding = rounding
         self.ema_generator = self.d_optimizer = None
         if freeze_batch_norm:
             generator.freeze_batch_norm()
-        if ema_decay is not None:
+        if self.ema_decay:
             self.ema_generator = type(generator).from_config({**generator.get_config(), "name": "ema_generator"})
             self.ema_generator.trainable = False
             self.reset_ema()
@@ -143,6 +149,7 @@ class SRGAN(Saving, keras.Model):
             if chosen[name] not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {chosen[name]!r}")
         weights = {term.setting: kwargs.pop(term.setting, term.weight) for term in terms}
+        self.own_terms = [term.name for term in terms if term not in losses.TERMS]
         self.settings = {**chosen, **weights}
         self.simultaneous = self.discriminator is not None and updates == "simultaneous"
         there = {"": True, "features": self.features, "discriminator": self.discriminator}
@@ -204,15 +211,14 @@ class SRGAN(Saving, keras.Model):
         """Convert a batch, in any of Keras' forms, to LR in [0, 1] and HR in [-1, 1].
 
         Raises:
-            ValueError: see `pairs.unpack`. InvalidArgumentError: floats of another range in the first batch.
+            ValueError: see `pairs.unpack`. InvalidArgumentError: floats of another range.
         """
         lr, hr = pairs.unpack(data)
-        first = tf.convert_to_tensor(self.optimizer.iterations) == 0
         if lr is None:
-            hr = pairs.as_levels(hr, first)
+            hr = pairs.as_levels(hr, tf.convert_to_tensor(self.optimizer.iterations) == 0)
             lr = pairs.make_lr(hr, self.generator.scale, self.degradation, self.everyday, self._draw())
         pairs.check_sizes(lr, hr, self.generator.scale)
-        return pairs.in_ranges(lr, hr, first)
+        return pairs.in_ranges(lr, hr)
 
     def _draw(self) -> tf.Tensor:
         """Return the seed of this step's random degradation, different per replica."""

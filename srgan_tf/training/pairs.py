@@ -69,33 +69,32 @@ def check_sizes(lr: tf.Tensor, hr: tf.Tensor, scale: int) -> None:
             raise ValueError(f"HR {list(hr.shape)} is not {scale} times LR {list(lr.shape)}; pairs must be (LR, HR)")
 
 
-def in_ranges(lr: tf.Tensor, hr: tf.Tensor, first) -> tuple[tf.Tensor, tf.Tensor]:
-    """Convert uint8 and check the range of floats.
+_LR, _HR = "LR must be in [0, 1] (lr / 255)", "HR must be in [-1, 1] (hr / 127.5 - 1)"
 
-    Args:
-        lr, hr: pictures.
-        first: whether this is the first step, a boolean tensor: only then are ranges checked.
 
-    Returns:
-        LR in [0, 1] and HR in [-1, 1], float32.
+def in_ranges(lr: tf.Tensor, hr: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Convert uint8 and check the range of floats: return LR in [0, 1] and HR in [-1, 1], float32.
+
+    Raises:
+        InvalidArgumentError: floats of another range; HR without a negative value that fits LR better as [0, 1].
     """
-    lr = to_lr_range(lr) if lr.dtype == tf.uint8 else _checked(lr, 0.0, "LR", "[0, 1] (lr / 255)", first)
-    hr = to_hr_range(hr) if hr.dtype == tf.uint8 else _checked(hr, -1.0, "HR", "[-1, 1] (hr / 127.5 - 1)", first)
-    return lr, hr
+    lr = to_lr_range(lr) if lr.dtype == tf.uint8 else _checked(lr, 0.0, _LR)
+    if hr.dtype == tf.uint8:
+        return lr, to_hr_range(hr)
+    small, large = tf.reduce_mean(lr), tf.reduce_mean(tf.cast(hr, tf.float32))
+    return lr, _checked(hr, -1.0, _HR, tf.abs((large + 1) / 2 - small) <= tf.abs(large - small))
 
 
 def as_levels(hr: tf.Tensor, first) -> tf.Tensor:
-    """Return HR as uint8, to make LR of."""
-    return hr if hr.dtype == tf.uint8 else to_uint8(_checked(hr, -1.0, "HR", "[-1, 1] (hr / 127.5 - 1)", first))
+    """Return HR as uint8, to make LR of; first: whether this is the first step, whose crops have dark pixels."""
+    return hr if hr.dtype == tf.uint8 else to_uint8(_checked(hr, -1.0, _HR, ~tf.cast(first, tf.bool)))
 
 
-def _checked(pictures: tf.Tensor, low: float, name: str, wanted: str, first) -> tf.Tensor:
+def _checked(pictures: tf.Tensor, low: float, wanted: str, bright=True) -> tf.Tensor:
+    """Return float32 pictures, checked at run time; bright: whether none of their values may be below 0."""
     pictures = tf.cast(pictures, tf.float32)
     least, most = tf.reduce_min(pictures), tf.reduce_max(pictures)
-    inside = (least >= low - 0.01) & (most <= 1.01)
-    if low < 0:  # a batch without negative values is probably in [0, 1]
-        inside &= least < 0
-    text = f"floats of {name} must be in {wanted}, or give uint8 in 0-255; the first batch has"
-    check = tf.debugging.Assert(inside | ~tf.cast(first, tf.bool), [text, least, "to", most])
+    inside = (least >= low - 0.01) & (most <= 1.01) & (bright | (least < 0))
+    check = tf.debugging.Assert(inside, [f"floats of {wanted}, or give uint8 in 0-255; a batch has", least, "to", most])
     with tf.control_dependencies([check] if check is not None else []):
         return tf.identity(pictures)

@@ -23,6 +23,18 @@ def _field(group: str, default: Any, help: str, options: tuple[str | int, ...] =
 _generator, _data, _loss, _adversary, _optimizer, _machine = (partial(_field, group) for group in GROUPS)
 
 
+_WEIGHTS = "content_weight pixel_weight tv_weight texture_weight phase_weight adversarial_weight"
+# Of numbers: the fields, their range in words, and the test.
+_BOUNDS = (
+    ("steps batch crop candidates blocks channels d_filters validate_every", "at least 1", lambda x: x >= 1),
+    ("learning_rate d_rate decay", "above 0", lambda x: x > 0),
+    (f"seed warmup clip_norm {_WEIGHTS}", "at least 0", lambda x: x >= 0),
+    ("everyday", "in [0, 1]", lambda x: 0 <= x <= 1),
+    ("ema_decay beta_2 label_smoothing", "in [0, 1)", lambda x: 0 <= x < 1),
+    ("rounding", "in [0, 16]", lambda x: 0 <= x <= 16),
+)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Hyper-parameters of a training. Defaults are the paper's (sections 2.1 and 3.2) where it gives them."""
@@ -127,9 +139,10 @@ class Recipe:
                 raise ValueError(f"{one.name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
         if self.crop % self.scale:
             raise ValueError(f"crop must be a multiple of scale, but {self.crop} is not one of {self.scale}")
-        for field in ("steps", "batch", "crop", "candidates", "blocks", "channels", "d_filters", "validate_every"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
+        for fields, wanted, is_met in _BOUNDS:
+            for field in fields.split():
+                if not is_met(getattr(self, field)):
+                    raise ValueError(f"{field} must be {wanted}, not {getattr(self, field)}")
         for field, other in (("features", ""), ("judges", "pixels")):
             value = getattr(self, field)
             if value != other and not re.fullmatch(r"[1-5],[1-4](\+[1-5],[1-4])*", value):
@@ -145,12 +158,6 @@ class Recipe:
             raise ValueError(
                 f"milestones must be rising shares of the steps, such as 0.5,0.75, not {self.milestones!r}"
             )
-        if self.d_rate <= 0:
-            raise ValueError(f"d_rate must be above 0, not {self.d_rate}")
-        if not 0 <= self.everyday <= 1:
-            raise ValueError(f"everyday must be in [0, 1], not {self.everyday}")
-        if not 0 <= self.rounding <= 16:
-            raise ValueError(f"rounding must be in [0, 16], not {self.rounding}")
         if self.jit_compile and (self.degradation != "bicubic" or self.everyday):
             raise ValueError("jit_compile needs --degradation=bicubic and --everyday=0: sizes vary otherwise")
         if self.warmup and self.schedule == "step":

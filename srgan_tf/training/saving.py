@@ -34,13 +34,21 @@ class Saving:
         return cls(**{**config, **models, "features": features})
 
     def get_compile_config(self):
+        if not getattr(self, "settings", None):  # not compiled
+            return None
         optimizers = {"g_optimizer": self.optimizer, "d_optimizer": self.d_optimizer}
         serialized = {name: keras.optimizers.serialize(each) for name, each in optimizers.items() if each is not None}
         for optimizer in filter(compat.is_legacy, optimizers.values()):
             name = type(optimizer).__name__
             logging.warning(".keras files cannot store the state of optimizer %s; a run's checkpoint can", name)
-        return {**serialized, **self.settings}
+        watched = {"metrics": [keras.metrics.serialize(metric) for metric in self.watched]}
+        return {**serialized, **self.settings, **watched, "own_terms": self.own_terms}
 
     def compile_from_config(self, config):
+        if own := config.pop("own_terms", None):
+            raise ValueError(
+                f"the loss term {own[0]!r} is its author's own and not in the file; load_model(…, compile=False), then "
+                "compile with terms=…"
+            )
         names = {"g_optimizer", "d_optimizer"} & set(config)
         self.compile(**{**config, **{name: keras.optimizers.deserialize(config[name]) for name in names}})

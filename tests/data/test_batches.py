@@ -143,6 +143,12 @@ def test_glob_and_list(folder):
     assert len(Photos([folder / "0.png", folder / "4.png"], 32).pairs) == 2
 
 
+@pytest.mark.parametrize("option", [{"batch": 0}, {"crop": 0}, {"candidates": 0}, {"seed": -1}])
+def test_numbers_that_make_no_batch_are_refused(folder, option):
+    with pytest.raises(ValueError, match="must be at least 1, and seed at least 0"):
+        patches(folder, **option)
+
+
 def test_of_several_candidates_the_one_with_most_detail():
     """A picture that is flat but for one striped corner: with many candidates the crops lie there."""
     picture = np.full((200, 200, 3), 90, np.uint8)

@@ -59,6 +59,11 @@ def test_spectral_norm_bounds_every_matrix():
         assert np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), compute_uv=False)[0] == pytest.approx(1, abs=0.03)
 
 
+def test_pictures_of_another_size_are_told_the_crop():
+    with pytest.raises(ValueError, match="for crops of 32 px, not 16 x 16"):
+        Discriminator(32)(np.zeros((1, 16, 16, 3), np.float32))
+
+
 def test_crops_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="multiple of 16"):
         Discriminator(crop=90)

@@ -159,6 +159,11 @@ def test_download_has_a_time_limit(monkeypatch):
         vgg.load("vgg19", (5, 4), seconds=0.2)
 
 
+def test_a_network_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=r"must be one of vgg19, vgg16, not 'vgg11'"):
+        vgg.FeatureNetwork("vgg11", (2, 2))
+
+
 def test_layers_that_are_not_there_are_refused():
     with pytest.raises(ValueError, match="no layer 5,4"):
         vgg.FeatureNetwork("vgg16", (5, 4))

@@ -8,6 +8,7 @@ import pytest
 from conftest import matrix
 from PIL import Image
 
+import srgan_tf
 from srgan_tf.data.batches import Photos
 from srgan_tf.data.benchmarks import find_benchmark
 from srgan_tf.data.bundled import PHOTOS
@@ -23,6 +24,7 @@ from srgan_tf.models import weights
 from srgan_tf.models.compact import Compact
 from srgan_tf.models.srresnet import Generator
 from srgan_tf.models.weights import load, shipped
+from srgan_tf.training.model import SRGAN
 from tools import ship
 from tools.teach import make_pairs, teach
 
@@ -109,7 +111,9 @@ def test_shipping_averages_runs_and_takes_the_shift_of_colours_off(make):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "most"), [("srresnet", 0.35), ("srgan", 0.6), ("compact", 0.2), ("fast", 0.1), ("fast-real", 0.1)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("srresnet", 0.35), ("srgan", 0.6), ("compact", 0.2), ("fast", 0.1), ("fast-real", 0.1)]
+)
 def test_int8_loses_little_of_what_is_shipped(benchmarks, tmp_path, name, most):
     """A longer training of srresnet once lost .46 dB in int8 while it gained .04 in float."""
     export(name, str(tmp_path), ["int8"], [128], 2_100_000, [])
@@ -198,6 +202,20 @@ def test_foreign_files_are_one_line(tmp_path):
         with pytest.raises(WeightsError, match=f"{name}: damaged or not weights") as error:
             load(tmp_path / name)
         assert "\n" not in str(error.value)
+
+
+def test_a_blend_takes_names_and_a_file_takes_generators_alone(tmp_path):
+    made = srgan_tf.blend("compact", "fast", 0.25).get_arrays()
+    ends = [load(name).get_arrays() for name in ("compact", "fast")]
+    np.testing.assert_allclose(made["last/bias"], 0.75 * ends[0]["last/bias"] + 0.25 * ends[1]["last/bias"], atol=1e-7)
+    with pytest.raises(TypeError, match=r"model\.best_generator"):
+        weights.save_weights(SRGAN(Generator(1, 4)), tmp_path / "x.npz")
+
+
+def test_weights_of_keras_itself_say_who_reads_them(tmp_path):
+    Generator(1, 4).save_weights(tmp_path / "x.weights.h5")
+    with pytest.raises(WeightsError, match="load_weights reads them"):
+        load(tmp_path / "x.weights.h5")
 
 
 def test_levels_are_no_input_of_a_generator():

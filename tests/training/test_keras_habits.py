@@ -70,6 +70,21 @@ def test_other_batches_are_refused_by_name(pair, change, message):
         plain().fit(*batch[:2], sample_weight=batch[2] if len(batch) == 3 else None, batch_size=8, verbose=0)
 
 
+@pytest.mark.usefixtures("eagerly")
+def test_ranges_are_checked_after_the_first_step_too(pair):
+    """Validation data, and those of a second fit, were once taken as they came: EarlyStopping watched a wrong score."""
+    lr, hr = pair
+    model, floats = plain(), [array.astype(np.float32) for array in pair]
+    model.fit(lr, hr, verbose=0)
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"floats of HR must be in \[-1, 1\]"):
+            call(lr, floats[1] / 255, verbose=0)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"floats of LR must be in \[0, 1\]"):
+            call(*floats, verbose=0)
+    bright = np.full_like(floats[1], 200) / 127.5 - 1  # no value below 0, and right
+    model.evaluate(np.full_like(lr, 200), bright, verbose=0)
+
+
 def test_every_form_of_a_batch_is_taken(pair):
     lr, hr = pair
     with eager():
@@ -209,11 +224,13 @@ def test_global_settings_are_named(tmp_path, settings, message):
         assert done.returncode != 0 and re.search(message, done.stderr.splitlines()[-1]), done.stderr
 
 
-@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
-def test_pure_policies_are_named(policy):
+@pytest.mark.parametrize(
+    ("policy", "fix"), [("bfloat16", "mixed_bfloat16"), ("float16", "mixed_float16"), ("float64", "float32")]
+)
+def test_pure_policies_are_named(policy, fix):
     keras.mixed_precision.set_global_policy(policy)
     try:
-        with pytest.raises(SettingsError, match=f"use mixed_{policy}"):
+        with pytest.raises(SettingsError, match=f"use {fix}"):
             Generator(1, 4)
     finally:
         keras.mixed_precision.set_global_policy("float32")

@@ -7,6 +7,7 @@ from conftest import matrix
 from srgan_tf import compat
 from srgan_tf.choices import TRAINING_PRECISIONS
 from srgan_tf.data.bicubic import downscale
+from srgan_tf.evaluation.metrics import SSIM
 from srgan_tf.models.discriminators import Discriminator, FeatureDiscriminator
 from srgan_tf.models.srresnet import Generator
 from srgan_tf.models.vgg import FeatureNetwork
@@ -237,9 +238,40 @@ def test_a_new_loss_is_one_term():
     assert "loss/brightness" not in ours.train_step(crops())
 
 
+def test_a_model_with_a_term_of_its_own_says_how_to_load_it(tmp_path):
+    ours, path = model(), tmp_path / "model.keras"
+    ours.compile("sgd", terms=(*losses.TERMS, losses.Term("own", lambda seen: tf.reduce_mean(seen.sr), 1.0)))
+    ours.save(path)
+    with pytest.raises(ValueError, match=r"the loss term 'own'.*compile=False"):
+        keras.models.load_model(path)
+    arrays = keras.models.load_model(path, compile=False).generator.get_arrays()
+    np.testing.assert_array_equal(arrays["tail/conv/bias"], ours.generator.get_arrays()["tail/conv/bias"])
+
+
+def test_metrics_are_saved_and_what_is_not_compiled_too(tmp_path):
+    ours = model()
+    ours.compile("sgd", metrics=[SSIM(), "mae"])
+    names = {metric.name for metric in ours.watched}
+    ours.save(tmp_path / "compiled.keras")
+    assert {metric.name for metric in keras.models.load_model(tmp_path / "compiled.keras").watched} == names
+    SRGAN(Generator(1, 8)).save(tmp_path / "bare.keras")
+    assert keras.models.load_model(tmp_path / "bare.keras").generator.channels == 8
+
+
 def test_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="pixel"):
         model(pixel="l3")
+
+
+@pytest.mark.parametrize("option", [{"degradation": "Bicubic"}, {"everyday": 75}, {"ema_decay": 1.0}])
+def test_options_out_of_range_are_refused(option):
+    """An unknown degradation once was Real-ESRGAN's."""
+    with pytest.raises(ValueError, match=f"^{next(iter(option))} must be"):
+        SRGAN(Generator(1, 8), **option)
+
+
+def test_no_average_may_be_said_by_0():
+    assert SRGAN(Generator(1, 8), ema_decay=0).ema_generator is None
 
 
 @pytest.mark.parametrize("features", [None, FeatureNetwork("vgg16", (2, 2))])

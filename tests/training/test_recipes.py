@@ -54,9 +54,13 @@ def test_d_has_its_own_width_and_rate():
     assert g == pytest.approx(2e-4, rel=0.02) and d == pytest.approx(5 * g, rel=0.02)
 
 
-def test_a_rate_of_d_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="d_rate must be above 0"):
-        Recipe("x", 1, d_rate=0.0)
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("d_rate", 0.0), ("learning_rate", -1.0), ("tv_weight", -1e-8), ("seed", -1), ("ema_decay", 1.0), ("everyday", 2)],
+)
+def test_numbers_out_of_range_are_refused(field, value):
+    with pytest.raises(ValueError, match=f"^{field} must be (above|at least|in) .*, not {value}"):
+        Recipe("x", 1, **{field: value})
 
 
 def test_a_width_that_no_discriminator_has_is_refused():
