@@ -55,7 +55,8 @@ def is_same(one, other) -> bool:
 def find(source, unread: list[str] | None = None, kinds: tuple[str, ...] = EXTENSIONS) -> list[Path]:
     """Find the pictures of a folder (searched whole), a glob pattern, a file, or a list of these, in sorted order.
 
-    Hidden files and folders are left out unless named: left-overs of killed runs, and macOS' companions (._NAME.jpg).
+    Links to folders are followed. Hidden files and folders are left out unless named: left-overs of killed runs, and
+    macOS' companions (._NAME.jpg).
 
     Args:
         unread: takes the folders that could not be searched.
@@ -89,7 +90,13 @@ def _search(folder: Path, unread: list[str] | None, kinds: tuple[str, ...]):
         else:
             unread.append(error.filename)
 
-    for root, folders, names in os.walk(folder, onerror=failed, followlinks=False):
+    top, seen = os.path.join(os.path.realpath(folder), ""), set()
+    for root, folders, names in os.walk(folder, onerror=failed, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen or (os.path.islink(root) and os.path.join(real, "").startswith(top) and Path(root) != folder):
+            folders.clear()  # a link to what is found by another path, or a circle
+            continue
+        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(root, name) for name in names if not name.startswith(".")):
             if path.suffix.lower() in kinds and path.is_file():

@@ -57,6 +57,18 @@ def test_one_name_with_several_endings(tmp_path):
     assert made == {"a.png": "a_x4.png", "a.gif": "a.gif_x4.png", "a.jpg": "a_x4.jpg", "a.tif": "a.tif_x4.png"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_links_to_folders_are_followed_once(tmp_path):
+    """They were passed over without a word."""
+    touch(tmp_path, "in/a.png", "in/sub/b.png", "elsewhere/c.png", "elsewhere/deep/d.png")
+    for name, there in {"in/more": "elsewhere", "in/again": "in/sub", "elsewhere/up": "in", "second": "in"}.items():
+        (tmp_path / name).symlink_to(tmp_path / there)
+    for argument in ("in", "second"):
+        made, problems = planned(tmp_path, argument)
+        found = {name.removeprefix(f"{argument}/") for name in made}
+        assert not problems and found == {"a.png", "sub/b.png", "more/c.png", "more/deep/d.png"}
+
+
 def test_names_that_differ_in_case_alone_need_no_folders(tmp_path):
     touch(tmp_path, "a.png", "A.png")
     assert planned(tmp_path, "")[0] == {"a.png": "a_x4.png", "A.png": "A_x4.png"}
