@@ -1,7 +1,6 @@
 """Export a generator to all artifacts of a folder, each checked before it is published, with a report."""
 
 import contextlib
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,25 +100,14 @@ def _writing(path: Path):
 
 
 def _write_report(path: Path, text: str, generator, paths: list, command: str) -> None:
-    lite = [path for path in paths if path.suffix == ".tflite"]
     parts = ["# Exported models", text]
-    if lite:
-        parts += ["## On a GPU, says tf.lite's analyzer", "\n".join(f"- {p.name}: {gpu(p)}" for p in lite)]
-    if any(path.name == "float32.tflite" for path in lite):
+    if any(path.name == "float32.tflite" for path in paths):
         parts += ["## Tiles", tiles(generator, path.parent / "float32.tflite")]
     made_by = ", ".join(f"{name} {version}" for name, version in versions().items())
     by = f" by `{command}`" if command else ""
     parts.append(f"Made{by} with {made_by}.")
     with files.write_aside(path) as temporary:
         Path(temporary).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def gpu(path) -> str:
-    """Return what TensorFlow Lite's analyzer reports for a model on the GPU delegate."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        tf.lite.experimental.Analyzer.analyze(model_path=str(path), gpu_compatibility=True)
-    lines = [line.strip() for line in said.getvalue().splitlines() if "GPU" in line and "guarantee" not in line]
-    return "; ".join(dict.fromkeys(lines)) or "nothing"
 
 
 def tiles(generator, path) -> str:
