@@ -25,13 +25,14 @@ def rounded(x, name=""):
 class HalfOps(tflite.ExportOps):
     """Add up in float16: four channels of a tap of the kernel after the other."""
 
-    def _conv(self, x, name, sign=1):
+    def _conv(self, x, name, sign=1, relu=False):
         arrays, half = self.arrays, tf.float16
         total = self._summed(x, arrays[f"{name}/kernel"])
         if f"{name}/outliers" in arrays:
             chosen = rounded(tf.nn.conv2d(x, arrays[f"{name}/chosen"], 1, "SAME"))
             total += self._summed(chosen, arrays[f"{name}/outliers"])
-        return sign * tf.cast(total + tf.cast(arrays[f"{name}/bias"], half), tf.float32)
+        y = sign * tf.cast(total + tf.cast(arrays[f"{name}/bias"], half), tf.float32)
+        return tf.nn.relu(y) if relu else y
 
     def _summed(self, x, kernel):
         height, width, channels, _ = kernel.shape

@@ -284,3 +284,12 @@ def test_files_for_graphics_processors(generator, tmp_path):
     assert sorted(path.name for path in tmp_path.glob("*.tflite")) == ["gpu_32.tflite", "gpu_48.tflite"]
     details = interpreter(tmp_path / "gpu_32.tflite").get_input_details()[0]
     assert details["shape_signature"].tolist() == [1, 32, 32, 3] and details["dtype"] == np.float32
+
+
+def test_the_arithmetic_of_half_precision_is_that_of_the_form():
+    """benchmarks/half.py computes the form's convolutions in its own way."""
+    spec = importlib.util.spec_from_file_location("half", ROOT / "benchmarks" / "half.py")
+    half = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(half)
+    ((name, *_, largest, decibels),) = half.rows(16, ["compact"])
+    assert name == "compact" and int(largest) <= 4 and 40 < float(decibels) < 80
