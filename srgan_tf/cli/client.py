@@ -31,6 +31,8 @@ def define(flag) -> None:
 def main(flags, arguments: list[str]) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # leave the GPU to a server on this machine
     batch.begin(flags, arguments)
+    if flags.server.startswith(("http://", "https://")) or ":" not in flags.server:
+        fail(f"--server={flags.server}: give host:port of the server's gRPC endpoint, such as localhost:8500", 2)
     need("tensorflow", "srgan-tf client", "serving")
     import_tensorflow()
     try:

@@ -49,6 +49,8 @@ def main(flags, arguments: list[str]) -> None:
         fail(f"unexpected argument {arguments[0]!r}; lists are separated by commas, without spaces", 2)
     if (flags.sheet or flags.plot) and not flags.output:
         fail("--sheet and --plot need --output", 2)
+    if not _split(flags.benchmark):
+        fail("no benchmark: give --benchmark=Set5, or a folder of pictures", 2)
     if unknown := [network for network in flags.lpips if network not in LPIPS_NETWORKS]:
         fail(f"--lpips knows {' and '.join(LPIPS_NETWORKS)}, not {unknown[0]!r}", 2)
     if flags.plot and "alex" not in flags.lpips:

@@ -28,7 +28,7 @@ def define(flag) -> None:
     flag.string("origin", "", "where the weights are from, for the files' metadata, as --licence")
     flag.list("gpu_sizes", ["128"], "sizes of models for graphics processors, as int8_sizes")
     about = "limit of the SavedModel per request, in LR megapixels"
-    flag.float("max_megapixels", 2.1, about, lower_bound=0.001, upper_bound=30)
+    flag.float("max_megapixels", 2.1, about, lower_bound=0.01, upper_bound=30)
 
 
 def main(flags, arguments: list[str]) -> None:
@@ -36,10 +36,10 @@ def main(flags, arguments: list[str]) -> None:
         fail(f"unexpected argument {arguments[0]!r}; lists are separated by commas, without spaces", 2)
     if not flags.output:
         fail("no --output: give --output=FOLDER (--help lists the flags)", 2)
-    if unknown := [kind for kind in flags.kinds if kind not in EXPORT_KINDS]:
+    if unknown := [kind for kind in flags.kinds or [""] if kind not in EXPORT_KINDS]:
         fail(f"--kinds knows {', '.join(EXPORT_KINDS)}, not {unknown[0]!r}", 2)
     for name in ("int8_sizes", "gpu_sizes"):
-        if odd := [size for size in flags[name].value if not size.isdecimal() or not 16 <= int(size) <= 1024]:
+        if odd := [size for size in flags[name].value or [""] if not size.isdecimal() or not 16 <= int(size) <= 1024]:
             fail(f"--{name} takes whole numbers from 16 to 1024, not {odd[0]!r}", 2)
     import_tensorflow()
     from srgan_tf.export.bundle import export

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from srgan_tf.data.bicubic import downscale
 from srgan_tf.errors import BenchmarkError
@@ -43,14 +42,16 @@ class Pair:
             ImageError: a file cannot be read.
             BenchmarkError: HR is not `scale` times LR.
         """
-        hr = images.read(self.hr_path)
-        if _is_grey(self.hr_path):
-            hr = hr[..., :1]
+        picture = images.load(self.hr_path)
+        hr = picture.rgb()[..., : 1 if picture.pixels.shape[2] < 3 else 3]
         height, width = hr.shape[0] // self.scale, hr.shape[1] // self.scale
         hr = hr[None, : height * self.scale, : width * self.scale]
         if self.lr_path is None:
             return hr, downscale(hr, self.scale).numpy()
-        lr = images.read(self.lr_path)[None, :, :, : hr.shape[-1]]
+        lr = images.read(self.lr_path)[None]
+        if hr.shape[-1] == 1 and np.ptp(lr, -1).any():
+            raise BenchmarkError(f"{self.lr_path}: has colours, but {self.hr_path} is grey; give both alike")
+        lr = lr[..., : hr.shape[-1]]
         if lr.shape[1:3] != (height, width):
             raise BenchmarkError(
                 f"{self.lr_path}: {lr.shape[2]}x{lr.shape[1]} px does not fit {self.hr_path} "
@@ -97,24 +98,40 @@ def _stem(path: Path) -> str:
 
 
 def _hr_among(files: list[Path]) -> list[Path]:
-    """Return files whose names end in HR or, without any, those without a known ending."""
-    return [p for p in files if p.stem.upper().endswith("HR")] or [p for p in files if p.stem == _stem(p)]
+    """Return files whose names end in HR or, without any, those without a known ending.
+
+    `matrix2.png` is x2 LR where `matri.png` is beside it.
+    """
+    stems = {path.stem for path in files}
+
+    def is_hr(path: Path) -> bool:
+        ending = path.stem[len(_stem(path)) :]
+        return not ending or (ending[0] in "xX" and _stem(path) not in stems)
+
+    return [path for path in files if path.stem.upper().endswith("HR")] or list(filter(is_hr, files))
 
 
 def _pair(hr: list[Path], lr: list[Path] | None, scale: int) -> list[Pair]:
+    names: dict[str, Path] = {}
+    for path in hr:
+        name = _stem(path) if path.stem.upper().endswith("HR") else path.stem
+        if names.setdefault(name, path) != path:
+            raise BenchmarkError(
+                f"{path}: a second picture of the name {name}, as {names[name].name}; rename one of them"
+            )
     if lr is None:
-        return [Pair(_stem(path), scale, path, None) for path in hr]
+        return [Pair(name, scale, path, None) for name, path in names.items()]
     # `ax2.png` and `ax4.png` may lie side by side.
     other = re.compile(rf"[_-]?(?:SRF_?|x)(?!{scale})[2348]", re.IGNORECASE)
-    of_scale = {_stem(path): path for path in lr if not other.search(path.stem[len(_stem(path)) :])}
-    if missing := [path for path in hr if _stem(path) not in of_scale]:
+    of_scale: dict[str, Path] = {}
+    for path in lr:
+        for at in range(len(path.stem), 0, -1):
+            ending = path.stem[at:]
+            if not ending or (ENDING.fullmatch(ending) and not other.search(ending)):
+                of_scale.setdefault(path.stem[:at], path)
+    if missing := [path for name, path in names.items() if name not in of_scale]:
         raise BenchmarkError(
             f"{missing[0]}: no LR x{scale} of this name in {lr[0].parent} ({len(missing)} are missing); "
             f"{lr[0].name} counts as LR by its folder or name: move or rename it if it is not"
         )
-    return [Pair(_stem(path), scale, path, of_scale[_stem(path)]) for path in hr]
-
-
-def _is_grey(path: Path) -> bool:
-    with Image.open(path) as image:
-        return image.mode.startswith(("L", "I", "1"))
+    return [Pair(name, scale, path, of_scale[name]) for name, path in names.items()]

@@ -6,6 +6,7 @@ sees any colours that the model adds.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,18 +106,24 @@ def evaluate(
 
 def open_models(sources, blends=(), curve: bool = False) -> list[Runner]:
     """Open the sources and the blends of the first two, under distinct names."""
-    models = []
-    for source in sources:
-        model = load_runner(source)
-        taken = {"nearest", "bicubic", *(other.name for other in models)}
-        models.append(model.renamed(str(source)) if model.name in taken else model)
+    opened = [load_runner(source) for source in sources]
+    shared = Counter(["nearest", "bicubic", *(model.name for model in opened)])
+    models, taken = [], {"nearest", "bicubic"}
+    for source, model in zip(sources, opened):
+        own = str(source) if shared[model.name] > 1 and isinstance(source, (str, Path)) else model.name
+        name, number = own, 1
+        while name in taken:
+            number += 1
+            name = f"{own} ({number})"
+        taken.add(name)
+        models.append(model.renamed(name))
     ends = [model.generator for model in models[:2]]
     two_generators = len(models) == 2 and None not in ends
     if blends and not two_generators:
         raise WeightsError("--blend needs two --weights that are generators, not exported models")
     if curve and not blends and two_generators and weights.blendable(*ends):
         blends = CURVE
-    for amount in sorted(blends):
+    for amount in sorted(set(blends)):
         name = f"{models[0].name}~{models[1].name}@{amount:g}"
         models.append(GeneratorRunner(weights.blend(*ends, amount), name))
     return models

@@ -107,7 +107,9 @@ def write(folder: Path, rows: list[dict], details: dict, command: str) -> None:
         "quoted": {name: quoted(name, rows[0]["scale"]) for name in details},
     }
     with write_aside(folder / "results.json") as temporary:
-        Path(temporary).write_text(json.dumps(everything, indent=1), encoding="utf-8")
+        # JSON has no infinity, the PSNR of equal pictures.
+        finite = json.loads(json.dumps(everything), parse_constant=lambda name: None)
+        Path(temporary).write_text(json.dumps(finite, indent=1), encoding="utf-8")
     made = ", ".join(f"{name} {number}" for name, number in made_by.items())
     by = f" by `{command}`" if command else ""
     text = f"{table(rows)}\n\nMade{by} with {made}.\n"

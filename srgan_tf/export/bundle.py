@@ -50,7 +50,10 @@ def export(
     """
     generator = source if isinstance(source, tf.keras.Model) else weights.load(source)
     generator.licence, generator.origin = licence or generator.licence, origin or generator.origin
-    name, output = Path(str(source)).stem if isinstance(source, (str, Path)) else "generator", Path(output)
+    name, output = weights.name_of(source) if isinstance(source, (str, Path)) else "generator", Path(output)
+    card = weights.PRETRAINED / f"{name}.md"
+    # Its card tells the terms and scores of shipped weights alone.
+    about = card.read_text(encoding="utf-8") if weights.is_shipped(source) and not (licence or origin) else ""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -63,7 +66,7 @@ def export(
 
     if "saved_model" in kinds:
         checked = check("saved_model", "saved_model")
-        paths.append(saved_model.write(generator, output / "saved_model", name, max_pixels, checked))
+        paths.append(saved_model.write(generator, output / "saved_model", name, max_pixels, checked, about))
         rows[0] = replace(rows[0], file=f"saved_model/{paths[0].name}")
     of_one_size = {"int8": sizes, "gpu": gpu_sizes}
     for kind in (kind for kind in (*LITE_KINDS, "gpu") if kind in kinds):
@@ -82,9 +85,10 @@ def export(
             weights.save_weights(generator, path)
         check("npz", path.name)(path)
         paths.append(path)
-    rows = timed(rows, paths, sizes[0])
+    side = min(sizes[0], int(max_pixels**0.5))
+    rows = timed(rows, paths, side)
     text = markdown(parity.HEADINGS, *(row.cells() for row in rows))
-    text += f"\n\nTimes: best of 5 in turns, {sizes[0]} x {sizes[0]} LR pixels."
+    text += f"\n\nTimes: best of 5 in turns, {side} x {side} LR pixels."
     print(text)
     _write_report(output / "report.md", text, generator, paths, command)
     return rows

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from srgan_tf.data.levels import to_lr_range, to_uint8
 from srgan_tf.errors import ExportError
+from srgan_tf.export import metadata
 from srgan_tf.inference.fast import PIECE, FastGraph
 from srgan_tf.inference.model_info import ModelInfo
 from srgan_tf.io import files, images
 from srgan_tf.models.ops import in_whole_blocks
-from srgan_tf.models.weights import PRETRAINED
 
 MAX_PIXELS = 1920 * 1088  # LR pixels per request; the response has scale² * 3 bytes per pixel
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # first bytes
@@ -25,7 +25,7 @@ TILE = 512  # LR px per side of the trunk's tiles: a request of 600 x 800 took 0
 _CARD = """# {name}
 
 Super-resolution x{scale} by srgan_tf: {size}, receptive field {context} LR px per side. RGB, sRGB values.
-Licence: Apache-2.0 for the code and the weights that come with it; other weights have their own.
+Licence of the weights: {licence}.{origin}
 
 Signatures, any batch, height and width, at most {limit:,} LR pixels per request; more is refused (INVALID_ARGUMENT):
 
@@ -38,7 +38,7 @@ EXIF is not read: apply a photo's orientation before sending it. Colour profiles
 """
 
 
-def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS, check=None) -> Path:
+def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS, check=None, about: str = "") -> Path:
     """Write the next free version of a model as `base/<version>/`, where TensorFlow Serving polls `base`.
 
     Args:
@@ -47,6 +47,7 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
         name: of the model, for its card.
         max_pixels: LR pixels per request (batch * height * width); the model refuses larger ones.
         check: called with the folder before it gets its version's name; an error keeps it from that.
+        about: the weights, for the end of the card.
 
     Returns:
         The version's folder, which appears there whole or not at all.
@@ -58,7 +59,7 @@ def write(generator, base, name: str = "generator", max_pixels: int = MAX_PIXELS
         with _next_version(Path(base)) as (folder, published), tempfile.TemporaryDirectory() as scratch:
             module = _Served(generator, max_pixels)
             card = Path(scratch) / "model_card.md"
-            card.write_text(_card(generator, name, max_pixels), encoding="utf-8")
+            card.write_text("\n".join(filter(None, (_card(generator, name, max_pixels), about))), encoding="utf-8")
             info = ModelInfo.of(generator, "saved_model").asset(Path(scratch))
             module.assets = [tf.saved_model.Asset(str(path)) for path in (card, info)]
             signatures = module.signatures()
@@ -252,10 +253,9 @@ def _pixels(data):
 
 def _card(generator, name: str, max_pixels: int) -> str:
     size = f"{sum(array.size for array in generator.get_arrays().values()):,} parameters"
-    facts = {"name": name, "size": size, "limit": max_pixels, "tile": TILE}
-    text = _CARD.format(scale=generator.scale, context=generator.context, **facts)
-    shipped = PRETRAINED / f"{name}.md"
-    return text + (f"\n{shipped.read_text(encoding='utf-8')}" if shipped.exists() else "")
+    facts = {"name": name, "size": size, "limit": max_pixels, "tile": TILE, "licence": metadata.licence(generator)}
+    origin = f" Origin: {generator.origin}." if generator.origin else ""
+    return _CARD.format(scale=generator.scale, context=generator.context, origin=origin, **facts)
 
 
 def _write_warmup(signatures: dict, path: Path) -> None:

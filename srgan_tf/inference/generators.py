@@ -1,7 +1,5 @@
 """A Keras generator as a runner, by its fast graph."""
 
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -54,8 +52,7 @@ class GeneratorRunner(Runner):
         if isinstance(source, BaseGenerator):
             return cls(source, "generator", precision)
         pick_precision(precision)  # refuse a wrong name before a long load
-        path, trusted = Path(source), weights.is_shipped(source)
-        return cls(weights.load(source), path.resolve().name if path.is_dir() else path.stem, precision, trusted)
+        return cls(weights.load(source), weights.name_of(source), precision, weights.is_shipped(source))
 
     def high_precision(self):
         return self._exact or self

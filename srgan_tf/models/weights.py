@@ -56,6 +56,8 @@ def load(source):
         path = _of_run(path)
     check_there(source)
     suffix = path.suffix.lower()
+    if suffix == ".tflite":
+        raise WeightsError(f"{path}: an exported file; give the weights or the run that it was made from")
     if suffix == ".bin":
         raise WeightsError(f"{path}: ncnn's weights; name the .param file beside it")
     if suffix in foreign.SUFFIXES:
@@ -115,6 +117,12 @@ def is_shipped(source) -> bool:
     return str(source) in shipped() and not Path(source).exists()
 
 
+def name_of(source) -> str:
+    """Return the name of weights: a folder's, or a file's without its ending."""
+    path = Path(source)
+    return path.resolve().name if path.is_dir() else path.stem
+
+
 def check_there(source) -> None:
     """Raise WeightsError, with the nearest known name, if there are no such weights or model."""
     path = Path(source)
@@ -125,7 +133,13 @@ def check_there(source) -> None:
     if path.suffix == ".npz" and path.is_file() and not zipfile.is_zipfile(path):
         raise WeightsError(f"{source}: no .npz file, or a damaged one; get a whole copy")
     if path.is_dir() and not any((path / name).exists() for name in _IN_FOLDERS):
-        raise WeightsError(f"{source}: holds no weights; give a training run's or a SavedModel's folder, or a file")
+        versions = [one.parent for one in sorted(path.glob("*/saved_model.pb"))]
+        fix = (
+            f"give a version, such as {versions[-1]}"
+            if versions
+            else "give a run's or a SavedModel's folder, or a file"
+        )
+        raise WeightsError(f"{source}: holds no weights; {fix}")
     if not path.exists():
         near = difflib.get_close_matches(str(source).lower(), [*shipped(), *published.MODELS], 1)
         names = f"did you mean {near[0]}? There are" if near else "give"
@@ -206,6 +220,8 @@ def _read_npz(path: Path) -> tuple[dict, dict]:
     """Return the configuration and the arrays of an .npz file."""
     from srgan_tf.models.foreign.checkpoint import LARGEST
 
+    if not zipfile.is_zipfile(path):
+        raise ValueError("no .npz file")
     with np.load(path) as file:
         if any(name.endswith("data.pkl") for name in file.files):
             raise ValueError(f"PyTorch's; rename it to {path.stem}.pth")

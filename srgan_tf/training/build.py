@@ -81,7 +81,11 @@ def build(recipe: Recipe, init=None, network: vgg.FeatureNetwork | None = None) 
     except WeightsError:
         raise
     except ValueError as error:
-        raise (WeightsError(f"{init}: {error}") if init is not None else TrainingError(f"--{error}")) from None
+        if init is None:
+            raise TrainingError(f"--{error}") from None
+        there, here = start.architecture(), generator.architecture()
+        apart = ", ".join(f"{name} {there.get(name)}" for name in here if there.get(name) != here[name])
+        raise WeightsError(f"{init}: {error}; it has {apart or type(start).__name__}, unlike this run") from None
     if recipe.sync_batch_norm:
         for network_ in filter(None, (generator, discriminator)):
             compat.synchronize_batch_norm(network_)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 from benchmark_files import ROOT, need
 from PIL import Image
 
@@ -75,6 +76,26 @@ def test_scales_side_by_side(tmp_path):
             assert picture.read()[1].shape[1] == 24 // scale
 
 
+@pytest.mark.parametrize("folder", ["Set/HR", "Set"])
+def test_names_that_end_as_a_scale_does_are_hr(folder, tmp_path):
+    """`matrix2.png` was left out without a word."""
+    names = ["box", "matrix1", "matrix2", "tux4"]
+    for value, name in enumerate(names):
+        write(tmp_path / folder / f"{name}.png", value=value)
+    assert [picture.name for picture in find_benchmark("Set", 4, tmp_path)] == names
+    for value, name in enumerate(names):
+        write(tmp_path / f"Set/LR_x4/{name}x4.png", 6, 8, value=100 + value)
+    pairs = find_benchmark("Set", 4, tmp_path)
+    assert [pair.read()[1].max() for pair in pairs] == [100, 101, 102, 103]
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path):
+    for name in ("a.png", "a.bmp"):
+        write(tmp_path / "Set" / name)
+    with pytest.raises(BenchmarkError, match=r"a\.png: a second picture of the name a, as a\.bmp"):
+        find_benchmark("Set", 4, tmp_path)
+
+
 def test_pictures_of_other_methods_are_left_alone(tmp_path):
     for ending in ("HR", "bicubic", "ScSR"):
         write(tmp_path / f"Set/image_SRF_4/img_001_SRF_4_{ending}.png")
@@ -96,6 +117,21 @@ def test_grey_stays_grey(tmp_path):
     write(tmp_path / "Set/LR_x4/a.png", 6, 8, grey=True)
     hr, lr = find_benchmark("Set", 4, tmp_path)[0].read()
     assert (hr.shape, lr.shape) == ((1, 24, 32, 1), (1, 6, 8, 1))
+
+
+def test_files_that_pillow_cannot_open_are_scored(tmp_path):
+    for name, shape in (("colour", (24, 32, 3)), ("grey", (24, 32))):
+        (tmp_path / "Set").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / f"Set/{name}.tif", np.full(shape, 0.5, np.float32))
+    assert [pair.read()[0].shape[-1] for pair in find_benchmark("Set", 4, tmp_path)] == [3, 1]
+
+
+def test_lr_with_colours_does_not_fit_grey_hr(tmp_path):
+    write(tmp_path / "Set/HR/a.png", grey=True)
+    (tmp_path / "Set/LR_x4").mkdir()
+    Image.new("RGB", (8, 6), (9, 8, 7)).save(tmp_path / "Set/LR_x4/a.png")
+    with pytest.raises(BenchmarkError, match=r"LR_x4/a\.png: has colours"):
+        find_benchmark("Set", 4, tmp_path)[0].read()
 
 
 def test_missing_says_what_is_looked_for(tmp_path):

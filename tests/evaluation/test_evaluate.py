@@ -189,7 +189,29 @@ def test_same_names_are_told_apart(two_files, tmp_path):
     (tmp_path / "other").mkdir()
     other = tmp_path / "other/mse.npz"
     weights.save_weights(Generator(blocks=1, channels=4), other)
-    assert [model.name for model in evaluate.open_models([two_files[0], str(other)])] == ["mse", str(other)]
+    sources = [two_files[0], str(other)]
+    assert [model.name for model in evaluate.open_models(sources)] == list(map(str, sources))
+    names = [model.name for model in evaluate.open_models([two_files[0]] * 3)]
+    assert len(set(names)) == 3 and names[2] == f"{two_files[0]} (3)"
+
+
+def test_a_run_of_a_shipped_name_has_its_own_scores(data, tmp_path):
+    """The second row's once stood in both."""
+    run = tmp_path / "compact"
+    run.mkdir()
+    weights.save_weights(Generator(blocks=1, channels=4), run / "generator.npz")
+    for sources in ([str(run), "compact"], ["compact", str(run)]):
+        rows = {
+            row["parameters"]: row["psnr_y"] for row in evaluate.evaluate(sources, ["Tiny"], None, data, networks=())
+        }
+        assert len(set(rows.values())) == len(rows) == 3  # and the interpolations, of None
+
+
+def test_equal_pictures_leave_json_valid(data, two_files, tmp_path):
+    details = {"a": {"x": {"psnr_y": np.inf}}}
+    tables.write(tmp_path, [{"model": "x", "benchmark": "b", "psnr_y": np.inf, "scale": 4}], {"b": details}, "")
+    text = (tmp_path / "results.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["rows"][0]["psnr_y"] is None
 
 
 def test_the_crop_is_where_models_disagree():
@@ -204,6 +226,7 @@ def test_the_crop_is_where_models_disagree():
     "values, message",
     [
         ({"benchmark": ["Set99"]}, "Set99"),
+        ({"benchmark": [""]}, "no benchmark"),
         ({"weights": ["nowhere.npz"]}, "nowhere.npz"),
         ({"sheet": True}, "--output"),
         ({"lpips": ["squeeze"]}, "squeeze"),

@@ -12,9 +12,10 @@ from PIL import Image
 
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import ExportError
-from srgan_tf.export import saved_model
+from srgan_tf.export import bundle, saved_model
 from srgan_tf.inference.generators import GeneratorRunner
 from srgan_tf.io import files, images
+from srgan_tf.models import weights
 from srgan_tf.models.srresnet import Generator
 
 LIMIT = 20_000
@@ -189,6 +190,36 @@ def test_what_cannot_be_written_is_said(generator, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ExportError, match="file/model: cannot write there"):
         saved_model.write(generator, tmp_path / "file" / "model")
+
+
+def test_the_card_is_of_these_weights(tmp_path):
+    """A run named as shipped weights once got their scores and licence; names were cut at a dot."""
+    run = tmp_path / "compact"
+    run.mkdir()
+    weights.save_weights(Generator(blocks=1, channels=4), run / "generator.npz")
+    for source, options, there in (
+        (str(run), {"licence": "CC0", "origin": "my own"}, False),
+        ("compact", {}, True),
+        ("compact", {"licence": "MIT"}, False),
+    ):
+        bundle.export(source, tmp_path / "out", ["saved_model"], **options)
+        newest = sorted((tmp_path / "out/saved_model").iterdir())[-1]
+        card = (newest / "assets/model_card.md").read_text()
+        assert ("31.17" in card) == there and options.get("licence", "Apache-2.0") in card
+        assert options.get("origin", "") in card
+
+
+@pytest.mark.parametrize("name", ["v1.5", "v1.6"])
+def test_names_of_folders_are_kept_whole(tmp_path, name):
+    (tmp_path / name).mkdir()
+    weights.save_weights(Generator(blocks=1, channels=4), tmp_path / name / "generator.npz")
+    bundle.export(str(tmp_path / name), tmp_path / "out", ["npz"])
+    assert (tmp_path / f"out/{name}.npz").exists()
+
+
+def test_a_small_limit_of_pixels_is_no_failing_export(tmp_path):
+    bundle.export(Generator(blocks=1, channels=4), tmp_path, ["saved_model"], max_pixels=10_000)
+    assert (tmp_path / "saved_model/1/saved_model.pb").exists()
 
 
 def test_card_and_warmup_lie_with_the_model(exported, served):

@@ -212,6 +212,18 @@ def test_a_blend_takes_names_and_a_file_takes_generators_alone(tmp_path):
         weights.save_weights(SRGAN(Generator(1, 4)), tmp_path / "x.npz")
 
 
+def test_what_holds_no_weights_says_what_does(tmp_path):
+    with pytest.raises(WeightsError, match=r"an exported file; give the weights"):
+        load(weights.PRETRAINED / "compact.tflite")
+    (tmp_path / "x.dat").write_bytes(b"0" * 100)
+    with pytest.raises(WeightsError, match=r"no \.npz file"):
+        load(tmp_path / "x.dat")
+    (tmp_path / "saved_model/3").mkdir(parents=True)
+    (tmp_path / "saved_model/3/saved_model.pb").touch()
+    with pytest.raises(WeightsError, match=r"such as .*saved_model/3$"):
+        load_runner(tmp_path / "saved_model")
+
+
 def test_weights_of_keras_itself_say_who_reads_them(tmp_path):
     Generator(1, 4).save_weights(tmp_path / "x.weights.h5")
     with pytest.raises(WeightsError, match="load_weights reads them"):
