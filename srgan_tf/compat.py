@@ -64,6 +64,12 @@ def check_settings() -> None:
     settings.check(keras.backend.image_data_format(), keras.backend.floatx(), policy=policy)
 
 
+def metric(identifier) -> keras.metrics.Metric:
+    """Return a metric by its name, configuration or function; Keras 2.15 has only functions of some names."""
+    found = keras.metrics.get(identifier)
+    return found if isinstance(found, keras.metrics.Metric) else keras.metrics.MeanMetricWrapper(found, found.__name__)
+
+
 def set_precision(name: str) -> None:
     """Set the global Keras dtype policy, one of `choices.TRAINING_PRECISIONS`, for the layers made after this call."""
     keras.mixed_precision.set_global_policy(name)

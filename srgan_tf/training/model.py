@@ -143,7 +143,7 @@ class SRGAN(Saving, keras.Model):
         if optimizer is not None:
             g_optimizer, d_optimizer = optimizer, keras.optimizers.get(optimizer)
             d_optimizer = type(d_optimizer).from_config(d_optimizer.get_config())
-        self.watched = [keras.metrics.get(metric) for metric in metrics or ()]
+        self.watched = [compat.metric(metric) for metric in metrics or ()]
         chosen = {"pixel": pixel, "adversarial": adversarial, "updates": updates, "label_smoothing": label_smoothing}
         for name, known in (("pixel", PIXEL_LOSSES), ("adversarial", ADVERSARIAL_LOSSES), ("updates", UPDATES)):
             if chosen[name] not in known:

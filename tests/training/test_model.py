@@ -250,7 +250,7 @@ def test_a_model_with_a_term_of_its_own_says_how_to_load_it(tmp_path):
 
 def test_metrics_are_saved_and_what_is_not_compiled_too(tmp_path):
     ours = model()
-    ours.compile("sgd", metrics=[SSIM(), "mae"])
+    ours.compile("sgd", metrics=[SSIM(), "mae", keras.losses.mean_squared_error])
     names = {metric.name for metric in ours.watched}
     ours.save(tmp_path / "compiled.keras")
     assert {metric.name for metric in keras.models.load_model(tmp_path / "compiled.keras").watched} == names
