@@ -240,6 +240,13 @@ def test_ctrl_c_leaves_no_half_file(loaded, tmp_path):
         server.stop()
 
 
+@pytest.mark.parametrize("server", ["http://localhost:8500", "localhost"])
+def test_a_server_without_its_port_is_refused_at_once(server):
+    """It was tried for all of --patience."""
+    done = forks.run([*client("a.png", "out", 1), f"--server={server}"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2 and "give host:port" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_help_needs_no_tensorflow():
     command = [sys.executable, "-X", "importtime", "-m", "srgan_tf", "client", "--help"]
     listed = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=60)

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from srgan_tf.cli import train
+from srgan_tf.errors import WeightsError
+from srgan_tf.models import weights
+from srgan_tf.models.srresnet import Generator
 from srgan_tf.training.build import build, feature_network
 from srgan_tf.training.recipes import GROUPS, RECIPES, Recipe
 
@@ -66,3 +69,10 @@ def test_numbers_out_of_range_are_refused(field, value):
 def test_a_width_that_no_discriminator_has_is_refused():
     with pytest.raises(ValueError, match=r"^d_filters is of a discriminator on VGG features"):
         dataclasses.replace(RECIPES["srgan"], d_filters=128)
+
+
+def test_initial_weights_of_another_size_say_what_differs(tmp_path):
+    weights.save_weights(Generator(2, 8, scale=2, batch_norm=False), tmp_path / "x2.npz")
+    recipe = dataclasses.replace(RECIPES["demo-srresnet"], blocks=1, channels=8)
+    with pytest.raises(WeightsError, match=r"x2\.npz: .* it has blocks 2, scale 2, unlike this run"):
+        build(recipe, tmp_path / "x2.npz")
