@@ -100,15 +100,14 @@ def _stem(path: Path) -> str:
 def _hr_among(files: list[Path]) -> list[Path]:
     """Return files whose names end in HR or, without any, those without a known ending.
 
-    `matrix2.png` is x2 LR where `matri.png` is beside it.
+    `matrix2.png` is of these too, beside such names: unless x2 marks LR there, as `ax2.png` beside `a.png` shows.
     """
-    stems = {path.stem for path in files}
-
-    def is_hr(path: Path) -> bool:
-        ending = path.stem[len(_stem(path)) :]
-        return not ending or (ending[0] in "xX" and _stem(path) not in stems)
-
-    return [path for path in files if path.stem.upper().endswith("HR")] or list(filter(is_hr, files))
+    if named := [path for path in files if path.stem.upper().endswith("HR")]:
+        return named
+    plain = [path for path in files if path.stem == _stem(path)]
+    scaled = [path for path in files if path not in plain and path.stem[len(_stem(path))] in "xX"]
+    marks_lr = {_stem(path) for path in scaled} & {path.stem for path in plain}
+    return plain if marks_lr or not plain else sorted(plain + scaled)
 
 
 def _pair(hr: list[Path], lr: list[Path] | None, scale: int) -> list[Pair]:

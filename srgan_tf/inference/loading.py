@@ -39,8 +39,7 @@ def choose_engine(source, precision: str = "auto", engine: str = "auto", *partne
             "own by `srgan-tf export --kinds=engine`, or use --engine=tensorflow"
         )
     if engine == "auto":
-        on_gpu = machine.gpu_drivers() and gpu_probe.pays()
-        engine = "tensorflow" if machine.has_gpu() or not possible else "gpu" if on_gpu else "litert"
+        engine = "tensorflow" if machine.has_gpu() or not possible else "gpu" if gpu_probe.pays() else "litert"
     if engine == "tensorflow":
         need_tensorflow(name)
     return engine

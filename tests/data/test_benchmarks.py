@@ -89,6 +89,15 @@ def test_names_that_end_as_a_scale_does_are_hr(folder, tmp_path):
     assert [pair.read()[1].max() for pair in pairs] == [100, 101, 102, 103]
 
 
+def test_lr_alone_is_no_hr(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / f"X4/{name}x4.png")
+    with pytest.raises(BenchmarkError, match=r"^X4: no such benchmark"):
+        find_benchmark("X4", 4, tmp_path)
+    write(tmp_path / "X4/a.png", 96, 128)  # b's HR is missing
+    assert [picture.name for picture in find_benchmark("X4", 4, tmp_path)] == ["a"]
+
+
 def test_two_pictures_of_one_name_are_refused(tmp_path):
     for name in ("a.png", "a.bmp"):
         write(tmp_path / "Set" / name)

@@ -13,7 +13,6 @@ from conftest import ROOT, matrix
 from PIL import Image
 from swiftshader import needed
 
-from srgan_tf import machine
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import GpuError, WeightsError
 from srgan_tf.export import tflite
@@ -156,7 +155,6 @@ def test_auto_continues_where_the_gpu_is_gone(cache, monkeypatch, caplog):
         raise GpuError("--engine=gpu: no GPU with a driver found; install its driver, or use --engine=litert")
 
     monkeypatch.setattr(gpu, "GpuRunner", gone)
-    monkeypatch.setattr(machine, "gpu_drivers", lambda: ["a driver"])
     monkeypatch.setattr(gpu_probe, "pays", lambda: True)
     assert isinstance(load_runner("compact", engine="auto"), EngineRunner)
     assert [r.getMessage() for r in caplog.records] == ["continuing on the CPU: no GPU with a driver found"]
