@@ -25,9 +25,10 @@ _FINER = np.stack([np.outer(*_COSINES[[i, j]]).ravel() for i in range(8) for j i
 _LOW = [(i, j) for i in range(5) for j in range(5) if 0 < i + j < 5]
 _STEPS = np.concatenate([np.arange(99, 48, -3), np.arange(48, 24, -2), np.arange(24, 2, -1)]).astype(np.float32)
 _LEAST, _CLEAR, _CERTAIN, _AGREE, _NEAR = 40, 0.4, 6.0, 4, 5
-# Noise: the finest frequencies of the quarter of blocks with the least middle ones, less what texture has there: a
-# share of its middle ones, where noise, which is white, has as much.
-_FINE, _QUIET, _TEXTURE = 11, 0.25, 1 / 2.4
+# Noise: the finest frequencies of the blocks with the least middle ones, less what texture has there: a share of its
+# middle ones, where noise, which is white, has as much. Texture is alike in all channels and noise is not: their
+# differences show noise best. In luma alone, texture shrunk by area looks like noise up to _GRAIN.
+_FINE, _TEXTURE, _GRAIN = 11, 1 / 2.4, 2
 # Blur: amplitude at 7/8 of the highest frequency over that at half of it. Of pictures shrunk x4 by MATLAB's bicubic or
 # by area, 98 % have .26 or more.
 _RADIUS = np.hypot(*np.indices((8, 8)))
@@ -52,7 +53,7 @@ class Condition:
     def __str__(self) -> str:
         parts = [] if self.jpeg is None else [f"JPEG {self.jpeg:.0f}"]
         parts += [f"noise {self.noise:.0f}"] * (self.noise >= 1)
-        parts += [f"sharpness {self.sharpness:.2f}"] * (self.jpeg is None and not 0.3 < self.sharpness < 0.8)
+        parts += [f"sharpness {self.sharpness:.2f}"] * (self.jpeg is None and not 0.3 < self.sharpness < 0.72)
         return ", ".join(parts) or "clean"
 
 
@@ -63,15 +64,24 @@ def analyze(pixels: np.ndarray, quality: float | None = None) -> Condition:
         pixels: uint8 or uint16 [height, width, bands].
         quality: of the JPEG file they come from. Pixels that show a lower one were compressed before.
     """
-    luma = _windows(pixels)
-    blocks = _coefficients(luma)
+    windows = _windows(pixels)
+    luma = windows[..., 0] if windows.shape[3] == 1 else windows @ LUMA
+    at = _blocks(luma)
+    blocks = _transform(_cut(luma, at))
     before = _jpeg(luma, blocks)
     jpeg = before if quality is None or (before is not None and before < quality - _NEAR) else quality
-    return Condition(jpeg, _noise(blocks), _sharpness(blocks)) if len(blocks) >= _FEW else Condition(jpeg)
+    if len(blocks) < _FEW:
+        return Condition(jpeg)
+    noise = _noise(blocks, 0.25) / float(np.sum(LUMA**2)) ** 0.5
+    colours = _cut(windows, at)
+    if jpeg is None and (colours != colours[..., :1]).any():  # grey has no colours, and JPEG smooths them
+        differences = np.concatenate([colours[..., i] - colours[..., 1] for i in (0, 2)])
+        noise = max(_noise(_transform(differences), 0.5) / 2**0.5, noise - _GRAIN)
+    return Condition(jpeg, noise, _sharpness(blocks))
 
 
 def _windows(pixels: np.ndarray) -> np.ndarray:
-    """Return luma 0-255, float32 [n, height, width], of the picture or of windows that start at multiples of 8."""
+    """Return the picture or windows of it that start at multiples of 8: 0-255, float32 [n, height, width, 1 or 3]."""
     bands = pixels.shape[2] - (pixels.shape[2] in (2, 4))
     starts = [
         np.linspace(0, side - _SIDE, _WINDOWS).astype(int) // 8 * 8 if side > _WINDOWS * _SIDE else [0]
@@ -79,8 +89,7 @@ def _windows(pixels: np.ndarray) -> np.ndarray:
     ]
     height, width = (side if len(at) == 1 else _SIDE for side, at in zip(pixels.shape, starts))
     cut = [pixels[y : y + height, x : x + width, :bands] for y in starts[0] for x in starts[1]]
-    colour = np.stack(cut).astype(np.float32) / (257 if pixels.dtype == np.uint16 else 1)
-    return colour[..., 0] if bands == 1 else colour @ LUMA
+    return np.stack(cut).astype(np.float32) / (257 if pixels.dtype == np.uint16 else 1)
 
 
 def _jpeg(luma: np.ndarray, blocks: np.ndarray) -> float | None:
@@ -93,7 +102,8 @@ def _jpeg(luma: np.ndarray, blocks: np.ndarray) -> float | None:
     if at is None:
         return None
     # Pixels compressed twice may show the first grid at the corner.
-    for some in [blocks] if at == (0, 0) else [blocks, _coefficients(luma[:, at[0] :, at[1] :])]:
+    moved = luma[:, at[0] :, at[1] :]
+    for some in [blocks] if at == (0, 0) else [blocks, _transform(_cut(moved, _blocks(moved)))]:
         sizes = np.abs(some)
         steps = {(i, j): _step(sizes[:, i, j]) for i, j in _LOW}
         ratios = [step / LUMA_STEPS[8 * i + j] for (i, j), step in steps.items() if step]
@@ -117,13 +127,13 @@ def _grid(luma: np.ndarray) -> tuple[int, int] | None:
     return (int(best[0]), int(best[1])) if zeros.max() > _MORE * np.median(zeros) else None
 
 
-def _noise(blocks: np.ndarray) -> float:
-    """Return the standard deviation of white noise per channel, in levels of 255."""
+def _noise(blocks: np.ndarray, share: float) -> float:
+    """Return the standard deviation of white noise, from the share of the blocks with the least texture."""
     middle = np.sqrt((blocks[:, (_ORDER > 2) & (_ORDER < _FINE)] ** 2).mean(1))
-    quiet = middle <= np.quantile(middle, _QUIET)
+    quiet = middle <= np.quantile(middle, share)
     found = float(np.median(np.abs(blocks[quiet][:, _ORDER >= _FINE]))) / 0.6745  # of a normal distribution
     white = (found**2 - (_TEXTURE * float(np.median(middle[quiet]))) ** 2) / (1 - _TEXTURE**2)
-    return float(np.sqrt(max(white, 0) / np.sum(LUMA**2)))
+    return float(np.sqrt(max(white, 0)))
 
 
 def _sharpness(blocks: np.ndarray) -> float:
@@ -131,14 +141,27 @@ def _sharpness(blocks: np.ndarray) -> float:
     return sharp / half if half > 0.5 else Condition.sharpness  # in a gradient both are rounding errors
 
 
-def _coefficients(luma: np.ndarray) -> np.ndarray:
-    """Return cosine transforms [n, 8, 8] of blocks that are neither flat nor clipped at black or white."""
-    height, width = (side // 8 for side in luma.shape[1:])
-    blocks = luma[:, : 8 * height, : 8 * width].reshape(len(luma), height, 8, width, 8).swapaxes(2, 3).reshape(-1, 8, 8)
-    most, least = blocks.max((1, 2)), blocks.min((1, 2))
-    blocks = blocks[(most < 254) & (least > 1) & (most > least + 4)]
-    blocks = blocks[np.linspace(0, len(blocks) - 1, min(len(blocks), _BLOCKS)).astype(int)]
-    return _COSINES @ (blocks - 128) @ _COSINES.T
+def _blocks(luma: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return window, row and column of blocks that are neither flat nor clipped at black or white."""
+    grid = _grid_of(luma)
+    most, least = grid.max((2, 4)), grid.min((2, 4))
+    found = np.flatnonzero((most < 254) & (least > 1) & (most > least + 4))
+    return np.unravel_index(found[np.linspace(0, len(found) - 1, min(len(found), _BLOCKS)).astype(int)], most.shape)
+
+
+def _grid_of(windows: np.ndarray) -> np.ndarray:
+    """View [n, height, width, …] as blocks [n, rows, 8, columns, 8, …]."""
+    height, width = (side // 8 for side in windows.shape[1:3])
+    return windows[:, : 8 * height, : 8 * width].reshape(len(windows), height, 8, width, 8, *windows.shape[3:])
+
+
+def _cut(windows: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Return the blocks [n, 8, 8, …] at some places."""
+    return _grid_of(windows)[at[0], at[1], :, at[2]]
+
+
+def _transform(blocks: np.ndarray) -> np.ndarray:
+    return _COSINES @ blocks @ _COSINES.T
 
 
 def _step(sizes: np.ndarray) -> float:

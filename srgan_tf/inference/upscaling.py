@@ -15,15 +15,15 @@ from srgan_tf.inference.runners import Runner
 
 SHIPPED = ("srgan", "srgan-real")  # for clean and for degraded pictures
 FAST = ("fast", "fast-real")  # the same with a thirty-eighth of the multiply-adds
-RULE = 4  # version of the rule below, recorded with results
+RULE = 5  # version of the rule below, recorded with results
 # Share of the second model by degradation; the largest one counts. Scores behind it: docs/auto.md. Shares are multiples
 # of 1 / STEPS, so that few blends are made.
 STEPS = 4
 _BY_QUALITY = (85, 92), (1, 0)
 _BY_NOISE = (2, 6), (0, 1)
-_BY_SHARPNESS = (0.24, 0.255, 0.84, 0.92), (1, 0, 0, 1)  # blurred; or finer than nature is, as a print's dots
+_BY_SHARPNESS = (0.24, 0.255, 0.72, 0.82), (1, 0, 0, 1)  # blurred; or finer than nature is, as a print's dots
 # Limits up to which SR may shrink back to LR exactly.
-_FINE_QUALITY, _FINE_NOISE, _FINE_SHARPNESS = 90, 2.5, 0.88
+_FINE_QUALITY, _FINE_NOISE, _FINE_SHARPNESS = 90, 2.5, 0.77
 
 
 def suitable_share(condition: Condition) -> float:
