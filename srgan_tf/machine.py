@@ -29,6 +29,11 @@ def has_int8() -> bool:
     return bool(_flags() & {"avx512_vnni", "avx512vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 
 
+def has_avx512() -> bool:
+    """Return whether the processor has 512-bit vectors."""
+    return "avx512f" in _flags()
+
+
 def set_int8(has: bool) -> None:
     """Set what `has_int8` returns from now on, as where several machines are to make the same pictures."""
     global _int8

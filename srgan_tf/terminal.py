@@ -99,6 +99,19 @@ def on_end(handler: Callable[[int], None]) -> None:
             signal.signal(number, handle)
 
 
+@contextmanager
+def postponed(handler: Callable[[int], None]):
+    """Call a handler on the first of these signals at the end of the block, which they do not interrupt, and later."""
+    seen: list[int] = []
+    on_end(seen.append)
+    try:
+        yield
+    finally:
+        on_end(handler)  # the block may have set others
+        if seen:
+            handler(seen[0])
+
+
 def ignore() -> None:
     """Ignore these signals from now on, so that they do not interrupt the clean-up."""
     for number in _ENDING:

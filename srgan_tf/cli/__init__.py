@@ -166,7 +166,9 @@ def guarded(main, flags, arguments: list[str]) -> None:
         flush()  # fails with the right message where standard output was what failed
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         # What this package raises has a message for users; what libraries raise may have none.
-        ours = type(error).__module__.startswith("srgan_tf") or frame.f_globals["__name__"].startswith("srgan_tf.")
+        ours = type(error).__module__.startswith("srgan_tf") or frame.f_globals.get("__name__", "").startswith(
+            "srgan_tf."
+        )
         if isinstance(error, OSError) or ours:
             fail(f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else str(error))
         raise

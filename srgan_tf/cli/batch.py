@@ -263,8 +263,9 @@ def summary(made: str, planned: Plan, *further: tuple[int, str]) -> str:
     return "; ".join([made, *(f"{count} {what}" for count, what in (counts, unknown, *further) if count)])
 
 
-def manifest_of(flags, folder: str, upscaler, made_by: dict) -> Manifest:
-    """Return the manifest of a folder of results. made_by: what results depend on besides the shared flags."""
+def manifest_of(flags, output: str, upscaler, made_by: dict) -> Manifest:
+    """Return the manifest of the results' folder. made_by: what results depend on besides the shared flags."""
+    folder = (os.path.dirname(output) or ".") if is_file_name(output) else output
     return Manifest(folder, made_by | {name: flags[name].value for name in SHARED}, upscaler.precision)
 
 
@@ -296,8 +297,7 @@ def run_all(
     from srgan_tf.progress import clock
 
     started, output = time.monotonic(), flags.output
-    folder = (os.path.dirname(output) or ".") if is_file_name(output) else output
-    manifest = manifest_of(flags, folder, upscaler, made_by)
+    manifest = manifest_of(flags, output, upscaler, made_by)
     planned = plan_of(flags, arguments, output, upscaler.scale, manifest, clips is not None)
     if planned.jobs and storage.is_url(output):  # nothing can be appended there
         manifest.add_all()

@@ -11,6 +11,7 @@ Exit codes: 0 all done, 1 some failed (the others are done), 2 wrong usage, 130 
 """
 
 import math
+import os
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -49,6 +50,8 @@ def main(flags, arguments: list[str]) -> None:
     from srgan_tf.bulk import letters, pipeline
     from srgan_tf.inference import converted, gpu_probe
 
+    if flags.retry and not os.path.exists(flags.retry):
+        raise ImageError(f"--retry={flags.retry}: no such file; give the --failed of that run")
     gpu_probe.forbid()  # all workers on one engine; --engine=gpu asks for it
     names = upscale.names_of(flags)
     if flags.address and flags.engine == "auto" and any(map(converted.path_of, names)):
@@ -59,13 +62,12 @@ def main(flags, arguments: list[str]) -> None:
         planned, before, manifest = plan(flags, arguments, names, engine)
         made, count = "0 made", 0
         if planned.jobs:
-            manifest.add_all()
             with ExitStack() as stack:
-                with terminal.silence():  # Ray logs to stderr
+                with terminal.postponed(end), terminal.silence():  # Ray logs to stderr, and a signal could crash it
                     stack.enter_context(pipeline.cluster(flags.address))
-                terminal.on_end(end)  # replaces Ray's handler, which prints a C++ trace
                 need_bytes = int(flags.memory * 2**30) + pipeline.PROGRAM
                 pool = pipeline.pool(flags.workers, flags.threads, need_bytes, flags.engine != "litert")
+                manifest.add_all()
                 made, count = work(flags, names, planned.jobs, pool, failed)
     if not flags.quiet:
         unused = (len(planned.problems), "arguments or names not used")
@@ -95,7 +97,7 @@ def plan(flags, arguments: list[str], names: tuple[str, ...], engine: str) -> tu
         raise ImageError(f"--output={flags.output}: {differs}; give another folder, or --overwrite")
     known = letters.read(flags.retry or flags.failed)
     if flags.retry:
-        below = [letter for target, letter in known.items() if target.startswith(f"{output}/")]
+        below = [letter for target, letter in known.items() if target == output or target.startswith(f"{output}/")]
         if not below:
             fix = "give the output of that run"
             raise ImageError(f"--retry={flags.retry}: lists no pictures of --output={flags.output}; {fix}")

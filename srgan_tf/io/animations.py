@@ -28,7 +28,7 @@ def opened(data: bytes) -> Animation:
         OSError, SyntaxError, pyvips.Error: a frame is damaged.
     """
     if any(mark in data[:12] for mark in _BY_PILLOW):
-        first, frames = 0, _by_pillow
+        read = _by_pillow
         with Image.open(io.BytesIO(data), formats=["PNG", "AVIF"]) as file:
             first, plays, delays = int(getattr(file, "default_image", False)), file.info.get("loop", 0), []
             for number in range(file.n_frames):
@@ -37,14 +37,15 @@ def opened(data: bytes) -> Animation:
                 delays.append(float(file.info.get("duration") or 0))
     else:
         image = _toilet_roll(data)
-        first, frames, plays = 0, _by_libvips, image.get("loop") if "loop" in image.get_fields() else 0
+        first, read, plays = 0, _by_libvips, image.get("loop") if "loop" in image.get_fields() else 0
         delays = image.get("delay") if "delay" in image.get_fields() else [100] * image.get("n-pages")
         if data.startswith(b"GIF"):
-            check_gif(data, len(delays))
-    bare = Animation(lambda: frames(data, first), tuple(delays[first:]), plays)
-    if any(frame.shape[2] == 4 and frame[..., 3].min() < 255 for frame in bare.frames()):
-        return bare._replace(frames=lambda: map(_filled, frames(data, first)))
-    return bare._replace(frames=lambda: (frame[..., :3] for frame in frames(data, first)))
+            delays = delays[: whole_frames(data, len(delays))]
+    frames = lambda: itertools.islice(read(data), first, len(delays))  # noqa: E731
+    bare = Animation(frames, tuple(delays[first:]), plays)
+    if any(frame.shape[2] == 4 and frame[..., 3].min() < 255 for frame in frames()):
+        return bare._replace(frames=lambda: map(_filled, frames()))
+    return bare._replace(frames=lambda: (frame[..., :3] for frame in frames()))
 
 
 def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
@@ -58,8 +59,9 @@ def load(data: bytes, max_pixels: int, page: int | None) -> Opened:
     frames = image.get_n_pages()
     number, notes = choose(frames, page, "frame")
     if data.startswith(b"GIF"):
-        check_gif(data, number + 1)
-        if not data.rstrip(b"\0\r\n").endswith(b";"):
+        if whole_frames(data, number + 1) <= number:
+            raise ValueError(f"frame {number + 1} is cut off; get a whole copy")
+        if not _has_end(data):
             notes.append("it lacks its end, or other bytes follow; all whole frames were kept")
     ending = ".gif" if data.startswith(b"GIF") else ".webp"
     return Opened(opened(number) if number else image, ending, notes, frames=frames)
@@ -82,17 +84,17 @@ def _toilet_roll(data: bytes) -> pyvips.Image:
     return pyvips.Image.new_from_buffer(data, "", n=-1, access="sequential", fail_on="truncated")
 
 
-def _by_libvips(data: bytes, first: int) -> Iterator[np.ndarray]:
+def _by_libvips(data: bytes) -> Iterator[np.ndarray]:
     image = _toilet_roll(data).colourspace("srgb")
     height = image.get("page-height")
     region = pyvips.Region.new(image)
-    for top in range(first * height, image.height, height):
+    for top in range(0, image.height, height):
         yield np.frombuffer(region.fetch(0, top, image.width, height), np.uint8).reshape(height, image.width, -1)
 
 
-def _by_pillow(data: bytes, first: int) -> Iterator[np.ndarray]:
+def _by_pillow(data: bytes) -> Iterator[np.ndarray]:
     with Image.open(io.BytesIO(data), formats=["PNG", "AVIF"]) as file:
-        for number in range(first, file.n_frames):
+        for number in range(file.n_frames):
             file.seek(number)
             yield np.asarray(file.convert("RGBA"))
 
@@ -104,12 +106,26 @@ def _filled(frame: np.ndarray) -> np.ndarray:
     return samples.fill_transparent(samples.from_array(frame)).numpy()
 
 
-def check_gif(data: bytes, count: int) -> None:
-    """Raise OSError where pixels of the first `count` frames are missing: libvips makes some up."""
+def whole_frames(data: bytes, count: int) -> int:
+    """Return how many of the first `count` frames of a GIF are whole: libvips makes missing pixels up.
+
+    Raises:
+        OSError: pixels are missing elsewhere than in the last frame of a file that lacks its end.
+    """
     with Image.open(io.BytesIO(data), formats=["GIF"]) as file:
         for frame in range(count):
-            file.seek(frame)
-            file.load()
+            try:
+                file.seek(frame)
+                file.load()
+            except (OSError, EOFError, LookupError, struct.error):
+                if not 0 < frame == count - 1 or _has_end(data):
+                    raise
+                return frame
+    return count
+
+
+def _has_end(gif: bytes) -> bool:
+    return gif.rstrip(b"\0\r\n").endswith(b";")
 
 
 def write(path, frames: Iterable[np.ndarray], animation: Animation, metadata: dict, quality: int) -> None:

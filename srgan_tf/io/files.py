@@ -158,7 +158,7 @@ def reason(error: Exception) -> str:
     """Return the most specific line of an error: libvips ends with the cause."""
     if strerror := getattr(error, "strerror", None):  # of OSError, and of FFmpeg's
         return strerror
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [re.sub(" <.* object at 0x.*>", "", line.strip()) for line in str(error).splitlines()]
     lines = [
         line for line in lines if not re.fullmatch(r"|unable to call Vips\w+|\(\d+\.\d+\)", line)
     ]  # these say nothing

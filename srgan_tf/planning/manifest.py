@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,20 +49,22 @@ class Manifest:
     def __init__(self, folder: str, options: dict, made_by: str = ""):
         self.folder, self.options, self._made_by = str(folder), options, made_by
         self._how = {"options": options, "made_by": made_by}
-        self._made: dict[str, dict] = {}
+        self._made: dict[str, tuple[int, dict]] = {}  # its line's number, and the line
+        self._all: list[tuple[int, float, dict]] = []  # numbers, times and options of the lines for all
         self._others: set[str] = set()
         self.trouble = ""
-        self._all: dict | None = next(json_lines(self._read(_BULK)), None)
-        if self._all and self._all.get("engine") == "auto":
-            self._all["engine"] = options.get("engine")
-        for entry in json_lines(self._read(NAME)):
+        for before in json_lines(self._read(_BULK)):
+            same = {"engine": options.get("engine")} if before.get("engine") == "auto" else {}
+            self._all.append((-1, 0.0, before | same))
+        for number, entry in enumerate(json_lines(self._read(NAME))):
             if not isinstance(entry.get("options"), dict):
                 continue
             self._others |= {str(entry.get("made_by", made_by))} - {made_by}
             if isinstance(entry.get("result"), str):
-                self._made[entry["result"]] = entry
+                self._made[entry["result"]] = number, entry
             else:
-                self._all = entry["options"]
+                began = entry.get("time", 0)
+                self._all.append((number, began if isinstance(began, float) else 0.0, entry["options"]))
 
     def mixed(self) -> str:
         """Return a note if earlier results were computed in another arithmetic, as on another device; "" if not."""
@@ -74,10 +78,19 @@ class Manifest:
         return {os.path.realpath(one) for one in (*made, *compared)}
 
     def differs(self, source: str, target: str) -> str | None:
-        """Return why an existing result is stale: "" if it is not, None if unknown."""
-        entry = self._made.get(self._name(target))
-        if entry is None:
-            return None if self._all is None else self.changed()
+        """Return why an existing result is stale: "" if it is not, None if unknown.
+
+        It was made by the last line, its own or one for all, that was written before it.
+        """
+        number, entry = self._made.get(self._name(target), (-2, {}))
+        later = [(time, options) for line, time, options in self._all if line > number and (time or not entry)]
+        if not storage.is_url(target) or any(options != later[0][1] for _, options in later):  # stores answer slowly
+            modified = storage.modified(target)
+            later = [one for one in later if one[0] <= modified]
+        if later:
+            return self._changed(later[-1][1])
+        if not entry:
+            return None
         now = _source(source)
         if entry.get("source") != now["source"]:
             return f"it was made of {entry.get('source')}"
@@ -87,7 +100,7 @@ class Manifest:
 
     def changed(self) -> str:
         """Describe which options differ from those of all results of an earlier `bulk`; "" if none."""
-        return self._changed(self._all) if self._all is not None else ""
+        return self._changed(self._all[-1][2]) if self._all else ""
 
     def _changed(self, before: dict) -> str:
         differing = {name: before.get(name) for name, now in self.options.items() if before.get(name) != now}
@@ -97,26 +110,26 @@ class Manifest:
         """Add a result. If the manifest cannot be written, the next run keeps the result as unknown."""
         if storage.is_url(target):
             return
-        name = self._name(target)
-        self._made[name] = {"result": name, **_source(source), **self._how}
+        entry = {"result": self._name(target), **_source(source), **self._how}
+        self._made[entry["result"]] = sys.maxsize, entry
         try:
-            self._append(self._made[name])
+            self._append(entry)
         except OSError as error:
             self.trouble = f"{self.folder}/{NAME}: cannot write it ({error.strerror}); reruns do not know these results"
 
     def add_all(self) -> None:
-        """Add these options as those of all results without a line of their own.
+        """Add these options as those of all results that are made from now on and get no line of their own.
 
         Raises:
             ImageError: the manifest cannot be written.
         """
-        place, self._all = f"{self.folder}/{NAME}", self.options
+        place, line = f"{self.folder}/{NAME}", self._how | {"time": time.time()}
         if storage.is_url(place):
-            storage.write(place, self._read(NAME) + f"\n{json.dumps(self._how)}\n".encode())
+            storage.write(place, self._read(NAME) + f"\n{json.dumps(line)}\n".encode())
             return
         try:
             Path(self.folder).mkdir(parents=True, exist_ok=True)
-            self._append(self._how)
+            self._append(line)
         except OSError as error:
             raise ImageError(f"{place}: cannot write it ({error.strerror}); choose another --output") from None
 
@@ -140,5 +153,8 @@ class Manifest:
 def _source(source: str) -> dict:
     if storage.is_url(source):
         return {"source": source}
-    stat = os.stat(source)
+    try:
+        stat = os.stat(source)
+    except OSError:  # it has gone since
+        return {"source": os.path.realpath(source)}
     return {"source": os.path.realpath(source), "bytes": stat.st_size, "time": stat.st_mtime}

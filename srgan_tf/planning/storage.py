@@ -1,6 +1,7 @@
 """Read, write and list files by path or URL. URLs, of disks and object stores, go through fsspec; paths need none."""
 
 import errno
+import math
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -115,6 +116,22 @@ def existing(output: str) -> Callable[[str], bool]:
         system.invalidate_cache()
         keys = set(system.find(path)) if system.exists(path) else set()
     return lambda url: system._strip_protocol(url) in keys
+
+
+def modified(place: str) -> float:
+    """Return when a place was last written, in seconds of Unix time; infinity if it does not tell.
+
+    Raises:
+        ImageError: there is no such place, or it cannot be reached.
+    """
+    with _converted_errors(place, "cannot be listed"):
+        if not is_url(place):
+            return os.lstat(place).st_mtime
+        system, path = opened(place)
+        try:
+            return system.modified(path).timestamp()
+        except NotImplementedError:
+            return math.inf
 
 
 @dataclass(frozen=True)

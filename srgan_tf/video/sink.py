@@ -10,12 +10,14 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange
 
+from srgan_tf import machine
 from srgan_tf.errors import ImageError
 from srgan_tf.io.files import reason, write_aside
 from srgan_tf.video.source import Source
 
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
 ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
+PIXELS = "yuv420p"
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,12 @@ class Encoding:
 
     def __post_init__(self):
         try:
-            av.codec.Codec(self.name, "w")
+            formats = [one.name for one in av.codec.Codec(self.name, "w").video_formats or ()]
         except (av.error.FFmpegError, ValueError):
-            known = ", ".join(CODECS)
-            raise ImageError(f"--codec={self.codec}: PyAV has no such encoder; use one of {known}") from None
+            formats = []
+        if PIXELS not in formats:
+            problem = f"PyAV has no such encoder of videos in {PIXELS}; use one of {', '.join(CODECS)}"
+            raise ImageError(f"--codec={self.codec}: {problem}") from None
 
     @property
     def name(self) -> str:
@@ -42,19 +46,29 @@ def encode(path: Path, frames: Iterable[tuple[int, np.ndarray]], source: Source,
 
     Returns:
         How many frames, and the time of the first.
+
+    Raises:
+        ImageError: the encoder takes no such frames; what `frames` raises is passed on.
     """
     count = first = 0
-    with av.open(str(path), "w", format="mp4" if how.name in CODECS.values() else "mov") as out:
-        stream = None
-        for time, sr in frames:
-            if stream is None:
-                first, stream = time, _add_stream(out, sr.shape, source, how)
-            frame = _yuv(sr, source)
-            frame.pts, frame.time_base = time - first, source.stream.time_base
-            out.mux(stream.encode(frame))
-            count += 1
-        if stream is not None:
-            out.mux(stream.encode(None))
+    stream, shape = None, ()
+    try:
+        with av.open(str(path), "w", format="mp4" if how.name in CODECS.values() else "mov") as out:
+            for time, sr in frames:
+                if stream is None:
+                    first, shape, stream = time, sr.shape, _add_stream(out, sr.shape, source, how)
+                frame = _yuv(sr, source)
+                frame.pts, frame.time_base = time - first, source.stream.time_base
+                out.mux(stream.encode(frame))
+                count += 1
+            if stream is not None:
+                out.mux(stream.encode(None))
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError):  # of the disk
+            raise
+        size = "x".join(map(str, shape[1::-1]))
+        problem = f"cannot encode {size} px ({reason(error)}); give another --codec"
+        raise ImageError(f"{source.path}: --codec={how.codec}: {problem}") from None
     return count, first
 
 
@@ -63,10 +77,12 @@ def _add_stream(out, shape: tuple, source: Source, how: Encoding):
     options = {"crf": str(how.crf)}
     if how.name == "libx265" and shape[1] < 64:  # where `Lookahead::cuTree` of x265 4.2 writes past a buffer
         options["x265-params"] = "cutree=0"
+    if how.name == "libx264" and machine.has_avx512():  # where x264 165 gives other bits on each run
+        options["x264-params"] = "asm=AVX2"
     stream = out.add_stream(how.name, rate=rate, options=options)
     context, known = stream.codec_context, source.stream.codec_context
     context.height, context.width = (side + side % 2 for side in shape[:2])
-    context.pix_fmt, context.time_base = "yuv420p", source.stream.time_base
+    context.pix_fmt, context.time_base = PIXELS, source.stream.time_base
     stream.time_base = source.stream.time_base
     context.colorspace, context.color_range = source.matrix, source.range
     context.color_primaries, context.color_trc = known.color_primaries, known.color_trc
@@ -78,7 +94,7 @@ def _add_stream(out, shape: tuple, source: Source, how: Encoding):
 def _yuv(sr: np.ndarray, source: Source) -> av.VideoFrame:
     odd = [(0, side % 2) for side in sr.shape[:2]]
     frame = av.VideoFrame.from_ndarray(np.pad(sr, [*odd, (0, 0)], "edge") if any(map(any, odd)) else sr, format="rgb24")
-    return source.reformat(frame, "yuv420p", ColorRange.JPEG, source.range)
+    return source.reformat(frame, PIXELS, ColorRange.JPEG, source.range)
 
 
 def join(path: str, segments: list[Path], source: Source) -> None:

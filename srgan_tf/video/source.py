@@ -1,6 +1,7 @@
 """Read a video: its frames as RGB, and the facts that its result must state."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 
 import av
@@ -37,7 +38,7 @@ class Source:
     """
 
     def __init__(self, path: str, max_pixels: int):
-        self.path, self.notes, self.lost, self.rotation = path, [], 0, 0
+        self.path, self.max_pixels, self.notes, self.lost, self.rotation = path, max_pixels, [], 0, 0
         try:
             self.container = av.open(path, metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
@@ -134,15 +135,13 @@ class Source:
         return frame.reformat(format=format, **size, **ranges, **options)
 
     def sample(self) -> np.ndarray:
-        """Return a frame from the middle, or the first; rewinds afterwards."""
-        middle = (self.container.duration or 0) // 2
-        for place in (middle, 0):
-            try:
-                self.container.seek((self.container.start_time or 0) + place)
-                for _, pixels in self.frames():
-                    self.container.seek(self.container.start_time or 0)
-                    self.lost = 0
+        """Return a frame from the middle, or the first. Opens the file anew: without an index, none can be rewound."""
+        middle = (self.container.start_time or 0) + (self.container.duration or 0) // 2
+        for place in (middle, None):
+            other = Source(self.path, self.max_pixels)
+            with other.container, suppress(av.error.FFmpegError):
+                if place is not None:
+                    other.container.seek(place)
+                for _, pixels in other.frames():
                     return pixels
-            except av.error.FFmpegError:
-                continue
         raise ImageError(f"{self.path}: no frame of it can be decoded; get an undamaged copy")

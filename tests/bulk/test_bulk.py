@@ -60,7 +60,7 @@ def test_from_a_store_and_back(s3, tmp_path, needs_ray):  # noqa: F811
         (["in", "--output=memory://out"], 1, "workers do not share this process's memory"),
         (["in", "--output=nosuch://out"], 1, "nosuch://out: cannot open this file system"),
         (["in", "--scale=5"], 1, "scale must be at most the model's 4"),
-        (["--retry=nowhere.jsonl"], 1, "--retry=nowhere.jsonl: lists no pictures of --output=upscaled"),
+        (["--retry=nowhere.jsonl"], 1, "--retry=nowhere.jsonl: no such file; give the --failed of that run"),
         (["in", "--address=127.0.0.1:1"], 1, "--address=127.0.0.1:1: no Ray cluster responds"),
     ],
 )
@@ -79,6 +79,29 @@ def test_results_of_other_options_are_not_mixed(tmp_path, needs_ray):
     folder(tmp_path / "in", 2)
     other = runs.run("in", "--output=out", "--quality=80", cwd=tmp_path)
     assert other.returncode == 1 and "--quality was 95; give another folder, or --overwrite" in other.stderr
+
+
+def test_a_part_made_again_with_other_options_leaves_the_rest_known(tmp_path, needs_ray):
+    folder(tmp_path / "in", 2)
+    assert runs.run("in/00", "--output=out", cwd=tmp_path).returncode == 0
+    part = runs.run("in/00/0.png", "--output=out", "--quality=80", "--overwrite", cwd=tmp_path)
+    assert part.returncode == 0 and "1 made" in part.stderr, part.stderr
+    rest = runs.run("in/00", "--output=out", "--quality=80", cwd=tmp_path)
+    assert rest.returncode == 1 and "1_x4.jpg: exists, but --quality was 95" in rest.stderr, rest.stderr
+    assert "1 skipped, made before" in rest.stderr
+
+
+def test_one_picture_to_a_file_name_after_a_start_that_failed(tmp_path, needs_ray):
+    folder(tmp_path / "in", 1)
+    (path,) = (tmp_path / "in").rglob("*.*")
+    failed = runs.run(str(path), "--output=out/b.png", "--quality=80", "--threads=5000", cwd=tmp_path)
+    assert failed.returncode == 1 and "no worker fits" in failed.stderr
+    done = runs.run(str(path), "--output=out/b.png", cwd=tmp_path)
+    assert done.returncode == 0 and "1 made" in done.stderr, done.stderr
+    with Image.open(tmp_path / "out/b.png") as made:
+        assert made.format == "PNG"
+    again = runs.run(str(path), "--output=out/b.png", cwd=tmp_path)
+    assert again.returncode == 0 and "0 made; 1 skipped, made before" in again.stderr
 
 
 def test_other_projects_models_are_converted_as_by_upscale(tmp_path, needs_ray, monkeypatch):

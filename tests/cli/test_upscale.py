@@ -368,6 +368,23 @@ def test_signals_that_are_ignored_stay_so(monkeypatch):
     assert set(before) == {signal.SIGINT, signal.SIGTERM}
 
 
+def test_signals_wait_for_what_they_would_crash():
+    from srgan_tf import terminal
+
+    kept, seen = {number: signal.getsignal(number) for number in terminal._ENDING}, []
+    try:
+        with terminal.postponed(seen.append):
+            signal.raise_signal(signal.SIGTERM)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # as Ray does
+            assert not seen
+        assert seen == [signal.SIGTERM]
+        signal.raise_signal(signal.SIGINT)
+        assert seen[1:] == [signal.SIGINT]
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX shells")
 def test_closed_standard_streams_do_no_harm(tmp_path, tiny):
     """A file opened later would take standard error's number, and log lines with it."""

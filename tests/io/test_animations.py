@@ -1,6 +1,7 @@
 """Moving pictures: read as others read them, written so that others read the same."""
 
 import io
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -146,6 +147,25 @@ def test_without_being_asked_for_frames_the_first_is_taken_and_the_others_are_to
         assert near(frames()[2], third.rgb(), kind)
         with pytest.raises(ImageError, match="no frame 5, but 4"):
             images.load(file_of(kind, frames()), page=5)
+
+
+def test_a_gif_that_was_cut_off_keeps_its_whole_frames():
+    """As many as Pillow decodes without an error."""
+    noise = np.random.default_rng(0).integers(0, 256, (4, 20, 30, 3), np.uint8)
+    data = file_of("gif", list(noise))
+    for share in np.linspace(0.3, 0.99, 24):
+        cut = data[: int(share * len(data))]
+        with Image.open(io.BytesIO(cut)) as file:
+            whole, decoded = 0, []
+            with suppress(OSError, EOFError, IndexError):
+                for number in range(4):
+                    file.seek(number)
+                    decoded.append(np.asarray(file.convert("RGB")))
+                    whole += 1
+        picture = images.load(cut, moving=True)
+        found = [picture.pixels] if picture.animation is None else list(picture.animation.frames())
+        assert len(found) == whole > 0 and "all whole frames were kept" in picture.notes[0]
+        assert all((one == other).all() for one, other in zip(found, decoded))
 
 
 @pytest.mark.parametrize("kind", KINDS)

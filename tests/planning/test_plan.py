@@ -3,7 +3,8 @@
 import itertools
 import os
 import sys
-from pathlib import Path
+import time
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -178,8 +179,56 @@ def test_existing_results_are_told_apart(tmp_path):
     other = again(quality=80)
     assert "a_x4.png: exists, but --quality was 95; --overwrite replaces it" in other.problems[0]
     before.add_all()  # as `bulk` does, whose results have no lines of their own
+    assert (again().made, again().unknown) == (1, 1)  # c_x4.png is older than that line
+    touch(tmp_path, "out/c_x4.png")
     assert (again().made, again().unknown) == (2, 0)
     assert "c_x4.png: exists, but --quality was 95" in again(quality=80).problems[2]
+
+
+def test_results_belong_to_the_run_that_made_them_and_not_to_the_last(tmp_path):
+    """`bulk --overwrite` with other options, of a part or stopped, leaves results of both."""
+    touch(tmp_path, *(f"in/{name}.png" for name in "abc"))
+
+    def run(*names, bulk=True, **options):
+        manifest = Manifest(str(tmp_path / "out"), options)
+        if bulk:
+            manifest.add_all()
+        for name in names:
+            touch(tmp_path, f"out/{name}_x4.png")
+            if not bulk:
+                manifest.add(str(tmp_path / f"in/{name}.png"), str(tmp_path / f"out/{name}_x4.png"))
+            time.sleep(0.02)  # clocks of file systems are coarse
+
+    def problems(**options):
+        made = plan(
+            [str(tmp_path / "in")], str(tmp_path / "out"), "_x4", ending_of, Manifest(str(tmp_path / "out"), options)
+        )
+        assert not made.jobs and not made.unknown
+        return [PurePath(line.split(":")[0]).name for line in made.problems]
+
+    run("a", "b", quality=95)
+    run("c", quality=95)  # goes on
+    assert problems(quality=95) == [] and len(problems(quality=80)) == 3
+    run("a", quality=80)  # overwrites one
+    assert problems(quality=80) == ["b_x4.png", "c_x4.png"] and problems(quality=95) == ["a_x4.png"]
+    run("b", bulk=False, quality=80)
+    assert problems(quality=80) == ["c_x4.png"]
+    run("b", quality=70)  # replaces what has a line of its own
+    assert problems(quality=70) == ["a_x4.png", "c_x4.png"]
+    (tmp_path / "in/b.png").unlink()
+    assert Manifest(str(tmp_path / "out"), {"quality": 80}).differs(
+        *(str(tmp_path / x) for x in ("in/b.png", "out/b_x4.png"))
+    )
+
+
+def test_a_source_that_has_gone_stops_nothing(tmp_path):
+    touch(tmp_path, "a.png", "a_x4.png")
+    place = str(tmp_path / "a.png"), str(tmp_path / "a_x4.png")
+    noted(tmp_path).add(*place)
+    (tmp_path / "a.png").unlink()
+    assert Manifest(str(tmp_path), {}).differs(*place) == ""
+    noted(tmp_path).add(*place)
+    assert Manifest(str(tmp_path), {}).differs(*place) == ""
 
 
 def test_a_comparison_that_is_missing_is_made(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import srgan_tf
 from srgan_tf.cli import main
@@ -235,8 +236,30 @@ def test_other_codecs(tmp_path, codec):
     upscale(tmp_path / "a.mkv", tmp_path / "b.mkv", codec=codec, crf=20)
     frames, times = read(tmp_path / "b.mkv")
     assert len(frames) == 9 and times == read(tmp_path / "a.mkv")[1]
-    with pytest.raises(ImageError, match="--codec=h999: PyAV has no such encoder; use one of h264"):
-        sink.Encoding("h999")
+    for other in ("h999", "aac", "prores_ks"):  # unknown, of sound, and of other pixels
+        with pytest.raises(
+            ImageError, match=f"--codec={other}: PyAV has no such encoder of videos .*; use one of h264"
+        ):
+            sink.Encoding(other)
+
+
+def test_what_an_encoder_refuses_is_one_line(tmp_path):
+    make(tmp_path / "a.mkv", count=3)
+    with pytest.raises(ImageError, match=r"a\.mkv: --codec=dvvideo: cannot encode 192x128 px \(.*\); give another"):
+        upscale(tmp_path / "a.mkv", tmp_path / "b.mkv", codec="dvvideo")
+
+
+def test_one_video_has_one_result(tmp_path):
+    """x264 with AVX-512 gave others in larger pictures, also in a process alone."""
+    rng, results = np.random.default_rng(0), []
+    base = np.asarray(Image.fromarray(rng.integers(0, 256, (150, 200, 3), np.uint8)).resize((800, 600), Image.BICUBIC))
+    make(tmp_path / "a.mkv", count=1, size=(800, 600), pix_fmt="yuv420p")
+    source = Source(str(tmp_path / "a.mkv"), 10**8)
+    for i in range(3):
+        moving = ((1000 * t, np.ascontiguousarray(np.roll(base, 8 * t, 1))) for t in range(20))
+        sink.encode(tmp_path / f"{i}.mp4", moving, source, sink.Encoding())
+        results.append(packets(tmp_path / f"{i}.mp4", "video"))
+    assert results[0] == results[1] == results[2]
 
 
 @pytest.mark.skipif(not CHECKED_MALLOC.exists(), reason="no glibc with a malloc that checks itself")
@@ -313,6 +336,14 @@ def test_a_damaged_end_keeps_what_can_be_read_and_says_how_much(tmp_path):
     made = upscale(path, tmp_path / "b.mp4")
     assert 38 <= made.done < 60 and made.source.frames_stated == 60
     assert len(read(tmp_path / "b.mp4")[0]) == made.done
+
+
+def test_half_a_file_without_its_index_is_made_as_far_as_it_goes(tmp_path):
+    data = make(tmp_path / "a.mkv", count=90, audio=True).read_bytes()
+    (tmp_path / "b.mkv").write_bytes(data[: len(data) // 2])
+    with av.open(str(tmp_path / "b.mkv")) as file:
+        expected = sum(1 for _ in file.decode(video=0))
+    assert 10 < expected < 90 and upscale(tmp_path / "b.mkv", tmp_path / "c.mkv").done == expected
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on(tmp_path, monkeypatch):
