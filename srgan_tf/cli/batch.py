@@ -230,9 +230,11 @@ def begin(flags, arguments: list[str]) -> None:
 
 
 def check_names(flags, arguments: list[str]) -> None:
-    """Refuse empty names, as of unset variables, which would mean the working folder; and suffixes with folders."""
+    """Refuse empty names, as of unset variables, which would mean the working folder, and other wrong ones."""
     if "" in arguments or not flags.output:
         fail("the name of an input, or --output, is empty; give . for the working folder", 2)
+    if os.path.isfile(flags.output) and not is_file_name(flags.output):
+        fail(f"--output={flags.output}: is a file; give a folder, or a name with a picture's ending")
     if flags.suffix and os.path.basename(flags.suffix) != flags.suffix:
         fail(f"--suffix={flags.suffix}: a suffix has no folders", 2)
 

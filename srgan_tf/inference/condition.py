@@ -143,13 +143,13 @@ def _sharpness(blocks: np.ndarray) -> float:
 
 def _blocks(luma: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return window, row and column of blocks that are neither flat nor clipped at black or white."""
-    grid = _grid_of(luma)
+    grid = _as_blocks(luma)
     most, least = grid.max((2, 4)), grid.min((2, 4))
     found = np.flatnonzero((most < 254) & (least > 1) & (most > least + 4))
     return np.unravel_index(found[np.linspace(0, len(found) - 1, min(len(found), _BLOCKS)).astype(int)], most.shape)
 
 
-def _grid_of(windows: np.ndarray) -> np.ndarray:
+def _as_blocks(windows: np.ndarray) -> np.ndarray:
     """View [n, height, width, …] as blocks [n, rows, 8, columns, 8, …]."""
     height, width = (side // 8 for side in windows.shape[1:3])
     return windows[:, : 8 * height, : 8 * width].reshape(len(windows), height, 8, width, 8, *windows.shape[3:])
@@ -157,7 +157,7 @@ def _grid_of(windows: np.ndarray) -> np.ndarray:
 
 def _cut(windows: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
     """Return the blocks [n, 8, 8, …] at some places."""
-    return _grid_of(windows)[at[0], at[1], :, at[2]]
+    return _as_blocks(windows)[at[0], at[1], :, at[2]]
 
 
 def _transform(blocks: np.ndarray) -> np.ndarray:

@@ -461,6 +461,7 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path, tiny, output):
     process = run(tmp_path / "a.png", "--quiet", "--output", tmp_path / output, "--weights", tiny)
     assert process.returncode == 1 and process.stderr.count(b"\n") == 1, process.stderr
     assert process.stderr.startswith(b"error: ") and output.encode() in process.stderr
+    assert output != "file" or b"file: is a file; give a folder, or a name with a picture's ending" in process.stderr
     assert (tmp_path / "file").read_text() == "kept"
 
 
