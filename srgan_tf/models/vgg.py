@@ -27,6 +27,9 @@ SCALES = {
 SCALES_BEFORE_ACTIVATION = {"vgg19": 1 / 57.6, "vgg16": 1.0}
 
 
+_VGG16 = Path(__file__).parents[1] / "pretrained" / "vgg16.npz"
+
+
 class FeatureNetwork:
     """φi,j: scaled features after the activation of the j-th convolution before the i-th max-pooling.
 
@@ -38,15 +41,16 @@ class FeatureNetwork:
         also: further layers (i, j) of `loss`.
         judged: layers (i, j) for a `FeatureDiscriminator`.
         before_activation: use features before ReLU, as ESRGAN does (Wang et al. 2018, section 3.3).
-        distance: how features are compared: "mse" (equation 5); "mae", ESRGAN's; or "unit", the "mse" of features of
+        distance: how features are compared: "mse" (equation 5); "mae", ESRGAN's; "unit", the "mse" of features of
             unit length per position, as in LPIPS (Zhang et al. 2018, section 3), so that faint texture counts as much
-            as strong edges.
+            as strong edges; or "lpips", the same with each channel weighted by LPIPS' linear heads over their mean,
+            which were fitted to people's judgements.
 
     Call:
         pictures: float [batch, height, width, 3] in [-1, 1]. Returns features [batch, h, w, channels], float32.
 
     Raises:
-        ValueError: the network has no such layer.
+        ValueError: the network has no such layer, or LPIPS no heads for it.
     """
 
     def __init__(
@@ -69,6 +73,12 @@ class FeatureNetwork:
             if not (1 <= i <= 5 and 1 <= j <= DEPTHS[network][i - 1]):
                 depths = f"its convolutions before poolings are {DEPTHS[network]}"
                 raise ValueError(f"{network} has no layer {i},{j}; {depths}")
+        self.heads = dict.fromkeys(self.layers, np.float32(1))
+        if distance == "lpips":
+            known = _heads() if network == "vgg16" else {}
+            if set(self.layers) - set(known):
+                raise ValueError("feature_loss=lpips goes with vgg16 and its layers 1,2 2,2 3,3 4,3 and 5,3")
+            self.heads = {layer: known[layer] for layer in self.layers}
         self.network, (i, j) = network, seen[-1]
         if arrays is None:
             arrays = bundled()
@@ -113,11 +123,18 @@ class FeatureNetwork:
 
     def distance(self, hr: dict[tuple, tf.Tensor], sr: dict[tuple, tf.Tensor]) -> tf.Tensor:
         """Return `loss` of features that `each` returned."""
-        if self.distance_kind == "unit":
-            hr, sr = ({layer: _unit(features[layer]) for layer in self.layers} for features in (hr, sr))
+        if self.distance_kind in ("unit", "lpips"):
+            hr, sr = (self._directions(features) for features in (hr, sr))
         errors = [tf.stop_gradient(hr[layer]) - sr[layer] for layer in self.layers]
         sizes = map(tf.abs if self.distance_kind == "mae" else tf.square, errors)
         return tf.add_n([tf.reduce_mean(size) for size in sizes]) / len(errors)
+
+    def _directions(self, features: dict[tuple, tf.Tensor]) -> dict[tuple, tf.Tensor]:
+        """Divide by the root of the mean square of the channels; where features vanish, by a hundredth."""
+        sizes = {layer: tf.reduce_mean(tf.square(features[layer]), -1, keepdims=True) for layer in self.layers}
+        return {
+            layer: features[layer] * tf.math.rsqrt(size + 1e-4) * self.heads[layer] for layer, size in sizes.items()
+        }
 
     def get_config(self) -> dict:
         *also, layer = map(list, self.layers)
@@ -125,14 +142,16 @@ class FeatureNetwork:
         return {**config, "before_activation": self.before_activation, "distance": self.distance_kind}
 
 
-def _unit(features: tf.Tensor) -> tf.Tensor:
-    """Divide by the root of the mean square of the channels; where features vanish, by a hundredth."""
-    return features * tf.math.rsqrt(tf.reduce_mean(tf.square(features), -1, keepdims=True) + 1e-4)
+def _heads() -> dict[tuple, np.ndarray]:
+    """Return the roots of LPIPS' weights of each layer's channels, relative to their mean."""
+    with np.load(_VGG16) as file:
+        heads = {(i, DEPTHS["vgg16"][i - 1]): file[f"lpips/{i - 1}"].astype(np.float32).ravel() for i in range(1, 6)}
+    return {layer: np.sqrt(head / head.mean()) for layer, head in heads.items()}
 
 
 def bundled() -> dict[str, np.ndarray]:
     """Return the 13 convolutions of VGG-16 in half precision: kernels [3, 3, in, out] and biases by flat name."""
-    with np.load(Path(__file__).parents[1] / "pretrained" / "vgg16.npz") as file:
+    with np.load(_VGG16) as file:
         return {name: file[name] for name in file.files if name.startswith("conv")}
 
 

@@ -77,7 +77,8 @@ class Recipe:
     before_activation: bool = _loss(False, "compare VGG's features before their activation, as ESRGAN does")
     feature_loss: str = _loss(
         "mse",
-        "distance of features: mse (equation 5), ESRGAN's mae, or unit, mse of features of unit length as in LPIPS",
+        "distance of features: mse (equation 5), ESRGAN's mae; unit: mse of features of unit length; lpips: the same, "
+        "weighted by LPIPS' heads (VGG-16's layers 1,2 2,2 3,3 4,3 5,3)",
         choices.FEATURE_LOSSES,
     )
     feature_network: str = _loss(

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from srgan_tf.errors import WeightsError
 from srgan_tf.evaluation import lpips
-from srgan_tf.models import vgg
+from srgan_tf.models import vgg, weights
 from srgan_tf.models.srresnet import Generator
 
 
@@ -114,6 +114,20 @@ def test_features_of_unit_length_are_compared_as_by_lpips(pictures):
     np.testing.assert_allclose(network.loss(pictures, sr), expected, rtol=2e-2)
     strong, faint = ({layer: k * x for layer, x in network.each(pictures).items()} for k in (1, 0.2))
     assert float(network.distance(strong, faint)) < 1e-2 * expected
+
+
+def test_distances_by_lpips_heads_sum_up_to_lpips(pictures):
+    sr, total = pictures[:, ::-1], 0.0
+    with np.load(weights.PRETRAINED / "vgg16.npz") as file:
+        means = [float(file[f"lpips/{i}"].mean(dtype=np.float64)) for i in range(5)]
+    for mean, layer in zip(means, [(1, 2), (2, 2), (3, 3), (4, 3), (5, 3)]):
+        network = vgg.FeatureNetwork("vgg16", layer, distance="lpips")
+        assert vgg.FeatureNetwork(**network.get_config()).distance_kind == "lpips"
+        total += mean * network.loss(pictures, sr)
+    hr, sr = ((one + 1) * 127.5 for one in (pictures, sr))
+    np.testing.assert_allclose(total, lpips.distance(hr, sr, "vgg")[0], rtol=2e-2)
+    with pytest.raises(ValueError, match="feature_loss=lpips goes with vgg16 and its layers 1,2"):
+        vgg.FeatureNetwork("vgg16", (4, 2), distance="lpips")
 
 
 def test_no_gradient_goes_into_hr():
