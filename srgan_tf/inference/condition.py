@@ -57,12 +57,13 @@ class Condition:
         return ", ".join(parts) or "clean"
 
 
-def analyze(pixels: np.ndarray, quality: float | None = None) -> Condition:
+def analyze(pixels: np.ndarray, quality: float | None = None, subsampled: bool = False) -> Condition:
     """Estimate the degradations of a picture.
 
     Args:
         pixels: uint8 or uint16 [height, width, bands].
         quality: of the JPEG file they come from. Pixels that show a lower one were compressed before.
+        subsampled: whether colours were stored at half the resolution, as in videos, which smooths their noise.
     """
     windows = _windows(pixels)
     luma = windows[..., 0] if windows.shape[3] == 1 else windows @ LUMA
@@ -74,7 +75,7 @@ def analyze(pixels: np.ndarray, quality: float | None = None) -> Condition:
         return Condition(jpeg)
     noise = _noise(blocks, 0.25) / float(np.sum(LUMA**2)) ** 0.5
     colours = _cut(windows, at)
-    if jpeg is None and (colours != colours[..., :1]).any():  # grey has no colours, and JPEG smooths them
+    if jpeg is None and not subsampled and (colours != colours[..., :1]).any():  # not grey
         differences = np.concatenate([colours[..., i] - colours[..., 1] for i in (0, 2)])
         noise = max(_noise(_transform(differences), 0.5) / 2**0.5, noise - _GRAIN)
     return Condition(jpeg, noise, _sharpness(blocks))

@@ -15,6 +15,8 @@ from srgan_tf.io import encoding, files, images
 from srgan_tf.io.images import MAX_PIXELS, Picture
 from srgan_tf.planning import storage
 
+_SUBSAMPLED = (".webp", ".avif", ".heic", ".heif")  # formats that store colours at half the resolution, mostly
+
 
 def upscale(image, model="auto", output=None, quality: int = 95, page: int | None = None, **options):
     """Upscale one picture; for many, make an `Upscaler` once.
@@ -97,7 +99,7 @@ def resolve(upscaler: Upscaler, picture: Picture) -> Pipeline:
     if picture.animation:
         count = len(picture.animation.delays)
         pixels = next(itertools.islice(picture.animation.frames(), count // 2, None))
-    return upscaler.resolve(pixels, picture.quality)
+    return upscaler.resolve(pixels, picture.quality, picture.format in _SUBSAMPLED)
 
 
 def _log(name, notes: list[str]) -> None:

@@ -176,16 +176,17 @@ class Upscaler:
         """LR pixels on each side that a tile sees beyond those it produces."""
         return self._default.overlap
 
-    def resolve(self, pixels: np.ndarray, jpeg_quality: float | None = None) -> Pipeline:
+    def resolve(self, pixels: np.ndarray, jpeg_quality: float | None = None, subsampled: bool = False) -> Pipeline:
         """Resolve every "auto" option for this picture.
 
         Args:
             pixels: uint8 or uint16 [height, width, bands].
             jpeg_quality: 1-100, of the JPEG file that they come from.
+            subsampled: whether their colours were stored at half the resolution, as in videos, WebP and AVIF.
         """
         kind, runner, description = self._back_projection, self._default.runner, ""
         if self._models or kind == "auto":
-            condition = analyze(pixels, jpeg_quality)
+            condition = analyze(pixels, jpeg_quality, subsampled)
             if kind == "auto":
                 kind = suitable_back_projection(condition)
             if self._models:

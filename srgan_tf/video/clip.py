@@ -47,7 +47,7 @@ class Clip:
         if Path(target).suffix.lower() not in sink.ENDINGS:
             raise ImageError(f"{target}: cannot write a video in this format; use one of {', '.join(sink.ENDINGS)}")
         self.source, self._target, self._how = Source(path, max_pixels), target, how
-        self.pipeline = upscaler.resolve(self.source.sample(), None)
+        self.pipeline = upscaler.resolve(self.source.sample(), subsampled=True)
         size = self.source.stream.height, self.source.stream.width
         if max(size) * self.pipeline.scale > 16_384:
             raise ImageError(f"{path}: {max(size)} px per side are too many to enlarge {self.pipeline.scale} times")

@@ -1,15 +1,17 @@
 """What is told from a picture, and what is chosen for it. Pillow's encoder is the judge of qualities."""
 
 import io
+import re
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from srgan_tf import Upscaler, upscale
 from srgan_tf.data import cubic
 from srgan_tf.data.bundled import PHOTOS
 from srgan_tf.errors import WeightsError
+from srgan_tf.inference import pictures
 from srgan_tf.inference.condition import Condition, analyze
 from srgan_tf.inference.litert import EngineRunner
 from srgan_tf.inference.loading import load_runner
@@ -123,6 +125,19 @@ def test_grain_of_one_colour_is_told_from_texture_by_its_strength(lrs):
         grain = np.random.default_rng(seed).normal(0, 1, (*lr.shape[:2], 1))
         found = [analyze(np.clip(np.rint(lr + s * grain), 0, 255).astype(np.uint8)) for s in (1.5, 8)]
         assert [suitable_share(one) for one in found] == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
+def test_noise_is_seen_where_colours_were_smoothed(lrs, kind, tmp_path):
+    """4:2:0 takes it from the differences of the colours, and leaves it in luma."""
+    if not features.check(kind.replace("jpeg", "jpg")):
+        pytest.skip(f"this Pillow writes no {kind}")
+    upscaler = Upscaler(fast=True)
+    for seed, lr in enumerate(lrs):
+        noisy = np.random.default_rng(seed).normal(lr, 6).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(tmp_path / f"a.{kind}", quality=98, subsampling="4:2:0")
+        settled = pictures.resolve(upscaler, images.load(tmp_path / f"a.{kind}")).description
+        assert int(re.search(r"noise (\d+)", settled)[1]) >= 5 and "fast-real" in settled
 
 
 def test_clean_pictures_are_not_touched(lrs):

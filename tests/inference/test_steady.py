@@ -96,7 +96,7 @@ def test_auto_is_settled_by_the_middle_frame():
     seen = []
 
     class Stub:
-        def resolve(self, pixels, quality):
+        def resolve(self, pixels, quality, subsampled):
             seen.append(pixels)
 
     resolve(Stub(), images.load(file.getvalue(), moving=True))

@@ -47,7 +47,7 @@ class Nearest:
 class Upscaler:
     scale = 4
 
-    def resolve(self, pixels, quality=None):
+    def resolve(self, pixels, quality=None, subsampled=False):
         return Pipeline(Nearest(), 4, "none")
 
 
@@ -218,7 +218,7 @@ def test_what_cannot_be_made_right_is_refused_with_the_fix(tmp_path, context, pr
 @pytest.mark.parametrize(("size", "scale"), [((47, 31), 1), ((48, 32), 4)])
 def test_odd_sides_are_padded_by_a_row(tmp_path, size, scale):
     class Odd(Upscaler):
-        def resolve(self, pixels, quality=None):
+        def resolve(self, pixels, quality=None, subsampled=False):
             return Pipeline(Nearest(), scale, "none")
 
     make(tmp_path / "a.mkv", count=3, size=size)
@@ -311,7 +311,7 @@ def test_what_was_made_in_another_size_is_not_gone_on_with(tmp_path, monkeypatch
 
     def clip(**options):
         class Scaled(Upscaler):
-            def resolve(self, pixels, quality=None):
+            def resolve(self, pixels, quality=None, subsampled=False):
                 return Pipeline(Nearest(), **{"scale": 4, "back_projection": "none"} | options)
 
         return clips.Clip(path, str(tmp_path / "b.mp4"), Scaled(), {}, sink.Encoding())
