@@ -101,7 +101,7 @@ def on_end(handler: Callable[[int], None]) -> None:
 
 @contextmanager
 def postponed(handler: Callable[[int], None]):
-    """Call a handler on the first of these signals at the end of the block, which they do not interrupt, and later."""
+    """Delay these signals until the end of the block, then pass the first to `handler`, which stays installed."""
     seen: list[int] = []
     on_end(seen.append)
     try:

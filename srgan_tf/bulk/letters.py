@@ -13,7 +13,11 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-_NO_FILE = "not a regular file, which lines are added to and read from; give another"
+
+def _check_regular(path, name) -> None:
+    """Raise ImageError, with the name in front, where there is a device, a pipe or a folder."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ImageError(f"{name}: not a regular file, which lines are added to and read from; give another")
 
 
 def read(path) -> dict[str, dict]:
@@ -25,8 +29,7 @@ def read(path) -> dict[str, dict]:
     Raises:
         ImageError: the file cannot be read.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ImageError(f"{path}: {_NO_FILE}")
+    _check_regular(path, path)
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -47,9 +50,8 @@ class DeadLetterLog(AbstractContextManager):
 
     def __init__(self, path):
         self.path = Path(path)
+        _check_regular(path, f"--failed={path}")
         self._is_new = not self.path.exists()
-        if not self._is_new and not self.path.is_file():
-            raise ImageError(f"--failed={self.path}: {_NO_FILE}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "a+b")  # noqa: SIM115 - held until `__exit__`

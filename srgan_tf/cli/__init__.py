@@ -166,9 +166,8 @@ def guarded(main, flags, arguments: list[str]) -> None:
         flush()  # fails with the right message where standard output was what failed
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         # What this package raises has a message for users; what libraries raise may have none.
-        ours = type(error).__module__.startswith("srgan_tf") or frame.f_globals.get("__name__", "").startswith(
-            "srgan_tf."
-        )
+        modules = type(error).__module__, frame.f_globals.get("__name__", "")  # compiled code has no name
+        ours = any(name.startswith("srgan_tf.") for name in modules)
         if isinstance(error, OSError) or ours:
             fail(f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else str(error))
         raise

@@ -17,7 +17,7 @@ def make(flags, job: Job, progress: batch.BatchProgress, upscaler, made_by: dict
         made_by: what results depend on, as of `Clip`.
     """
     clip = _opened(flags, job, upscaler, made_by)
-    unused = [f"--{name} is for pictures alone" for name in ("format", "compare") if flags[name].value]
+    unused = [f"--{name} applies to pictures only" for name in ("format", "compare") if flags[name].value]
     if (notes := clip.source.notes + unused) and not flags.quiet:
         progress.bar.say(f"note: {job}: {'; '.join(notes)}")
     total, began, before = clip.source.count, time.monotonic(), clip.done

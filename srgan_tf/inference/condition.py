@@ -74,8 +74,7 @@ def analyze(pixels: np.ndarray, quality: float | None = None, subsampled: bool =
     if len(blocks) < _FEW:
         return Condition(jpeg)
     noise = _noise(blocks, 0.25) / float(np.sum(LUMA**2)) ** 0.5
-    colours = _cut(windows, at)
-    if jpeg is None and not subsampled and (colours != colours[..., :1]).any():  # not grey
+    if jpeg is None and not subsampled and ((colours := _cut(windows, at)) != colours[..., :1]).any():  # not grey
         differences = np.concatenate([colours[..., i] - colours[..., 1] for i in (0, 2)])
         noise = max(_noise(_transform(differences), 0.5) / 2**0.5, noise - _GRAIN)
     return Condition(jpeg, noise, _sharpness(blocks))

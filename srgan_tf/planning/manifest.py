@@ -80,11 +80,13 @@ class Manifest:
     def differs(self, source: str, target: str) -> str | None:
         """Return why an existing result is stale: "" if it is not, None if unknown.
 
-        It was made by the last line, its own or one for all, that was written before it.
+        Its options are those of the last line for all that is newer than its own line and older than itself; without
+        such a line, those of its own.
         """
         number, entry = self._made.get(self._name(target), (-2, {}))
-        later = [(time, options) for line, time, options in self._all if line > number and (time or not entry)]
-        if not storage.is_url(target) or any(options != later[0][1] for _, options in later):  # stores answer slowly
+        later = [(began, options) for line, began, options in self._all if line > number and (began or not entry)]
+        time_decides = not storage.is_url(target) or any(options != later[0][1] for _, options in later)
+        if later and time_decides:  # else not asked for: stores answer slowly
             modified = storage.modified(target)
             later = [one for one in later if one[0] <= modified]
         if later:
@@ -111,14 +113,14 @@ class Manifest:
         if storage.is_url(target):
             return
         entry = {"result": self._name(target), **_source(source), **self._how}
-        self._made[entry["result"]] = sys.maxsize, entry
+        self._made[entry["result"]] = sys.maxsize, entry  # after all lines that were read
         try:
             self._append(entry)
         except OSError as error:
             self.trouble = f"{self.folder}/{NAME}: cannot write it ({error.strerror}); reruns do not know these results"
 
     def add_all(self) -> None:
-        """Add these options as those of all results that are made from now on and get no line of their own.
+        """Record these options for the results written from now on that get no line of their own.
 
         Raises:
             ImageError: the manifest cannot be written.

@@ -38,7 +38,7 @@ class Source:
     """
 
     def __init__(self, path: str, max_pixels: int):
-        self.path, self.max_pixels, self.notes, self.lost, self.rotation = path, max_pixels, [], 0, 0
+        self.path, self._max_pixels, self.notes, self.lost, self.rotation = path, max_pixels, [], 0, 0
         try:
             self.container = av.open(path, metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
@@ -135,10 +135,10 @@ class Source:
         return frame.reformat(format=format, **size, **ranges, **options)
 
     def sample(self) -> np.ndarray:
-        """Return a frame from the middle, or the first. Opens the file anew: without an index, none can be rewound."""
+        """Return a frame from the middle, or the first. Reopens the file: one without an index cannot be rewound."""
         middle = (self.container.start_time or 0) + (self.container.duration or 0) // 2
         for place in (middle, None):
-            other = Source(self.path, self.max_pixels)
+            other = Source(self.path, self._max_pixels)
             with other.container, suppress(av.error.FFmpegError):
                 if place is not None:
                     other.container.seek(place)

@@ -368,6 +368,16 @@ def test_signals_that_are_ignored_stay_so(monkeypatch):
     assert set(before) == {signal.SIGINT, signal.SIGTERM}
 
 
+def test_errors_of_compiled_code_keep_their_own_traceback():
+    """Such code has no module's name, which the handler of errors asked for."""
+    from srgan_tf import cli
+
+    with pytest.raises(ValueError, match="of a library"):
+        cli.guarded(
+            lambda *_: exec("raise ValueError('of a library')", {"__builtins__": {"ValueError": ValueError}}), None, []
+        )
+
+
 def test_signals_wait_for_what_they_would_crash():
     from srgan_tf import terminal
 

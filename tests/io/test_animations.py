@@ -177,7 +177,7 @@ def test_a_damaged_animation_is_refused_in_one_line(kind):
         try:
             picture = images.load(data[: int(len(data) * (0.3 + 0.017 * i))], moving=True)
         except ImageError as error:
-            assert "\n" not in str(error)
+            assert "\n" not in str(error) and " object at 0x" not in str(error)
             continue
         assert kind == "GIF" and picture.notes == [
             "it lacks its end, or other bytes follow; all whole frames were kept"

@@ -400,6 +400,8 @@ def test_a_folder_of_clips_and_photographs_is_one_command(tmp_path, capfd):
     assert "clip_x4.mp4 (192 x 128, 5 frames, " in said and "3 made" in said
     program.main(*program.parse(words))
     assert "3 skipped, made before" in capfd.readouterr().err
+    program.main(*program.parse([str(folder / "clip.mp4"), *words[1:], "--compare", "--format=png", "--overwrite"]))
+    assert "--format applies to pictures only; --compare applies to pictures only" in capfd.readouterr().err
     entry = json.loads((tmp_path / "out" / ".srgan_tf.jsonl").read_text().splitlines()[0])
     assert entry["options"]["crf"] == 30
 
