@@ -11,10 +11,10 @@ from srgan_tf.errors import ExportError
 from srgan_tf.evaluation.tables import markdown, versions
 from srgan_tf.export import parity, saved_model, tflite, web
 from srgan_tf.export.parity import Reference, timed
+from srgan_tf.inference.litert import NEAR
 from srgan_tf.io import files
 from srgan_tf.models import weights
 
-NEAR = 16  # LR px of overlap with which tiles of the paper's generator are within 1/255 of the whole picture
 TILES = (64, 96, 128, 192, 256)  # LR px per side, for the table of tiles
 
 

@@ -13,34 +13,20 @@ from pathlib import Path
 from srgan_tf.errors import ImageError
 
 EXTENSIONS = (
-    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ico", ".tga"),
-    *(
-        ".avif",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".jp2",
-        ".j2k",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".pfm",
-        ".qoi",
-        ".pcx",
-        ".sgi",
-    ),
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".tga"),
+    *(".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".qoi", ".pcx"),
+    *(".sgi", ".ico"),
 )
 CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 
 
 def is_picture(path: Path) -> bool:
-    """Whether its ending is that of a picture."""
+    """Return whether its ending is that of a picture."""
     return path.suffix.lower() in EXTENSIONS
 
 
 def is_clip(path) -> bool:
-    """Whether its ending is that of a video."""
+    """Return whether its ending is that of a video."""
     return Path(path).suffix.lower() in CLIPS
 
 
